@@ -1,0 +1,55 @@
+//! From a [`View`] to the kernel, one SQL construct per file.
+//!
+//! **Invariant:** a construct without a rule here is [`Unsupported`], which makes the view be
+//! recomputed whole. It is never dropped.
+
+mod filter;
+mod from;
+mod join;
+mod query;
+mod table;
+
+use crate::error::Unsupported;
+use crate::facts::Table;
+use crate::rel::{Rel, TableSet};
+use crate::view::View;
+
+/// What a view reads: its *scope row*, before any grouping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Core {
+    /// The joins and the WHERE clause. Its columns are the scope row's.
+    pub rel: Rel,
+    /// Every base table once, by ascending oid, which is the order in which they are locked.
+    /// Scans name a table by its position here.
+    pub tables: Vec<Table>,
+    /// Some table is read in two places.
+    pub self_join: bool,
+}
+
+/// Lowers FROM and WHERE. The caller's GROUP BY and outputs stay scalars over the scope row.
+pub fn core(view: &View) -> Result<Core, Unsupported> {
+    let tables = table::distinct(view);
+    let rel = from_and_where(view, &tables)?;
+    debug_assert!(rel.is_sound(), "unsound lowering:\n{rel}");
+    let scans = rel.scans().count();
+    let scanned: TableSet = rel.scans().map(|scan| scan.table).collect();
+    let self_join = scans > scanned.len();
+    Ok(Core {
+        rel,
+        tables,
+        self_join,
+    })
+}
+
+/// The scope row of a view or of a query inside it.
+fn from_and_where(view: &View, tables: &[Table]) -> Result<Rel, Unsupported> {
+    let joined = from::lower(view, tables)?;
+    Ok(filter::lower(joined, view.filter.as_ref()))
+}
+
+impl Core {
+    /// All tables.
+    pub fn all_tables(&self) -> TableSet {
+        (0..self.tables.len()).collect()
+    }
+}

@@ -1,0 +1,48 @@
+use super::{Operator, listed, within};
+use crate::rel::{Rel, TableSet};
+use crate::scalar::Scalar;
+
+/// The rows for which every conjunct is true: neither false nor NULL.
+///
+/// # Delta
+/// Linear: `Δ(σ R) = σ ΔR`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    pub input: Box<Rel>,
+    pub conjuncts: Vec<Scalar>,
+}
+
+impl Filter {
+    fn over(&self, input: Rel) -> Rel {
+        Rel::Filter(Filter {
+            input: Box::new(input),
+            conjuncts: self.conjuncts.clone(),
+        })
+    }
+}
+
+impl Operator for Filter {
+    fn width(&self) -> usize {
+        self.input.width()
+    }
+
+    fn inputs(&self) -> Vec<&Rel> {
+        vec![&self.input]
+    }
+
+    fn map_inputs(&self, f: &dyn Fn(&Rel) -> Rel) -> Rel {
+        self.over(f(&self.input))
+    }
+
+    fn delta(&self, changed: &TableSet) -> Rel {
+        self.over(self.input.delta(changed))
+    }
+
+    fn is_sound(&self) -> bool {
+        within(&self.conjuncts, self.input.width())
+    }
+
+    fn label(&self) -> String {
+        format!("Filter {}", listed(&self.conjuncts))
+    }
+}

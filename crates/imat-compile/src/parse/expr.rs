@@ -1,0 +1,207 @@
+//! Expressions over the scope row: text with holes.
+
+use squawk_syntax::SyntaxKind::{self, *};
+use squawk_syntax::{SyntaxElement, SyntaxNode};
+
+use super::scope::{Scope, refuse_keyword};
+use super::{refuse, tree};
+use crate::error::Unsupported;
+use crate::facts::{Call, Catalog};
+use crate::scalar::Scalar;
+
+/// How a node of an expression becomes text.
+enum Class {
+    /// Its tokens as they are, its children each by its own class.
+    Walk,
+    /// All of it as it is: names of types, operators, collations.
+    Verbatim,
+    /// A construct that was not considered.
+    Unknown,
+}
+
+fn class(kind: SyntaxKind) -> Class {
+    match kind {
+        ARG | ARG_LIST | ARRAY_EXPR | BETWEEN_EXPR | BIN_EXPR | CALL_EXPR | CASE_EXPR
+        | CAST_EXPR | COLLATE | FIELD_EXPR | INDEX_EXPR | LITERAL | NAMED_ARG | PAREN_EXPR
+        | POSTFIX_EXPR | PREFIX_EXPR | SLICE_EXPR | TUPLE_EXPR => Class::Walk,
+        WHEN_CLAUSE_LIST | WHEN_CLAUSE | ELSE_CLAUSE => Class::Walk,
+        FILTER_CLAUSE | WITHIN_CLAUSE | ORDER_BY_CLAUSE | SORT_BY_LIST | SORT_BY => Class::Walk,
+        ALL_FN | ANY_FN | SOME_FN | EXTRACT_FN | COLLATION_FOR_FN | POSITION_FN => Class::Walk,
+        OVERLAY_FN | OVERLAY_EXPRS | OVERLAY_PLACING => Class::Walk,
+        SUBSTRING_FN
+        | SUBSTRING_EXPRS
+        | SUBSTRING_FOR_FROM
+        | SUBSTRING_FROM_FOR
+        | SUBSTRING_SIMILAR_ESCAPE => Class::Walk,
+        TRIM_FN | TRIM_EXPRS | TRIM_EXPR_FROM | TRIM_FROM => Class::Walk,
+        TRIM_BOTH | TRIM_LEADING | TRIM_TRAILING => Class::Verbatim,
+        ARRAY_TYPE | BIT_TYPE | BIT_VARYING_TYPE | CHARACTER_TYPE | DOUBLE_TYPE | INTERVAL_TYPE
+        | PATH_TYPE | TIMESTAMP_TYPE | TIME_TYPE | VARCHAR_TYPE => Class::Verbatim,
+        AT_LOCAL | AT_TIME_ZONE | COLON_COLON | CUSTOM_OP | OPERATOR_CALL => Class::Verbatim,
+        IS_DISTINCT_FROM | IS_NOT_DISTINCT_FROM | IS_NOT | NOT_IN | IS_NORMALIZED
+        | IS_NOT_NORMALIZED | IS_JSON | IS_JSON_ARRAY | IS_JSON_OBJECT | IS_JSON_SCALAR
+        | IS_JSON_VALUE | IS_NOT_JSON | IS_NOT_JSON_ARRAY | IS_NOT_JSON_OBJECT
+        | IS_NOT_JSON_SCALAR | IS_NOT_JSON_VALUE => Class::Verbatim,
+        ALL
+        | COLLATION_REF
+        | DISTINCT
+        | EXTRACT_FIELD_LITERAL
+        | EXTRACT_FIELD_NAME
+        | PARAM_NAME_REF => Class::Verbatim,
+        NULLS_FIRST | NULLS_LAST | SORT_ASC | SORT_DESC | SORT_USING => Class::Verbatim,
+        _ => Class::Unknown,
+    }
+}
+
+/// The name that a call calls: its schema, where it is written, and the function.
+pub(super) struct Callee {
+    pub schema: Option<String>,
+    pub name: String,
+}
+
+/// What a node calls by name; `None` where it is no call, or one by syntax as EXTRACT is.
+pub(super) fn callee(node: &SyntaxNode) -> Result<Option<Callee>, Unsupported> {
+    if node.kind() != CALL_EXPR || tree::child(node, ARG_LIST).is_none() {
+        return Ok(None);
+    }
+    let called = node.first_child().ok_or_else(|| refuse::construct(node))?;
+    let parts: Vec<SyntaxNode> = called.children().collect();
+    match (called.kind(), parts.as_slice()) {
+        (NAME_REF, _) => {
+            refuse_keyword(&called)?;
+            Ok(Some(Callee {
+                schema: None,
+                name: tree::name(&called)?,
+            }))
+        }
+        (FIELD_EXPR, [schema, name]) if schema.kind() == NAME_REF && name.kind() == NAME_REF => {
+            let schema = Some(tree::name(schema)?).filter(|schema| schema != "pg_catalog");
+            Ok(Some(Callee {
+                schema,
+                name: tree::name(name)?,
+            }))
+        }
+        _ => Err(refuse::construct(&called)),
+    }
+}
+
+/// Whether a node is an aggregate call.
+pub(super) fn is_aggregate(node: &SyntaxNode, catalog: &dyn Catalog) -> Result<bool, Unsupported> {
+    let Some(callee) = callee(node)? else {
+        return Ok(false);
+    };
+    match catalog.is_aggregate(callee.schema.as_deref(), &callee.name) {
+        Call::Function => Ok(false),
+        Call::Aggregate => Ok(true),
+        Call::Ambiguous => Err(Unsupported::new(format!(
+            "{}, which names both an aggregate and a function",
+            callee.name
+        ))),
+    }
+}
+
+/// The expression without the parentheses around it.
+pub(super) fn stripped(node: &SyntaxNode) -> Result<SyntaxNode, Unsupported> {
+    let mut node = node.clone();
+    while node.kind() == PAREN_EXPR {
+        node = tree::sole(&node)?;
+    }
+    Ok(node)
+}
+
+type Visit<'v> = &'v mut dyn FnMut(&SyntaxNode, &mut Scalar) -> Result<(), Unsupported>;
+
+/// Appends a node, its children through `visit`.
+pub(super) fn pieces(
+    node: &SyntaxNode,
+    out: &mut Scalar,
+    visit: Visit<'_>,
+) -> Result<(), Unsupported> {
+    match class(node.kind()) {
+        Class::Verbatim => {
+            verbatim(node, out);
+            return Ok(());
+        }
+        Class::Unknown => return Err(refuse::construct(node)),
+        Class::Walk => {}
+    }
+    // The name of a function and the field of a composite look like columns and are none.
+    let name = match node.kind() {
+        CALL_EXPR if callee(node)?.is_some() => node.first_child(),
+        FIELD_EXPR => node.last_child(),
+        _ => None,
+    };
+    for element in node.children_with_tokens() {
+        match element {
+            SyntaxElement::Node(child) if Some(&child) == name.as_ref() => verbatim(&child, out),
+            SyntaxElement::Node(child) => visit(&child, out)?,
+            SyntaxElement::Token(token) => match token.kind() {
+                WHITESPACE | COMMENT => out.push_text(" "),
+                POSITIONAL_PARAM | DEFAULT_KW | ERROR => return Err(refuse::construct(node)),
+                _ => out.push_text(token.text()),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// The text with its space made uniform: how PostgreSQL breaks lines depends on the place.
+fn verbatim(node: &SyntaxNode, out: &mut Scalar) {
+    for token in node
+        .descendants_with_tokens()
+        .filter_map(|element| element.into_token())
+    {
+        match token.kind() {
+            WHITESPACE | COMMENT => out.push_text(" "),
+            _ => out.push_text(token.text()),
+        }
+    }
+}
+
+/// Makes scalars over the scope row, in which no aggregate can be.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub scope: &'a Scope,
+    pub catalog: &'a dyn Catalog,
+}
+
+impl Rows<'_> {
+    /// An expression as it is written; a column in parentheses is a column.
+    pub fn scalar(self, node: &SyntaxNode) -> Result<Scalar, Unsupported> {
+        let bare = self.exact(&stripped(node)?)?;
+        if bare.as_column().is_some() {
+            Ok(bare)
+        } else {
+            self.exact(node)
+        }
+    }
+
+    /// The form in which two spellings of an expression compare: without outer parentheses.
+    pub fn bare(self, node: &SyntaxNode) -> Result<Scalar, Unsupported> {
+        self.exact(&stripped(node)?)
+    }
+
+    fn exact(self, node: &SyntaxNode) -> Result<Scalar, Unsupported> {
+        let mut out = Scalar::default();
+        self.visit(node, &mut out)?;
+        Ok(out)
+    }
+
+    /// An aggregate call's own text.
+    pub fn call(self, node: &SyntaxNode) -> Result<Scalar, Unsupported> {
+        let mut out = Scalar::default();
+        pieces(node, &mut out, &mut |child, out| self.visit(child, out))?;
+        Ok(out)
+    }
+
+    fn visit(self, node: &SyntaxNode, out: &mut Scalar) -> Result<(), Unsupported> {
+        if let Some(position) = self.scope.column(node)? {
+            out.push_column(position);
+            return Ok(());
+        }
+        if is_aggregate(node, self.catalog)? {
+            return Err(Unsupported::new("an aggregate in a place of its own kind"));
+        }
+        pieces(node, out, &mut |child, out| self.visit(child, out))
+    }
+}

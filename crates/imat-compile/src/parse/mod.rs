@@ -1,0 +1,87 @@
+//! Text to [`View`].
+//!
+//! The text is PostgreSQL's rendering of an analysed query, so every name in it is resolved
+//! and every operator parenthesised. What is not positively understood is [`Unsupported`]:
+//! a construct that no file here names can't slip through as text.
+//!
+//! ```text
+//! tree.rs    text -> syntax tree, bounded      select.rs  SELECT -> View
+//! from.rs    FROM -> inputs and joins          group.rs   GROUP BY, HAVING, aggregates
+//! expr.rs    expressions over the scope row    scope.rs   which column a name means
+//! refuse.rs  what a refused construct is called
+//! ```
+
+mod expr;
+mod from;
+mod group;
+mod refuse;
+mod scope;
+mod select;
+mod tree;
+
+use squawk_syntax::SyntaxKind;
+
+use crate::error::Unsupported;
+use crate::facts::Catalog;
+use crate::view::View;
+
+/// A view over views over views: deeper than anyone nests them, and short of what the stack holds.
+const MAX_DEPTH: usize = 32;
+
+/// What every stage of the parser needs.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    catalog: &'a dyn Catalog,
+    /// How many queries this one is inside of.
+    depth: usize,
+}
+
+impl Context<'_> {
+    fn inner(self) -> Result<Self, Unsupported> {
+        if self.depth >= MAX_DEPTH {
+            return Err(Unsupported::new("queries nested this deeply"));
+        }
+        Ok(Self {
+            depth: self.depth + 1,
+            ..self
+        })
+    }
+}
+
+/// The view whose definition `pg_get_viewdef` gives as `definition` under
+/// `search_path = pg_catalog`, and whose columns are called `output_names`.
+pub fn parse(
+    definition: &str,
+    output_names: &[String],
+    catalog: &dyn Catalog,
+) -> Result<View, Unsupported> {
+    named(definition, output_names, Context { catalog, depth: 0 })
+}
+
+/// A definition without what a [`View`] does not keep: the ORDER BY of the outermost query,
+/// which means nothing to a table, and aliases that repeat their table's name. A view was
+/// read rightly if this is equal for its definition and for that of its recomposed query.
+pub fn comparable(definition: &str) -> String {
+    let Ok(query) = tree::query(definition) else {
+        return definition.to_owned();
+    };
+    let order = tree::child(&query, SyntaxKind::ORDER_BY_CLAUSE);
+    let repeated = query.descendants().filter(from::is_repeated_alias);
+    let mut dropped: Vec<_> = order
+        .into_iter()
+        .chain(repeated)
+        .map(|n| n.text_range())
+        .collect();
+    dropped.sort_by_key(|range| range.start());
+    let (mut out, mut from) = (String::new(), 0);
+    for range in dropped {
+        out.push_str(definition[from..usize::from(range.start())].trim_end());
+        from = range.end().into();
+    }
+    out + &definition[from..]
+}
+
+fn named(definition: &str, names: &[String], context: Context<'_>) -> Result<View, Unsupported> {
+    let query = tree::query(definition)?;
+    select::query(&query, select::Names::Given(names), context)
+}

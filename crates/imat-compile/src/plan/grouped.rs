@@ -1,0 +1,298 @@
+//! Grouped views: a state row per group.
+
+use std::collections::HashSet;
+
+use crate::error::Unsupported;
+use crate::facts::Type;
+use crate::lower::Core;
+use crate::name::QName;
+use crate::plan::aggregate::{Call, Components, decompose};
+use crate::plan::component::{Component, Kind};
+use crate::plan::{
+    Body, Flush, Key, Locking, Options, Plan, Reading, Signs, Size, Source, StateColumn, Strategy, Types, hidden_name,
+};
+use crate::rel::TableSet;
+use crate::scalar::Scalar;
+use crate::sql::Sql;
+use crate::sql::grouped as sql;
+use crate::view::{Aggregate, Grouping, Source as InputSource, View};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grouped {
+    pub(crate) source: Source,
+    pub(crate) keys: Vec<GroupKey>,
+    pub(crate) components: Vec<Stored>,
+    /// The component that counts the group's rows.
+    pub(crate) rows: usize,
+    /// The hidden flag by which a delta asks for a group's recomputation.
+    pub(crate) dirty: Option<usize>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupKey {
+    pub expr: Scalar,
+    pub column: usize,
+    pub nullable: bool,
+    pub equality: String,
+}
+
+/// A component and its columns in the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub component: Component,
+    pub column: usize,
+    pub retraction: Option<usize>,
+}
+
+impl Grouped {
+    pub(crate) fn key_columns(&self) -> Vec<usize> {
+        self.keys.iter().map(|key| key.column).collect()
+    }
+
+    pub(crate) fn count_column(&self) -> usize {
+        self.components[self.rows].column
+    }
+
+    pub(crate) fn populate(&self, plan: &Plan, state: &QName) -> Sql {
+        sql::populate(plan, self, state)
+    }
+
+    pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
+        let locking = self.source.locking(changed);
+        // With several changed tables, or two readings of one, additions can meet retractions.
+        let signs = if changed.len() > 1 || self.source.core.self_join { Signs::Both } else { signs };
+        let joined = self.source.core.tables.len() > 1 || locking == Locking::View;
+        let recomputes = self.recomputes(signs);
+        Flush {
+            digest: joined.then(|| sql::digest(plan, self, changed, signs)),
+            apply: sql::apply(plan, self, state, changed, signs),
+            returns: signs == Signs::Both || recomputes,
+            recompute: recomputes.then(|| sql::recompute(plan, self, state, size)),
+            delete: (signs == Signs::Both && plan.key != Key::Single).then(|| sql::delete(plan, state)),
+            locking,
+        }
+    }
+
+    pub(crate) fn content_digest(&self, plan: &Plan) -> Sql {
+        sql::content_digest(plan, self)
+    }
+
+    /// Whether such a delta can leave a group to be recomputed.
+    pub(crate) fn recomputes(&self, signs: Signs) -> bool {
+        self.components.iter().any(|stored| match (stored.component.kind, signs) {
+            (Kind::Holistic, _) => true,
+            (Kind::Count, _) | (_, Signs::Additions) => false,
+            (Kind::Sum, Signs::Both) => stored.component.absorbing("").is_some(),
+            (Kind::FloatSum | Kind::Min | Kind::Max, Signs::Both) => true,
+        })
+    }
+}
+
+/// Whether a scope column can be NULL.
+fn nullable(view: &View, column: usize) -> bool {
+    let offsets = view.offsets();
+    let input = offsets.iter().rposition(|&offset| offset <= column).unwrap_or(0);
+    match view.inputs.get(input).map(|input| &input.source) {
+        Some(InputSource::Table(table)) => !table.columns[column - offsets[input]].not_null,
+        _ => true,
+    }
+}
+
+fn scalar_nullable(view: &View, scalar: &Scalar) -> bool {
+    scalar.as_column().is_none_or(|column| nullable(view, column))
+}
+
+fn choose_key(types: &[Type], nullable: bool, options: Options) -> Result<Key, Unsupported> {
+    if types.is_empty() {
+        return Ok(Key::Single);
+    }
+    // Deltas are applied in key order, so that two sessions can't lock groups crosswise.
+    if !types.iter().all(|ty| ty.btree) {
+        return Err(Unsupported::new("GROUP BY key of a type without an order"));
+    }
+    let nulls_ok = !nullable || options.server_version >= 150_000;
+    let bounded = types.iter().all(|ty| ty.bounded);
+    let hash = types.iter().all(|ty| ty.hash);
+    match (nulls_ok, bounded, hash) {
+        (true, true, _) | (true, _, false) => Ok(Key::Columns { nulls_not_distinct: nullable }),
+        (_, _, true) => Ok(Key::Hash),
+        (false, _, false) => Err(Unsupported::new("nullable GROUP BY key of a type without a hash function")),
+    }
+}
+
+/// Decomposes every aggregate call; the scalars are over components.
+fn aggregates(view: &View, grouping: &Grouping, types: &Types, components: &mut Components) -> Vec<Scalar> {
+    let mut args = types.args.iter();
+    grouping
+        .aggregates
+        .iter()
+        .zip(&types.aggregates)
+        .map(|(aggregate, result)| {
+            let arg_types: Vec<&Type> = aggregate.args.iter().filter_map(|_| args.next()).collect();
+            let call = Call {
+                aggregate,
+                arg: arg_types.first().copied().filter(|_| arg_types.len() == 1),
+                result,
+                not_null: aggregate.args.first().is_some_and(|arg| !scalar_nullable(view, arg)),
+                keyed: !grouping.keys.is_empty(),
+            };
+            decompose(&call, components)
+        })
+        .collect()
+}
+
+/// Lays the state out: first one column for each output that is one, in the outputs' order,
+/// then what is hidden. Where nothing is hidden the state is the result.
+struct Layout {
+    columns: Vec<StateColumn>,
+    /// The state column of each key, then of each component.
+    positions: Vec<usize>,
+}
+
+fn layout(outputs: &[Scalar], names: &[&str], fields: &[String]) -> Layout {
+    let mut positions: Vec<Option<usize>> = vec![None; fields.len()];
+    let mut columns = Vec::new();
+    for (output, name) in outputs.iter().zip(names) {
+        if let Some(field) = output.as_column()
+            && positions[field].is_none()
+        {
+            positions[field] = Some(columns.len());
+            columns.push(StateColumn { name: (*name).to_owned(), ty: fields[field].clone() });
+        }
+    }
+    let positions = positions
+        .into_iter()
+        .enumerate()
+        .map(|(field, position)| {
+            position.unwrap_or_else(|| {
+                let name = hidden_name(names, &(field + 1).to_string());
+                columns.push(StateColumn { name, ty: fields[field].clone() });
+                columns.len() - 1
+            })
+        })
+        .collect();
+    Layout { columns, positions }
+}
+
+pub(crate) fn plan(
+    view: &View,
+    grouping: &Grouping,
+    core: Core,
+    types: &Types,
+    options: Options,
+) -> Result<Plan, Unsupported> {
+    let any_nullable = grouping.keys.iter().any(|key| scalar_nullable(view, key));
+    let key = choose_key(&types.keys, any_nullable, options)?;
+    let mut components = Components::default();
+    let rows = components.rows().as_column().unwrap_or_default();
+    let values = aggregates(view, grouping, types, &mut components);
+    let components = components.list;
+
+    // A group row's fields are the keys and the components.
+    let nkeys = grouping.keys.len();
+    let field = |position: usize| match position.checked_sub(nkeys) {
+        None => Scalar::column(position),
+        Some(aggregate) => values[aggregate].map_columns(|component| nkeys + component),
+    };
+    let outputs: Vec<Scalar> = view.outputs.iter().map(|output| output.expr.substitute(field)).collect();
+    let having = grouping.having.as_ref().map(|having| having.substitute(field));
+    let names: Vec<&str> = view.outputs.iter().map(|output| output.name.as_str()).collect();
+    let key_types = types.keys.iter().map(Type::column_type);
+    let fields: Vec<String> = key_types.chain(components.iter().map(|component| component.ty.clone())).collect();
+    let Layout { mut columns, positions } = layout(&outputs, &names, &fields);
+
+    let used: Vec<&Scalar> = grouping
+        .keys
+        .iter()
+        .chain(components.iter().flat_map(|component| component.arg.iter().chain(&component.filter)))
+        .collect();
+    let source = Source::new(core, &used)?;
+    let holistic = holistic_names(&grouping.aggregates, &components);
+    let stored = store(components, &positions[nkeys..], &names, &mut columns);
+    let needs_flag = stored.iter().any(|stored| !stored.component.kind.invertible());
+    let dirty = needs_flag.then(|| {
+        columns.push(StateColumn { name: hidden_name(&names, "dirty"), ty: "boolean".into() });
+        columns.len() - 1
+    });
+    let keys = keys(view, grouping, types, &positions)?;
+    let direct = having.is_none()
+        && columns.len() == outputs.len()
+        && key != Key::Single
+        && outputs.iter().zip(&view.outputs).enumerate().all(|(position, (expr, _))| {
+            expr.as_column().is_some_and(|field| positions[field] == position)
+                && types.outputs[position].column_type() == columns[position].ty
+        });
+    let reading = (!direct).then(|| Reading {
+        outputs: view
+            .outputs
+            .iter()
+            .zip(&outputs)
+            .zip(&types.outputs)
+            .map(|((output, expr), ty)| {
+                (output.name.clone(), ty.column_type(), expr.map_columns(|field| positions[field]))
+            })
+            .collect(),
+        having: having.map(|having| having.map_columns(|field| positions[field])),
+        multiplicity: None,
+    });
+    let strategy = match holistic.is_empty() {
+        true => Strategy::Arithmetic,
+        false => Strategy::Recompute { aggregates: holistic },
+    };
+    let tables = source.tables()?;
+    let body = Grouped { source, keys, components: stored, rows, dirty };
+    Ok(Plan { strategy, tables, columns, key, reading, body: Body::Grouped(Box::new(body)) })
+}
+
+fn keys(view: &View, grouping: &Grouping, types: &Types, positions: &[usize]) -> Result<Vec<GroupKey>, Unsupported> {
+    grouping
+        .keys
+        .iter()
+        .zip(&types.keys)
+        .zip(positions)
+        .map(|((expr, ty), &column)| {
+            let equality =
+                ty.equality.clone().ok_or_else(|| Unsupported::new("GROUP BY key of a type without equality"))?;
+            Ok(GroupKey { expr: expr.clone(), column, nullable: scalar_nullable(view, expr), equality })
+        })
+        .collect()
+}
+
+fn holistic_names(aggregates: &[Aggregate], components: &[Component]) -> Vec<String> {
+    let calls: HashSet<&Scalar> = components
+        .iter()
+        .filter(|component| component.kind == Kind::Holistic)
+        .filter_map(|component| component.arg.as_ref())
+        .collect();
+    let mut names: Vec<String> = aggregates
+        .iter()
+        .filter(|aggregate| calls.contains(&aggregate.call))
+        .map(|aggregate| match aggregate.distinct {
+            true => format!("{}(DISTINCT)", aggregate.name),
+            false => aggregate.name.clone(),
+        })
+        .collect();
+    names.dedup();
+    names
+}
+
+fn store(
+    components: Vec<Component>,
+    positions: &[usize],
+    names: &[&str],
+    columns: &mut Vec<StateColumn>,
+) -> Vec<Stored> {
+    components
+        .into_iter()
+        .zip(positions)
+        .enumerate()
+        .map(|(number, (component, &column))| {
+            let retraction = component.kind.has_retraction().then(|| {
+                let name = hidden_name(names, &format!("retracted_{}", number + 1));
+                columns.push(StateColumn { name, ty: component.ty.clone() });
+                columns.len() - 1
+            });
+            Stored { component, column, retraction }
+        })
+        .collect()
+}

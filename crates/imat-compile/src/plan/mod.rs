@@ -1,0 +1,385 @@
+//! The maintenance plan: the state's shape, what is read from it, and how a delta is applied.
+//!
+//! There are two shapes. A *grouped* state has a row per group: keys and components
+//! ([`component`]). A *rows* state has a row per distinct result row and its multiplicity;
+//! it serves select-project-join views, whose delta is derived, and views that are recomputed
+//! whole, whose delta is `query - state`.
+
+pub mod aggregate;
+pub mod component;
+pub mod grouped;
+pub mod rows;
+
+use crate::error::Unsupported;
+use crate::facts::Type;
+use crate::lower::{self, Core};
+use crate::name::{QName, ident};
+use crate::rel::{Rel, TableSet};
+use crate::rewrite::normalise;
+use crate::scalar::Scalar;
+use crate::sql::{Sql, render};
+use crate::view::View;
+
+/// How a view is kept current, from cheapest to dearest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// The change is computed from the delta alone.
+    Arithmetic,
+    /// The change finds the affected groups, which are recomputed.
+    Recompute { aggregates: Vec<String> },
+    /// The query runs again and what differs is written.
+    Whole { construct: String },
+}
+
+impl Strategy {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Strategy::Arithmetic => "arithmetic",
+            Strategy::Recompute { .. } => "recompute",
+            Strategy::Whole { .. } => "whole",
+        }
+    }
+}
+
+/// A base table and the columns that a delta must carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableUse {
+    pub oid: u32,
+    pub name: QName,
+    /// Attribute numbers, ascending. The delta's columns are `c<number>`, then `w`.
+    pub columns: Vec<i16>,
+}
+
+/// What must be locked before a flush reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Locking {
+    /// Nothing: the group's row is lock enough.
+    Rows,
+    /// SHARE on these tables, by index.
+    Tables(Vec<usize>),
+    /// The view, exclusively.
+    View,
+}
+
+/// What a plan depends on besides the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `server_version_num`.
+    pub server_version: u32,
+}
+
+/// The types of a view's expressions, as [`crate::sql::probe`] asks for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Types {
+    pub keys: Vec<Type>,
+    /// Every aggregate's arguments, one aggregate after the other.
+    pub args: Vec<Type>,
+    pub aggregates: Vec<Type>,
+    pub outputs: Vec<Type>,
+}
+
+/// A column of the state table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateColumn {
+    pub name: String,
+    pub ty: String,
+}
+
+/// The state's unique key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// No key: one row, always.
+    Single,
+    Columns { nulls_not_distinct: bool },
+    /// Two 64-bit hashes of the key columns. Serves keys too long for a btree entry, and
+    /// nullable keys where the server can't treat NULLs as equal in an index.
+    Hash,
+    /// A cryptographic hash of the row's exact image: rows that are equal but not identical
+    /// (`1.0`, `1.00`) stay apart, and types without equality can be kept.
+    Image,
+}
+
+/// The signs that a delta's weights have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signs {
+    Additions,
+    Both,
+}
+
+/// A plan is cached for few rows and for many: what suits one ruins the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Size {
+    Small,
+    Large,
+}
+
+/// The statements that apply one delta, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flush {
+    pub locking: Locking,
+    /// A number that depends on all that `apply` reads besides the delta. Under a transaction
+    /// snapshot it must be the same when taken under the latest one.
+    pub digest: Option<Sql>,
+    pub apply: Sql,
+    /// `apply` returns one row: the tids of emptied rows, of rows to recompute, and the number
+    /// of rows whose multiplicity fell below zero.
+    pub returns: bool,
+    /// Recomputes the rows with the tids of `$1`; their digest, likewise.
+    pub recompute: Option<(Sql, Sql)>,
+    /// Deletes the emptied rows with the tids of `$1`.
+    pub delete: Option<Sql>,
+}
+
+/// The statements that make the state anew, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuild {
+    pub clear: Sql,
+    /// Under the latest snapshot it returns nothing, or another session's rows are in the way.
+    pub leftover: Sql,
+    /// As in [`Flush`].
+    pub digest: Sql,
+    pub populate: Sql,
+}
+
+/// A maintained view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub strategy: Strategy,
+    /// Ordered by OID.
+    pub tables: Vec<TableUse>,
+    pub columns: Vec<StateColumn>,
+    pub key: Key,
+    /// The outputs over the state's columns, where the state is not itself the result.
+    pub reading: Option<Reading>,
+    body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Body {
+    Grouped(Box<grouped::Grouped>),
+    Rows(Box<rows::Rows>),
+}
+
+/// How the result is read from the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Name, type and expression over the state's columns.
+    pub outputs: Vec<(String, String, Scalar)>,
+    pub having: Option<Scalar>,
+    /// Each state row stands for this many rows.
+    pub multiplicity: Option<usize>,
+}
+
+/// The joins and filters of a view, ready to be read as they are or as a delta.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    core: Core,
+    /// The scope columns that are read, ascending; `x<position>` in the rendered subquery.
+    used: Vec<usize>,
+}
+
+impl Source {
+    fn new(core: Core, scalars: &[&Scalar]) -> Result<Self, Unsupported> {
+        let mut used: Vec<usize> = scalars.iter().flat_map(|scalar| scalar.columns()).collect();
+        used.sort_unstable();
+        used.dedup();
+        render::blocks(&core.rel, &[], &core.tables)?;
+        Ok(Self { core, used })
+    }
+
+    fn outputs(&self) -> (Vec<Scalar>, Vec<String>) {
+        self.used.iter().map(|&column| (Scalar::column(column), format!("x{column}"))).unzip()
+    }
+
+    /// The rows as they are now, each with `w = 1`.
+    pub(crate) fn now(&self) -> String {
+        self.render(&normalise(&self.core.rel, &TableSet::new()))
+    }
+
+    /// The change, given which tables have a delta.
+    pub(crate) fn delta(&self, changed: &TableSet) -> String {
+        self.render(&normalise(&self.core.rel.delta(changed), changed))
+    }
+
+    fn render(&self, rel: &Rel) -> String {
+        let (outputs, names) = self.outputs();
+        // A core is joins and filters, which are linear, and `new` saw it render.
+        let blocks = render::blocks(rel, &outputs, &self.core.tables).expect("a core is linear");
+        render::union_all(&blocks, &names).expect("a change of a table changes a view that reads it")
+    }
+
+    fn tables(&self) -> Result<Vec<TableUse>, Unsupported> {
+        let scalars: Vec<Scalar> = self.used.iter().map(|&column| Scalar::column(column)).collect();
+        let used = render::used_columns(&self.core, &scalars)?;
+        let number = |table: &crate::facts::Table, column: usize| table.columns[column].number;
+        Ok(self
+            .core
+            .tables
+            .iter()
+            .zip(used)
+            .map(|(table, used)| TableUse {
+                oid: table.oid,
+                name: table.name.clone(),
+                columns: used.into_iter().map(|column| number(table, column)).collect(),
+            })
+            .collect())
+    }
+
+    /// Two sessions that change different tables of a join must not both miss the pairs that
+    /// they make together: the writer of a table waits for the writers of those after it.
+    fn locking(&self, changed: &TableSet) -> Locking {
+        let tables = self.core.tables.len();
+        if self.core.self_join {
+            return Locking::View;
+        }
+        let Some(first) = (0..tables).find(|table| changed.contains(table)) else {
+            return Locking::Rows;
+        };
+        match first + 1 == tables {
+            true => Locking::Rows,
+            false => Locking::Tables((first + 1..tables).collect()),
+        }
+    }
+}
+
+impl Plan {
+    /// Plans a parsed view. What has no rule is `Unsupported`; see [`Plan::whole`].
+    pub fn new(view: &View, types: &Types, options: Options) -> Result<Plan, Unsupported> {
+        let core = lower::core(view)?;
+        match &view.grouping {
+            Some(grouping) => grouped::plan(view, grouping, core, types, options),
+            None => rows::plan(view, core, types),
+        }
+    }
+
+    /// The plan that fits every query: run it again. `tables` are all it reads, and
+    /// `definition` is the view that holds it.
+    pub fn whole(
+        construct: &Unsupported,
+        outputs: Vec<(String, Type)>,
+        tables: Vec<TableUse>,
+        definition: QName,
+    ) -> Plan {
+        rows::whole(construct, outputs, tables, definition)
+    }
+
+    /// Creates the state table and its unique key.
+    pub fn create(&self, state: &QName) -> Vec<Sql> {
+        let columns: Vec<String> =
+            self.columns.iter().map(|column| format!("{} {}", ident(&column.name), column.ty)).collect();
+        // Free space keeps updates on the page, so that they need no index entry.
+        let mut statements =
+            vec![Sql::new(format!("CREATE TABLE {state} ({}) WITH (fillfactor = 70)", columns.join(", ")))];
+        if let Some(target) = self.conflict_target() {
+            let nulls = match self.key {
+                Key::Columns { nulls_not_distinct: true } => " NULLS NOT DISTINCT",
+                _ => "",
+            };
+            statements.push(Sql::new(format!("CREATE UNIQUE INDEX ON {state} {target}{nulls}")));
+        }
+        statements
+    }
+
+    /// The SELECT of the view over the state, where there is one.
+    pub fn reading(&self, state: &QName) -> Option<Sql> {
+        let reading = self.reading.as_ref()?;
+        let column = |position: usize| format!("s.{}", ident(&self.columns[position].name));
+        let outputs: Vec<String> = reading
+            .outputs
+            .iter()
+            .map(|(name, ty, expr)| format!("({})::{ty} AS {}", expr.render(column), ident(name)))
+            .collect();
+        let repeat = match reading.multiplicity {
+            Some(n) => format!(" CROSS JOIN LATERAL pg_catalog.generate_series(1::bigint, {})", column(n)),
+            None => String::new(),
+        };
+        let having = match &reading.having {
+            Some(having) => format!(" WHERE {}", having.render(column)),
+            None => String::new(),
+        };
+        Some(Sql::new(format!("SELECT {} FROM {state} AS s{repeat}{having}", outputs.join(", "))))
+    }
+
+    /// Fills an empty state from the tables as they are now.
+    pub fn populate(&self, state: &QName) -> Sql {
+        match &self.body {
+            Body::Grouped(grouped) => grouped.populate(self, state),
+            Body::Rows(rows) => rows.populate(self, state),
+        }
+    }
+
+    /// Applies the deltas of the `changed` tables.
+    pub fn flush(&self, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
+        match &self.body {
+            Body::Grouped(grouped) => grouped.flush(self, state, changed, signs, size),
+            Body::Rows(rows) => rows.flush(self, state, changed),
+        }
+    }
+
+    /// Empties the state and fills it anew.
+    pub fn rebuild(&self, state: &QName) -> Rebuild {
+        let populate = self.populate(state);
+        Rebuild {
+            clear: Sql::new(format!("DELETE FROM {state}")),
+            leftover: Sql::new(format!("SELECT 1 FROM {state} LIMIT 1")),
+            digest: match &self.body {
+                Body::Grouped(grouped) => grouped.content_digest(self),
+                Body::Rows(rows) => rows.content_digest(self),
+            },
+            populate,
+        }
+    }
+
+    /// Whether two plans keep the same state: a plan compiled later must.
+    pub fn shape(&self) -> String {
+        format!("{:?} {:?}", self.columns, self.key)
+    }
+
+    /// Whether these columns hold all of the state's key, so that rows which differ in the key
+    /// differ in them.
+    pub fn key_is_within(&self, columns: &[String]) -> bool {
+        let columns: Vec<String> = columns.iter().map(|column| ident(column)).collect();
+        matches!(self.body, Body::Grouped(_))
+            && self.key != Key::Single
+            && self.key_columns().iter().all(|key| columns.contains(key))
+    }
+
+    /// The position of the column that counts a state row's rows.
+    pub(crate) fn count_column(&self) -> String {
+        let position = match &self.body {
+            Body::Grouped(grouped) => grouped.count_column(),
+            Body::Rows(_) => self.columns.len() - 1,
+        };
+        ident(&self.columns[position].name)
+    }
+
+    pub(crate) fn key_columns(&self) -> Vec<String> {
+        let keys = match &self.body {
+            Body::Grouped(grouped) => grouped.key_columns(),
+            Body::Rows(_) => (0..self.columns.len() - 1).collect(),
+        };
+        keys.into_iter().map(|position| ident(&self.columns[position].name)).collect()
+    }
+
+    /// What ON CONFLICT infers the key's index from, parentheses included.
+    pub(crate) fn conflict_target(&self) -> Option<String> {
+        let columns = self.key_columns().join(", ");
+        match self.key {
+            Key::Single => None,
+            Key::Columns { .. } => Some(format!("({columns})")),
+            Key::Hash => Some(format!(
+                "(pg_catalog.hash_record_extended(ROW({columns}), 0), pg_catalog.hash_record_extended(ROW({columns}), 1))"
+            )),
+            Key::Image => Some(format!("(imat_catalog.row_image(ROW({columns})))")),
+        }
+    }
+}
+
+/// The name of a state column: its output's where it has one, else one that no output has.
+pub(crate) fn hidden_name(outputs: &[&str], wanted: &str) -> String {
+    let mut name = format!("imat_{wanted}");
+    while outputs.contains(&name.as_str()) {
+        name.push('_');
+    }
+    name
+}

@@ -1,0 +1,128 @@
+//! The relational IR: what a view *is*, with no trace of how PostgreSQL spelled it.
+//!
+//! Every [`Rel`] denotes a bag of rows with integer multiplicities (a Z-set): a row present
+//! twice counts 2, a row removed by a change counts -1. Columns are positions.
+//!
+//! A *view* reads only [`Image::New`]; its [`delta`](Rel::delta) reads any image.
+//!
+//! **Invariant:** nothing here does I/O, reads a setting or knows a PostgreSQL type.
+//! **Invariant:** an operator may not inspect which operator feeds it.
+
+mod build;
+pub mod term;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::ops::{
+    Aggregate, Distinct, Filter, Join, Negate, Operator, Project, Scan, Union, Values,
+};
+
+/// A relation: an operator over its input relations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rel {
+    Scan(Scan),
+    Values(Values),
+    Filter(Filter),
+    Project(Project),
+    Join(Join),
+    Union(Union),
+    Negate(Negate),
+    Distinct(Distinct),
+    Aggregate(Aggregate),
+}
+
+/// Which state of its table a scan reads. `New = Old + Delta`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Image {
+    /// Before the change.
+    Old,
+    /// After the change.
+    New,
+    /// The change: added rows count +1, removed rows -1.
+    Delta,
+}
+
+/// Tables, by their index.
+pub type TableSet = BTreeSet<usize>;
+
+impl Rel {
+    /// The operator at the root.
+    pub fn operator(&self) -> &dyn Operator {
+        match self {
+            Rel::Scan(op) => op,
+            Rel::Values(op) => op,
+            Rel::Filter(op) => op,
+            Rel::Project(op) => op,
+            Rel::Join(op) => op,
+            Rel::Union(op) => op,
+            Rel::Negate(op) => op,
+            Rel::Distinct(op) => op,
+            Rel::Aggregate(op) => op,
+        }
+    }
+
+    /// The number of columns.
+    pub fn width(&self) -> usize {
+        self.operator().width()
+    }
+
+    /// The exact difference that a change of the tables `changed` makes to this view:
+    /// its value after the change minus its value before.
+    ///
+    /// A view of which no table changed does not change, whatever it computes. All else is
+    /// the business of each operator.
+    pub fn delta(&self, changed: &TableSet) -> Rel {
+        if self.scans().any(|scan| changed.contains(&scan.table)) {
+            self.operator().delta(changed)
+        } else {
+            Rel::empty(self.width())
+        }
+    }
+
+    /// This view as it was before the change.
+    pub fn before(&self) -> Rel {
+        self.map_scans(&|scan| Scan {
+            image: Image::Old,
+            ..scan.clone()
+        })
+    }
+
+    /// The same relation over other leaves.
+    pub fn map_scans(&self, f: &dyn Fn(&Scan) -> Scan) -> Rel {
+        match self {
+            Rel::Scan(scan) => Rel::Scan(f(scan)),
+            _ => self.operator().map_inputs(&|input| input.map_scans(f)),
+        }
+    }
+
+    /// The leaves that read a table, left to right.
+    pub fn scans(&self) -> Box<dyn Iterator<Item = &Scan> + '_> {
+        match self {
+            Rel::Scan(scan) => Box::new(std::iter::once(scan)),
+            _ => Box::new(self.operator().inputs().into_iter().flat_map(Rel::scans)),
+        }
+    }
+
+    /// Whether every expression, at every level, reads columns that its input has.
+    pub fn is_sound(&self) -> bool {
+        let operator = self.operator();
+        operator.is_sound() && operator.inputs().into_iter().all(Rel::is_sound)
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        let operator = self.operator();
+        writeln!(f, "{:indent$}{}", "", operator.label(), indent = 2 * depth)?;
+        for input in operator.inputs() {
+            input.write(f, depth + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// One operator per line, its inputs indented below it.
+impl fmt::Display for Rel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, 0)
+    }
+}

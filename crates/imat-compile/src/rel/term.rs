@@ -1,0 +1,130 @@
+//! The normal form of what is linear: a sum of products.
+//!
+//! Filter, Project, Join, Union and Negate are linear, so a relation of them over tables is
+//! a sum of signed products of leaves. Each product is one SELECT.
+
+use super::Rel;
+use crate::error::Unsupported;
+use crate::ops::Scan;
+use crate::scalar::Scalar;
+
+/// One signed product. Expressions are over the columns of all leaves, one leaf after the
+/// other: the *product row*.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    pub negative: bool,
+    pub leaves: Vec<Scan>,
+    pub filter: Vec<Scalar>,
+    /// What each column of the relation is.
+    pub columns: Vec<Scalar>,
+}
+
+impl Term {
+    /// The terms that `rel` is the sum of.
+    pub fn all(rel: &Rel) -> Result<Vec<Term>, Unsupported> {
+        match rel {
+            Rel::Scan(scan) => Ok(vec![Term::leaf(scan)]),
+            Rel::Values(values) => Ok(values.rows.iter().map(|row| Term::row(row)).collect()),
+            Rel::Union(union) => Ok(union
+                .inputs
+                .iter()
+                .map(Term::all)
+                .collect::<Result<Vec<_>, _>>()?
+                .concat()),
+            Rel::Negate(negate) => Term::each(&negate.input, Term::negated),
+            Rel::Filter(filter) => Term::each(&filter.input, |t| t.filtered(&filter.conjuncts)),
+            Rel::Project(project) => Term::each(&project.input, |t| t.projected(&project.outputs)),
+            Rel::Join(join) => {
+                let right = Term::all(&join.right)?;
+                Ok(Term::all(&join.left)?
+                    .iter()
+                    .flat_map(|l| right.iter().map(|r| l.times(r)))
+                    .map(|product| product.filtered(std::slice::from_ref(&join.on)))
+                    .collect())
+            }
+            Rel::Distinct(_) => Err(Unsupported::new("DISTINCT")),
+            Rel::Aggregate(_) => Err(Unsupported::new("GROUP BY")),
+        }
+    }
+
+    /// The width of the product row.
+    pub fn width(&self) -> usize {
+        self.leaves.iter().map(|leaf| leaf.width).sum()
+    }
+
+    /// An expression over the relation's columns as one over the product row.
+    pub fn resolve(&self, scalar: &Scalar) -> Scalar {
+        scalar.substitute(|position| self.columns[position].clone())
+    }
+
+    /// The relation that the term is.
+    pub fn to_rel(&self) -> Rel {
+        let product = self
+            .leaves
+            .iter()
+            .map(|leaf| Rel::Scan(leaf.clone()))
+            .reduce(Rel::cross)
+            .unwrap_or_else(Rel::unit);
+        let rel = self
+            .filter
+            .iter()
+            .cloned()
+            .fold(product, Rel::filter)
+            .project(self.columns.clone());
+        if self.negative { rel.negate() } else { rel }
+    }
+
+    fn each(input: &Rel, f: impl Fn(Term) -> Term) -> Result<Vec<Term>, Unsupported> {
+        Ok(Term::all(input)?.into_iter().map(f).collect())
+    }
+
+    fn leaf(scan: &Scan) -> Term {
+        Term {
+            negative: false,
+            leaves: vec![scan.clone()],
+            filter: Vec::new(),
+            columns: (0..scan.width).map(Scalar::column).collect(),
+        }
+    }
+
+    fn row(constants: &[Scalar]) -> Term {
+        Term {
+            negative: false,
+            leaves: Vec::new(),
+            filter: Vec::new(),
+            columns: constants.to_vec(),
+        }
+    }
+
+    fn negated(self) -> Term {
+        Term {
+            negative: !self.negative,
+            ..self
+        }
+    }
+
+    fn filtered(mut self, conjuncts: &[Scalar]) -> Term {
+        let always = Scalar::text("true");
+        for conjunct in conjuncts.iter().filter(|conjunct| **conjunct != always) {
+            self.filter.push(self.resolve(conjunct));
+        }
+        self
+    }
+
+    fn projected(mut self, outputs: &[Scalar]) -> Term {
+        self.columns = outputs.iter().map(|output| self.resolve(output)).collect();
+        self
+    }
+
+    /// The product of two terms: signs multiply, the right one's columns move.
+    fn times(&self, right: &Term) -> Term {
+        let base = self.width();
+        let moved = |scalar: &Scalar| scalar.map_columns(|position| base + position);
+        let mut product = self.clone();
+        product.negative ^= right.negative;
+        product.leaves.extend_from_slice(&right.leaves);
+        product.filter.extend(right.filter.iter().map(moved));
+        product.columns.extend(right.columns.iter().map(moved));
+        product
+    }
+}

@@ -1,0 +1,158 @@
+//! Statements that create and drop what a maintained view consists of.
+
+use crate::name::{QName, ident, literal};
+use crate::plan::Plan;
+use crate::sql::Sql;
+
+/// Keeps a definition as a view: PostgreSQL then tracks what it depends on and renames it.
+pub fn create_definition(name: &QName, columns: &[String], query: &str) -> Sql {
+    let columns: Vec<String> = columns.iter().map(|column| ident(column)).collect();
+    Sql::new(format!("CREATE VIEW {name} ({}) AS {}", columns.join(", "), query.trim_end().trim_end_matches(';')))
+}
+
+/// A user's query as a view of the session, so that PostgreSQL resolves its names. The caller
+/// made sure that the text is one SELECT.
+pub fn create_temporary_view(name: &str, query: &str) -> Sql {
+    Sql::new(format!("CREATE TEMPORARY VIEW {} AS {}", ident(name), query.trim_end().trim_end_matches(';')))
+}
+
+pub fn drop_temporary_view(name: &str) -> Sql {
+    Sql::new(format!("DROP VIEW pg_temp.{}", ident(name)))
+}
+
+/// The view that users read, where the state is not itself the result.
+pub fn create_result(name: &QName, plan: &Plan, state: &QName) -> Option<Sql> {
+    plan.reading(state).map(|select| Sql::new(format!("CREATE VIEW {name} AS {select}")))
+}
+
+pub fn drop_view(name: &QName) -> Sql {
+    Sql::new(format!("DROP VIEW {name}"))
+}
+
+pub fn drop_table(name: &QName) -> Sql {
+    Sql::new(format!("DROP TABLE {name}"))
+}
+
+pub fn set_owner(name: &QName, owner: &str) -> Sql {
+    Sql::new(format!("ALTER TABLE {name} OWNER TO {}", ident(owner)))
+}
+
+pub fn analyze(name: &QName) -> Sql {
+    Sql::new(format!("ANALYZE {name}"))
+}
+
+pub fn grant_select(name: &QName, role: Option<&str>, grantable: bool) -> Sql {
+    let role = role.map_or("PUBLIC".to_owned(), ident);
+    let option = if grantable { " WITH GRANT OPTION" } else { "" };
+    Sql::new(format!("GRANT SELECT ON {name} TO {role}{option}"))
+}
+
+pub fn comment(name: &QName, view: bool, text: &str) -> Sql {
+    let kind = if view { "VIEW" } else { "TABLE" };
+    Sql::new(format!("COMMENT ON {kind} {name} IS {}", literal(text)))
+}
+
+/// The names of the triggers on a base table; they fire last among a statement's triggers.
+pub const TRIGGERS: [&str; 5] = ["imat_open", "imat_insert", "imat_update", "imat_delete", "imat_truncate"];
+
+/// Makes a relation's changes reach the maintained tables.
+pub fn create_triggers(relation: &QName) -> Vec<Sql> {
+    let capture = "FOR EACH STATEMENT EXECUTE FUNCTION imat_catalog.capture()";
+    let mut statements = vec![
+        format!(
+            "CREATE TRIGGER imat_open BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {relation} \
+             FOR EACH STATEMENT EXECUTE FUNCTION imat_catalog.open()"
+        ),
+        format!("CREATE TRIGGER imat_insert AFTER INSERT ON {relation} REFERENCING NEW TABLE AS imat_new {capture}"),
+        format!(
+            "CREATE TRIGGER imat_update AFTER UPDATE ON {relation} \
+             REFERENCING OLD TABLE AS imat_old NEW TABLE AS imat_new {capture}"
+        ),
+        format!("CREATE TRIGGER imat_delete AFTER DELETE ON {relation} REFERENCING OLD TABLE AS imat_old {capture}"),
+        format!("CREATE TRIGGER imat_truncate AFTER TRUNCATE ON {relation} {capture}"),
+    ];
+    // session_replication_role = replica does not silence a trigger that fires always.
+    statements.extend(TRIGGERS.iter().map(|name| format!("ALTER TABLE {relation} ENABLE ALWAYS TRIGGER {name}")));
+    statements.into_iter().map(Sql::new).collect()
+}
+
+pub fn drop_triggers(relation: &QName) -> Vec<Sql> {
+    TRIGGERS.iter().map(|name| Sql::new(format!("DROP TRIGGER IF EXISTS {name} ON {relation}"))).collect()
+}
+
+/// Refuses direct changes of a table, or of the view over it.
+pub fn create_guard(name: &QName, view: bool) -> Vec<Sql> {
+    let create = match view {
+        true => format!("CREATE TRIGGER imat_guard INSTEAD OF INSERT OR UPDATE OR DELETE ON {name} FOR EACH ROW"),
+        false => format!(
+            "CREATE TRIGGER imat_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {name} FOR EACH STATEMENT"
+        ),
+    };
+    let mut statements = vec![format!("{create} EXECUTE FUNCTION imat_catalog.guard()")];
+    if !view {
+        statements.push(format!("ALTER TABLE {name} ENABLE ALWAYS TRIGGER imat_guard"));
+    }
+    statements.into_iter().map(Sql::new).collect()
+}
+
+/// An index of the materialized view on the maintained table, as far as it is of use there.
+pub struct Index {
+    pub unique: bool,
+    pub method: String,
+    /// Each column or expression with its operator class and order, as `pg_get_indexdef` gives it.
+    pub keys: Vec<String>,
+    pub predicate: Option<String>,
+}
+
+pub fn create_index(table: &QName, index: &Index) -> Sql {
+    let unique = if index.unique { "UNIQUE " } else { "" };
+    let predicate = index.predicate.as_ref().map_or(String::new(), |predicate| format!(" WHERE {predicate}"));
+    Sql::new(format!(
+        "CREATE {unique}INDEX ON {table} USING {} ({}){predicate}",
+        ident(&index.method),
+        index.keys.join(", ")
+    ))
+}
+
+/// The rows in which a maintained table and its query differ, as (difference, times, row).
+/// Rows are compared by image, so that types without equality can be compared too; `approximate`
+/// rows, those with floats, are compared by their text with fifteen digits at most.
+pub fn differences(name: &QName, definition: &QName, columns: &[(String, Compare)]) -> Sql {
+    let values: Vec<String> = columns
+        .iter()
+        .map(|(column, compare)| {
+            let column = format!("v.{}", ident(column));
+            match compare {
+                Compare::Image => column,
+                // Equal numerics can have different scales.
+                Compare::Numeric => format!("pg_catalog.trim_scale({column})"),
+                // Nine digits: sums of floats depend on the order of summation.
+                Compare::Float => format!(
+                    "CASE WHEN abs({column}::double precision) < 1e-9 THEN '0' \
+                     ELSE pg_catalog.to_char({column}::double precision, '9.99999999EEEE') END"
+                ),
+            }
+        })
+        .collect();
+    let side = |relation: &QName, sign: i32| {
+        format!(
+            "SELECT {sign} AS w, pg_catalog.to_jsonb(v.*) AS \"row\", imat_catalog.row_image(ROW({})) AS image \
+             FROM {relation} AS v",
+            values.join(", ")
+        )
+    };
+    Sql::new(format!(
+        "SELECT CASE WHEN sum(w) > 0 THEN 'missing' ELSE 'extra' END, abs(sum(w))::bigint, (array_agg(\"row\"))[1] \
+         FROM ({} UNION ALL {}) AS u GROUP BY image HAVING sum(w) <> 0",
+        side(definition, 1),
+        side(name, -1)
+    ))
+}
+
+/// How two values of a column are the same to a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    Image,
+    Numeric,
+    Float,
+}

@@ -1,0 +1,264 @@
+//! Statements of a grouped state.
+//!
+//! A delta is applied by one upsert in key order, then what it emptied is deleted by a second
+//! statement, and what it could not compute is recomputed by another: each sees, under READ
+//! COMMITTED, all that was committed before the row locks of the one before it were granted.
+
+use crate::name::{QName, ident};
+use crate::plan::component::Kind;
+use crate::plan::grouped::{GroupKey, Grouped, Stored};
+use crate::plan::{Key, Plan, Signs, Size};
+use crate::rel::TableSet;
+use crate::sql::Sql;
+
+fn scope(column: usize) -> String {
+    format!("d.x{column}")
+}
+
+fn name(plan: &Plan, column: usize) -> String {
+    ident(&plan.columns[column].name)
+}
+
+fn positions(count: usize) -> String {
+    (1..=count).map(|position| position.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn group_by(grouped: &Grouped) -> String {
+    match grouped.keys.len() {
+        0 => String::new(),
+        keys => format!(" GROUP BY {}", positions(keys)),
+    }
+}
+
+/// `value AS column` of each component over the rows of a group.
+fn over_rows<'a>(plan: &'a Plan, grouped: &'a Grouped) -> impl Iterator<Item = String> + 'a {
+    grouped
+        .components
+        .iter()
+        .map(|stored| format!("{} AS {}", stored.component.over_rows(&scope), name(plan, stored.column)))
+}
+
+fn key_values<'a>(plan: &'a Plan, grouped: &'a Grouped) -> impl Iterator<Item = String> + 'a {
+    grouped.keys.iter().map(|key| format!("{} AS {}", key.expr.render(scope), name(plan, key.column)))
+}
+
+/// The state's content, from the tables as they are.
+fn content(plan: &Plan, grouped: &Grouped) -> String {
+    let dirty = grouped.dirty.iter().map(|_| "false".to_owned());
+    let values: Vec<String> = key_values(plan, grouped).chain(over_rows(plan, grouped)).chain(dirty).collect();
+    format!("SELECT {} FROM ({}) AS d{}", values.join(", "), grouped.source.now(), group_by(grouped))
+}
+
+pub fn content_digest(plan: &Plan, grouped: &Grouped) -> Sql {
+    digest_of(&content(plan, grouped))
+}
+
+pub fn populate(plan: &Plan, grouped: &Grouped, state: &QName) -> Sql {
+    let key_columns = grouped.keys.iter().map(|key| name(plan, key.column));
+    let component_columns = grouped.components.iter().map(|stored| name(plan, stored.column));
+    let dirty_column = grouped.dirty.iter().map(|&column| name(plan, column));
+    let columns: Vec<String> = key_columns.chain(component_columns).chain(dirty_column).collect();
+    Sql::new(format!("INSERT INTO {state} ({}) {}", columns.join(", "), content(plan, grouped)))
+}
+
+/// The delta per group: state columns and their values' changes.
+struct Delta {
+    columns: Vec<String>,
+    select: String,
+}
+
+/// What makes every touched group, or every group with a retraction, due for recomputation.
+fn dirty_value(grouped: &Grouped, signs: Signs) -> &'static str {
+    let has = |kind: Kind| grouped.components.iter().any(|stored| stored.component.kind == kind);
+    match signs {
+        _ if has(Kind::Holistic) => "true",
+        Signs::Both if has(Kind::FloatSum) => "pg_catalog.bool_or(d.w < 0)",
+        _ => "false",
+    }
+}
+
+fn delta(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs) -> Delta {
+    let weight = (signs == Signs::Both).then_some("d.w");
+    let mut fields: Vec<(String, String)> =
+        grouped.keys.iter().map(|key| (name(plan, key.column), key.expr.render(scope))).collect();
+    for stored in &grouped.components {
+        fields.push((name(plan, stored.column), stored.component.over_delta(weight, &scope)));
+        if let (Some(column), Some(weight)) = (stored.retraction, weight) {
+            fields.push((name(plan, column), stored.component.retraction(weight, &scope)));
+        }
+    }
+    if let Some(column) = grouped.dirty {
+        fields.push((name(plan, column), dirty_value(grouped, signs).to_owned()));
+    }
+    let values: Vec<String> = fields.iter().map(|(column, value)| format!("{value} AS {column}")).collect();
+    let touched = if grouped.keys.is_empty() { ", pg_catalog.count(*) AS imat_touched" } else { "" };
+    let select =
+        format!("SELECT {}{touched} FROM ({}) AS d{}", values.join(", "), grouped.source.delta(changed), group_by(grouped));
+    Delta { columns: fields.into_iter().map(|(column, _)| column).collect(), select }
+}
+
+/// `column = new value` of every component, from the stored row `s` and the delta's row `new`.
+fn assignments(plan: &Plan, grouped: &Grouped, signs: Signs, new: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut dirty = grouped.dirty.map(|column| vec![format!("{new}.{}", name(plan, column))]).unwrap_or_default();
+    for (position, stored) in grouped.components.iter().enumerate() {
+        let column = name(plan, stored.column);
+        let (old_value, mut new_value) = (format!("s.{column}"), format!("{new}.{column}"));
+        if position == grouped.rows && plan.key == Key::Hash {
+            let same: Vec<String> = grouped.keys.iter().map(|key| same_key(plan, key, "s", new)).collect();
+            new_value =
+                format!("CASE WHEN {} THEN {new_value} ELSE imat_catalog.key_collision() END", same.join(" AND "));
+        }
+        out.push(format!("{column} = {}", stored.component.merge(&old_value, &new_value)));
+        if let (Some(retraction), Signs::Both) = (stored.retraction, signs) {
+            let retracted = format!("{new}.{}", name(plan, retraction));
+            dirty.push(stored.component.extreme_lost(&old_value, &new_value, &retracted));
+        }
+    }
+    if let Some(column) = grouped.dirty {
+        out.push(format!("{} = {}", name(plan, column), dirty.join(" OR ")));
+    }
+    out
+}
+
+fn same_key(plan: &Plan, key: &GroupKey, left: &str, right: &str) -> String {
+    let column = name(plan, key.column);
+    equal(&format!("{left}.{column}"), &format!("{right}.{column}"), key)
+}
+
+/// Whether two key values are in the same group, in a form that an index can serve.
+fn equal(left: &str, right: &str, key: &GroupKey) -> String {
+    let equal = format!("{left} {} {right}", key.equality);
+    match key.nullable {
+        false => format!("({equal})"),
+        true => format!("(({equal}) OR ({left} IS NULL AND {right} IS NULL))"),
+    }
+}
+
+/// Whether the stored row must be recomputed; over the row as the upsert left it.
+fn needs_recompute(plan: &Plan, grouped: &Grouped, signs: Signs) -> String {
+    let mut reasons: Vec<String> = grouped.dirty.iter().map(|&column| format!("s.{}", name(plan, column))).collect();
+    for stored in &grouped.components {
+        reasons.extend(stored.retraction.map(|column| format!("s.{} IS NOT NULL", name(plan, column))));
+        if signs == Signs::Both {
+            reasons.extend(stored.component.absorbing(&format!("s.{}", name(plan, stored.column))));
+        }
+    }
+    match reasons.is_empty() {
+        true => "false".to_owned(),
+        false => format!("({})", reasons.join(" OR ")),
+    }
+}
+
+pub fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs) -> Sql {
+    let delta = delta(plan, grouped, changed, signs);
+    let write = match plan.conflict_target() {
+        None => format!(
+            "UPDATE {state} AS s SET {} FROM ({}) AS e WHERE e.imat_touched > 0",
+            assignments(plan, grouped, signs, "e").join(", "),
+            delta.select
+        ),
+        Some(target) => format!(
+            "INSERT INTO {state} AS s ({}) {} ORDER BY {} ON CONFLICT {target} DO UPDATE SET {}",
+            delta.columns.join(", "),
+            delta.select,
+            positions(grouped.keys.len()),
+            assignments(plan, grouped, signs, "EXCLUDED").join(", ")
+        ),
+    };
+    if signs == Signs::Additions && !grouped.recomputes(signs) {
+        return Sql::new(write);
+    }
+    Sql::new(returning(&write, &format!("s.{}", plan.count_column()), &needs_recompute(plan, grouped, signs), plan))
+}
+
+/// One row about what a write left behind: emptied rows, rows to recompute, and the number of
+/// rows with a negative multiplicity, which there are only if the state was wrong before.
+pub(crate) fn returning(write: &str, count: &str, dirty: &str, plan: &Plan) -> String {
+    let alive = if plan.key == Key::Single { "true" } else { "n > 0" };
+    format!(
+        "WITH u AS ({write} RETURNING s.ctid AS tid, {count} AS n, {dirty} AS dirty) \
+         SELECT pg_catalog.array_agg(tid) FILTER (WHERE n = 0), \
+         pg_catalog.array_agg(tid) FILTER (WHERE {alive} AND dirty), \
+         pg_catalog.count(*) FILTER (WHERE n < 0) FROM u"
+    )
+}
+
+/// Deletes, of the rows with the tids of `$1`, those that stand for no row.
+pub(crate) fn delete(plan: &Plan, state: &QName) -> Sql {
+    Sql::new(format!("DELETE FROM {state} AS s WHERE s.ctid = ANY ($1::tid[]) AND s.{} = 0", plan.count_column()))
+}
+
+/// The key condition between the rows `d` and the groups `g`. NULLs meet through OR where few
+/// groups are looked up by index, and as fields of a record, which can be sorted and merged,
+/// where there are many.
+fn meets(plan: &Plan, grouped: &Grouped, size: Size) -> String {
+    let sides = |key: &GroupKey| (key.expr.render(scope), format!("g.{}", name(plan, key.column)));
+    let (nullable, plain): (Vec<&GroupKey>, Vec<&GroupKey>) = grouped.keys.iter().partition(|key| key.nullable);
+    let mut conditions: Vec<String> = plain
+        .iter()
+        .map(|key| {
+            let (left, right) = sides(key);
+            equal(&format!("({left})"), &right, key)
+        })
+        .collect();
+    if size == Size::Small {
+        conditions.extend(nullable.iter().map(|key| {
+            let (left, right) = sides(key);
+            equal(&format!("({left})"), &right, key)
+        }));
+    } else if !nullable.is_empty() {
+        let (left, right): (Vec<String>, Vec<String>) = nullable.iter().map(|key| sides(key)).unzip();
+        conditions.push(format!(
+            "(ROW({})::record OPERATOR(pg_catalog.=) ROW({})::record)",
+            left.join(", "),
+            right.join(", ")
+        ));
+    }
+    conditions.join(" AND ")
+}
+
+/// The components of the groups whose state rows have the tids of `$1`.
+fn recomputed(plan: &Plan, grouped: &Grouped, state: &QName, size: Size) -> String {
+    let values: Vec<String> = over_rows(plan, grouped).collect();
+    let now = grouped.source.now();
+    if grouped.keys.is_empty() {
+        return format!(
+            "SELECT g.ctid AS tid, r.* FROM (SELECT {} FROM ({now}) AS d) AS r, {state} AS g WHERE g.ctid = ANY ($1::tid[])",
+            values.join(", ")
+        );
+    }
+    let keys: Vec<String> = grouped.keys.iter().map(|key| name(plan, key.column)).collect();
+    format!(
+        "SELECT g.tid, {} FROM (SELECT ctid AS tid, {} FROM {state} WHERE ctid = ANY ($1::tid[])) AS g, \
+         ({now}) AS d WHERE {} GROUP BY g.tid",
+        values.join(", "),
+        keys.join(", "),
+        meets(plan, grouped, size)
+    )
+}
+
+pub fn recompute(plan: &Plan, grouped: &Grouped, state: &QName, size: Size) -> (Sql, Sql) {
+    let select = recomputed(plan, grouped, state, size);
+    let reset = |stored: &Stored| stored.retraction.map(|column| format!("{} = NULL", name(plan, column)));
+    let assignments: Vec<String> = grouped
+        .components
+        .iter()
+        .map(|stored| format!("{column} = r.{column}", column = name(plan, stored.column)))
+        .chain(grouped.components.iter().filter_map(reset))
+        .chain(grouped.dirty.map(|column| format!("{} = false", name(plan, column))))
+        .collect();
+    let write = format!("UPDATE {state} AS s SET {} FROM ({select}) AS r WHERE s.ctid = r.tid", assignments.join(", "));
+    (Sql::new(write), digest_of(&select))
+}
+
+/// What the upsert would write, as one number.
+pub fn digest(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs) -> Sql {
+    digest_of(&delta(plan, grouped, changed, signs).select)
+}
+
+pub(crate) fn digest_of(select: &str) -> Sql {
+    Sql::new(format!(
+        "SELECT coalesce(pg_catalog.sum(imat_catalog.row_hash(ROW(r.*))), 0::numeric)::text FROM ({select}) AS r"
+    ))
+}

@@ -1,0 +1,36 @@
+//! The only maker of SQL text.
+
+pub mod ddl;
+pub(crate) mod grouped;
+pub mod probe;
+pub mod recompose;
+pub mod render;
+pub(crate) mod rows;
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A rendered statement. The field is private: the extension can execute one, not make one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sql(Cow<'static, str>);
+
+impl Sql {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(Cow::Owned(text.into()))
+    }
+
+    /// A statement that is written out in the extension: no part of it can come from outside.
+    pub const fn fixed(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Sql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,48 @@
+//! Queries that PostgreSQL need only describe: they tell the types of a view's parts.
+
+use super::Sql;
+use super::recompose::{from, text};
+use crate::view::View;
+
+/// What to ask PostgreSQL for the types of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// One column per key and then per argument of each aggregate; the outputs of an ungrouped view.
+    pub rows: Sql,
+    /// One column per aggregate, where there is one.
+    pub groups: Option<Sql>,
+}
+
+/// The probe of a view. Neither query is meant to be run, so neither filters.
+pub fn probe(view: &View) -> Probe {
+    let Some(grouping) = &view.grouping else {
+        let outputs = view.outputs.iter().map(|output| text(view, &output.expr));
+        return Probe {
+            rows: select(view, outputs),
+            groups: None,
+        };
+    };
+    let args = grouping
+        .aggregates
+        .iter()
+        .flat_map(|aggregate| &aggregate.args);
+    let rows = grouping
+        .keys
+        .iter()
+        .chain(args)
+        .map(|scalar| text(view, scalar));
+    let calls = grouping
+        .aggregates
+        .iter()
+        .map(|aggregate| text(view, &aggregate.call));
+    let groups = (!grouping.aggregates.is_empty()).then(|| select(view, calls));
+    Probe {
+        rows: select(view, rows),
+        groups,
+    }
+}
+
+fn select(view: &View, list: impl Iterator<Item = String>) -> Sql {
+    let list: Vec<String> = list.collect();
+    Sql::new(format!("SELECT {} FROM {}", list.join(", "), from(view)))
+}

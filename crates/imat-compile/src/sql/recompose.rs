@@ -1,0 +1,134 @@
+//! The query of a [`View`], as text that PostgreSQL deparses to the view's own definition.
+//!
+//! That makes it a guard: a text that was misread comes back as another one.
+
+use super::Sql;
+use crate::name::ident;
+use crate::scalar::Scalar;
+use crate::view::{Condition, From, Grouping, Input, Source, View};
+
+/// The view's query. Plain views below it are called by their names.
+pub fn recompose(view: &View) -> Sql {
+    Sql::new(query(view))
+}
+
+fn query(view: &View) -> String {
+    let outputs: Vec<String> = view
+        .outputs
+        .iter()
+        .map(|output| {
+            let expr = scope_scalar(view, &output.expr);
+            format!("{} AS {}", text(view, &expr), ident(&output.name))
+        })
+        .collect();
+    let mut sql = format!("SELECT {} FROM {}", outputs.join(", "), from(view));
+    if let Some(filter) = &view.filter {
+        sql.push_str(&format!(" WHERE {}", parenthesised(view, filter)));
+    }
+    if let Some(grouping) = &view.grouping {
+        sql.push_str(&grouped(view, grouping));
+    }
+    sql
+}
+
+fn grouped(view: &View, grouping: &Grouping) -> String {
+    let mut sql = String::new();
+    let keys: Vec<String> = grouping.keys[..grouping.listed]
+        .iter()
+        .map(|key| parenthesised(view, key))
+        .collect();
+    if !keys.is_empty() {
+        sql.push_str(&format!(" GROUP BY {}", keys.join(", ")));
+    }
+    if let Some(having) = &grouping.having {
+        let having = scope_scalar(view, having);
+        sql.push_str(&format!(" HAVING {}", parenthesised(view, &having)));
+    }
+    sql
+}
+
+/// A scalar of the view's outputs or HAVING, over the scope row.
+fn scope_scalar(view: &View, scalar: &Scalar) -> Scalar {
+    match &view.grouping {
+        None => scalar.clone(),
+        Some(grouping) => {
+            scalar.substitute(|position| match position.checked_sub(grouping.keys.len()) {
+                None => grouping.keys[position].clone(),
+                Some(aggregate) => grouping.aggregates[aggregate].call.clone(),
+            })
+        }
+    }
+}
+
+/// The FROM list, without the keyword.
+pub(super) fn from(view: &View) -> String {
+    let items: Vec<String> = view.from.iter().map(|item| from_item(view, item)).collect();
+    items.join(", ")
+}
+
+fn from_item(view: &View, item: &From) -> String {
+    match item {
+        From::Input(index) => input(&view.inputs[*index]),
+        From::Join { left, right, on } => {
+            let (left, right) = (from_item(view, left), from_item(view, right));
+            match on {
+                Condition::Cross => format!("({left} CROSS JOIN {right})"),
+                Condition::On(on) => {
+                    format!("({left} JOIN {right} ON {})", parenthesised(view, on))
+                }
+                Condition::Using(pairs) => {
+                    let names: Vec<String> = pairs.iter().map(|(name, ..)| ident(name)).collect();
+                    format!("({left} JOIN {right} USING ({}))", names.join(", "))
+                }
+            }
+        }
+    }
+}
+
+fn input(input: &Input) -> String {
+    let (name, own): (_, Vec<&String>) = match &input.source {
+        Source::Table(table) => (
+            Some(&table.name),
+            table.columns.iter().map(|column| &column.name).collect(),
+        ),
+        Source::Query { name, view } => (
+            name.as_ref(),
+            view.outputs.iter().map(|output| &output.name).collect(),
+        ),
+    };
+    let same_columns = own.iter().copied().eq(&input.columns);
+    let mut sql = match (name, &input.source) {
+        (Some(name), _) => name.to_string(),
+        (None, Source::Query { view, .. }) => format!("({})", query(view)),
+        (None, Source::Table(_)) => unreachable!("a table has a name"),
+    };
+    // PostgreSQL prints an alias that was written, and none that was not.
+    if !same_columns || name.is_none_or(|name| name.name != input.alias) {
+        sql.push_str(&format!(" {}", ident(&input.alias)));
+    }
+    if !same_columns {
+        let columns: Vec<String> = input.columns.iter().map(|column| ident(column)).collect();
+        sql.push_str(&format!("({})", columns.join(", ")));
+    }
+    sql
+}
+
+pub(super) fn parenthesised(view: &View, scalar: &Scalar) -> String {
+    format!("({})", text(view, scalar))
+}
+
+/// A scalar over the scope row, its columns by the names that FROM gives them.
+pub(super) fn text(view: &View, scalar: &Scalar) -> String {
+    scalar.render(|position| column(view, position))
+}
+
+fn column(view: &View, position: usize) -> String {
+    let mut index = position;
+    for input in &view.inputs {
+        match input.columns.get(index) {
+            Some(column) => return format!("{}.{}", ident(&input.alias), ident(column)),
+            None => index -= input.columns.len(),
+        }
+    }
+    unreachable!("column {position} is beyond the scope row")
+}

@@ -1,0 +1,230 @@
+//! From the kernel to SELECTs: one [`Block`] per signed product of tables.
+//!
+//! A row's multiplicity is the product of its leaves' weights, column `w` of a leaf that has
+//! one. The rows of a delta are read from a relation named by [`delta_name`], with columns
+//! `c<attnum>` ([`delta_column`]) and `w`.
+
+use std::collections::BTreeSet;
+
+use crate::error::Unsupported;
+use crate::facts::{Column, Table};
+use crate::lower::Core;
+use crate::name::ident;
+use crate::ops::Scan;
+use crate::rel::term::Term;
+use crate::rel::{Image, Rel};
+use crate::scalar::Scalar;
+
+/// The parts of one SELECT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// FROM items, to be separated by commas.
+    pub from: Vec<String>,
+    /// WHERE conjuncts, each in parentheses.
+    pub filter: Vec<String>,
+    pub outputs: Vec<String>,
+    /// The multiplicity of each row; `None` where it is 1.
+    pub weight: Option<String>,
+}
+
+/// The name of the relation that holds the change of a table.
+pub fn delta_name(table: usize) -> String {
+    format!("imat_delta_{table}")
+}
+
+/// The name of a column there.
+pub fn delta_column(column: &Column) -> String {
+    format!("c{}", column.number)
+}
+
+/// The SELECTs whose UNION ALL is `rel`, with `outputs` evaluated over its columns.
+///
+/// Fails where `rel` is not linear in its leaves, which no [`Core`] nor its delta is.
+pub fn blocks(rel: &Rel, outputs: &[Scalar], tables: &[Table]) -> Result<Vec<Block>, Unsupported> {
+    let terms = Term::all(rel)?;
+    Ok(terms.iter().map(|t| block(t, outputs, tables)).collect())
+}
+
+/// Per table, the column positions that the core's predicates and the scope-row expressions
+/// `scalars` read, sorted. A change that touches none of them changes no result, so a delta
+/// carries no others.
+pub fn used_columns(core: &Core, scalars: &[Scalar]) -> Result<Vec<Vec<usize>>, Unsupported> {
+    let mut used = vec![BTreeSet::new(); core.tables.len()];
+    for term in Term::all(&core.rel)? {
+        let leaves = Leaves::new(&term, &core.tables);
+        let resolved: Vec<_> = scalars.iter().map(|scalar| term.resolve(scalar)).collect();
+        for position in term
+            .filter
+            .iter()
+            .chain(&resolved)
+            .flat_map(Scalar::columns)
+        {
+            let (leaf, column) = leaves.locate(position);
+            used[term.leaves[leaf].table].insert(column);
+        }
+    }
+    Ok(used
+        .into_iter()
+        .map(|set| set.into_iter().collect())
+        .collect())
+}
+
+/// The SELECTs joined by UNION ALL; `None` where there are none.
+pub fn union_all(blocks: &[Block], names: &[String]) -> Option<String> {
+    let selects: Vec<_> = blocks.iter().map(|block| block.select(names)).collect();
+    (!selects.is_empty()).then(|| selects.join("\nUNION ALL\n"))
+}
+
+impl Block {
+    /// The SELECT, its columns called `names`, and last the multiplicity, called `w`.
+    pub fn select(&self, names: &[String]) -> String {
+        debug_assert_eq!(self.outputs.len(), names.len());
+        let weight = self.weight.as_deref().unwrap_or("1");
+        let columns: Vec<_> = self
+            .outputs
+            .iter()
+            .zip(names)
+            .map(|(output, name)| format!("{output} AS {}", ident(name)))
+            .chain([format!("{weight} AS w")])
+            .collect();
+        let mut select = format!("SELECT {}", columns.join(", "));
+        if !self.from.is_empty() {
+            select += &format!("\nFROM {}", self.from.join(", "));
+        }
+        if !self.filter.is_empty() {
+            select += &format!("\nWHERE {}", self.filter.join(" AND "));
+        }
+        select
+    }
+}
+
+fn block(term: &Term, outputs: &[Scalar], tables: &[Table]) -> Block {
+    let leaves = Leaves::new(term, tables);
+    let outputs: Vec<_> = outputs.iter().map(|output| term.resolve(output)).collect();
+    let read: BTreeSet<_> = term
+        .filter
+        .iter()
+        .chain(&outputs)
+        .flat_map(Scalar::columns)
+        .map(|position| leaves.locate(position))
+        .collect();
+    let render = |scalar: &Scalar| scalar.render(|position| leaves.column(position));
+    Block {
+        from: leaves.from(&read),
+        filter: term
+            .filter
+            .iter()
+            .map(|conjunct| format!("({})", render(conjunct)))
+            .collect(),
+        outputs: outputs.iter().map(render).collect(),
+        weight: weight(term),
+    }
+}
+
+/// The product of the leaves' weights. A leaf read as it is now has weight 1.
+fn weight(term: &Term) -> Option<String> {
+    let weighted = |(i, leaf): (usize, &Scan)| match leaf.image {
+        Image::New => None,
+        Image::Old | Image::Delta => Some(format!("{}.w", alias(i))),
+    };
+    let factors: Vec<_> = term
+        .leaves
+        .iter()
+        .enumerate()
+        .filter_map(weighted)
+        .collect();
+    let sign = if term.negative { "-" } else { "" };
+    match factors.as_slice() {
+        [] => term.negative.then(|| "-1".to_owned()),
+        factors => Some(format!("{sign}{}", factors.join(" * "))),
+    }
+}
+
+fn alias(leaf: usize) -> String {
+    format!("t{leaf}")
+}
+
+/// The leaves of a product, and the way from a column of the product row to SQL.
+struct Leaves<'a> {
+    scans: &'a [Scan],
+    tables: &'a [Table],
+    /// Which leaf, and which of its columns, each column of the product row is.
+    columns: Vec<(usize, usize)>,
+}
+
+impl<'a> Leaves<'a> {
+    fn new(term: &'a Term, tables: &'a [Table]) -> Self {
+        let scans = &term.leaves;
+        let columns = scans
+            .iter()
+            .enumerate()
+            .flat_map(|(leaf, scan)| (0..scan.width).map(move |column| (leaf, column)))
+            .collect();
+        Leaves {
+            scans,
+            tables,
+            columns,
+        }
+    }
+
+    fn locate(&self, position: usize) -> (usize, usize) {
+        self.columns[position]
+    }
+
+    fn table(&self, leaf: usize) -> &'a Table {
+        &self.tables[self.scans[leaf].table]
+    }
+
+    fn column(&self, position: usize) -> String {
+        let (leaf, column) = self.locate(position);
+        let column = &self.table(leaf).columns[column];
+        let name = match self.scans[leaf].image {
+            Image::New => ident(&column.name),
+            Image::Old | Image::Delta => delta_column(column),
+        };
+        format!("{}.{name}", alias(leaf))
+    }
+
+    /// The FROM items; `read` says which columns of which leaf are needed.
+    fn from(&self, read: &BTreeSet<(usize, usize)>) -> Vec<String> {
+        (0..self.scans.len())
+            .map(|leaf| {
+                let columns = read
+                    .range((leaf, 0)..(leaf + 1, 0))
+                    .map(|(_, column)| *column);
+                format!("{} AS {}", self.relation(leaf, columns), alias(leaf))
+            })
+            .collect()
+    }
+
+    fn relation(&self, leaf: usize, columns: impl Iterator<Item = usize>) -> String {
+        let table = self.table(leaf);
+        let delta = ident(&delta_name(self.scans[leaf].table));
+        match self.scans[leaf].image {
+            Image::New => table.name.to_string(),
+            Image::Delta => delta,
+            Image::Old => old(table, &delta, columns.map(|column| &table.columns[column])),
+        }
+    }
+}
+
+/// A table before the change: what it holds now, and the change taken back.
+///
+/// The planner pushes conditions into both arms of a UNION ALL, so this costs no more than
+/// the table does. EXCEPT ALL would read all of it.
+fn old<'a>(table: &Table, delta: &str, columns: impl Iterator<Item = &'a Column>) -> String {
+    let mut now = String::new();
+    let mut back = String::new();
+    for column in columns {
+        let name = delta_column(column);
+        now += &format!("{} AS {name}, ", ident(&column.name));
+        back += &format!("{name}, ");
+    }
+    format!(
+        "(SELECT {now}1 AS w FROM {} UNION ALL SELECT {back}-w FROM {delta})",
+        table.name
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Statements of a rows state.
+
+use crate::name::{QName, ident};
+use crate::plan::rows::Query;
+use crate::plan::Plan;
+use crate::rel::TableSet;
+use crate::sql::Sql;
+use crate::sql::grouped::{digest_of, returning};
+
+fn output_columns(plan: &Plan) -> Vec<String> {
+    plan.key_columns()
+}
+
+fn numbered(count: usize, alias: &str) -> String {
+    (0..count).map(|column| format!("{alias}.c{column}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The outputs as `c0`, `c1`, … and the weight `w`, over a subquery of scope columns.
+fn project(plan: &Plan, outputs: &[crate::scalar::Scalar], from: &str) -> String {
+    // The cast gives the value the state column's type modifier before its image is taken.
+    let values: Vec<String> = outputs
+        .iter()
+        .zip(&plan.columns)
+        .enumerate()
+        .map(|(position, (output, column))| {
+            format!("({})::{} AS c{position}", output.render(|column| format!("d.x{column}")), column.ty)
+        })
+        .collect();
+    format!("SELECT {}, d.w FROM ({from}) AS d", values.join(", "))
+}
+
+fn stored(columns: &[String], from: &str, weight: &str) -> String {
+    let values: Vec<String> =
+        columns.iter().enumerate().map(|(position, column)| format!("s.{column} AS c{position}")).collect();
+    format!("SELECT {}, {weight} AS w FROM {from} AS s", values.join(", "))
+}
+
+fn now(plan: &Plan, query: &Query) -> String {
+    match query {
+        Query::Source { source, outputs } => project(plan, outputs, &source.now()),
+        Query::Definition(view) => stored(&output_columns(plan), &view.to_string(), "1"),
+    }
+}
+
+fn delta(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> String {
+    match query {
+        Query::Source { source, outputs } => project(plan, outputs, &source.delta(changed)),
+        Query::Definition(_) => format!(
+            "{} UNION ALL {}",
+            now(plan, query),
+            stored(&output_columns(plan), &state.to_string(), &format!("-s.{}", plan.count_column()))
+        ),
+    }
+}
+
+/// Adds a weighted bag of rows up to one row per image, in the order of images.
+fn folded(plan: &Plan, rows: &str) -> String {
+    let width = plan.columns.len() - 1;
+    format!(
+        "SELECT {columns}, e.n::bigint FROM (SELECT v.*, pg_catalog.sum(v.w) OVER same AS n, \
+         pg_catalog.row_number() OVER same AS r FROM (SELECT b.*, imat_catalog.row_image(ROW({bag})) AS image \
+         FROM ({rows}) AS b) AS v WINDOW same AS (PARTITION BY v.image)) AS e \
+         WHERE e.r = 1 AND e.n <> 0 ORDER BY e.image",
+        columns = numbered(width, "e"),
+        bag = numbered(width, "b"),
+    )
+}
+
+fn insert(plan: &Plan, state: &QName, rows: &str) -> String {
+    let columns: Vec<String> = plan.columns.iter().map(|column| ident(&column.name)).collect();
+    format!("INSERT INTO {state} AS s ({}) {}", columns.join(", "), folded(plan, rows))
+}
+
+pub fn populate(plan: &Plan, query: &Query, state: &QName) -> Sql {
+    Sql::new(insert(plan, state, &now(plan, query)))
+}
+
+pub fn apply(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Sql {
+    let count = plan.count_column();
+    let target = plan.conflict_target().unwrap_or_default();
+    let write = format!(
+        "{} ON CONFLICT {target} DO UPDATE SET {count} = s.{count} + EXCLUDED.{count}",
+        insert(plan, state, &delta(plan, query, state, changed))
+    );
+    Sql::new(returning(&write, &format!("s.{count}"), "false", plan))
+}
+
+pub fn digest(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Sql {
+    digest_of(&delta(plan, query, state, changed))
+}
+
+pub fn content_digest(plan: &Plan, query: &Query) -> Sql {
+    digest_of(&now(plan, query))
+}

@@ -1,0 +1,104 @@
+//! The owned, resolved view: what was written, with every column by position.
+//!
+//! **Scope.** The columns of all [`View::inputs`], one input after the other, are the *scope
+//! row*. `filter`, `keys`, aggregate arguments and join conditions are scalars over it.
+//! In a grouped view the outputs and HAVING are scalars over the *group row*: the keys, then
+//! the aggregates. In an ungrouped view the outputs are scalars over the scope row.
+
+use crate::facts::Table;
+use crate::name::QName;
+use crate::scalar::Scalar;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The leaves of FROM, left to right.
+    pub inputs: Vec<Input>,
+    /// The comma-separated items of FROM, as trees over `inputs`.
+    pub from: Vec<From>,
+    pub filter: Option<Scalar>,
+    pub grouping: Option<Grouping>,
+    pub outputs: Vec<Output>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// The name that FROM gives it; unique in the view.
+    pub alias: String,
+    pub source: Source,
+    /// The names of its columns, in order.
+    pub columns: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Table(Table),
+    /// A plain view, by name, or a subquery in FROM (`name` is `None`); ungrouped or grouped.
+    Query {
+        name: Option<QName>,
+        view: Box<View>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From {
+    /// An index into [`View::inputs`].
+    Input(usize),
+    /// An inner join.
+    Join {
+        left: Box<From>,
+        right: Box<From>,
+        on: Condition,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    Cross,
+    On(Scalar),
+    /// Pairs of scope columns that must be equal, and the names they share.
+    Using(Vec<(String, usize, usize)>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grouping {
+    /// The GROUP BY items, and then columns that outputs use because a key determines them.
+    pub keys: Vec<Scalar>,
+    /// How many of `keys` the GROUP BY clause lists.
+    pub listed: usize,
+    /// Distinct aggregate calls of outputs and HAVING.
+    pub aggregates: Vec<Aggregate>,
+    pub having: Option<Scalar>,
+}
+
+/// One aggregate call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aggregate {
+    /// The function: `None` schema is `pg_catalog`.
+    pub schema: Option<String>,
+    pub name: String,
+    pub distinct: bool,
+    /// The arguments; empty for `count(*)`.
+    pub args: Vec<Scalar>,
+    pub filter: Option<Scalar>,
+    /// Has ORDER BY inside, WITHIN GROUP or VARIADIC: known only by `call`.
+    pub ordered: bool,
+    /// The whole call as text, over the scope row.
+    pub call: Scalar,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    pub name: String,
+    pub expr: Scalar,
+}
+
+impl View {
+    /// Where each input's columns begin in the scope row, and, last, the row's width.
+    pub fn offsets(&self) -> Vec<usize> {
+        let mut offsets = vec![0];
+        for input in &self.inputs {
+            offsets.push(offsets[offsets.len() - 1] + input.columns.len());
+        }
+        offsets
+    }
+}

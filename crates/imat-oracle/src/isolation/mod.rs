@@ -1,0 +1,104 @@
+//! Interleaved transactions: hand-written specs with expected outcomes, and generated ones.
+
+mod exhaustive;
+mod runner;
+pub mod spec;
+mod worker;
+
+use crate::pg::{self, PgError, Result};
+use crate::tally::Tally;
+use crate::target::Target;
+use clap::ValueEnum;
+
+/// The schema of the tables under test.
+const SCHEMA: &str = "oracle_iso";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// READ COMMITTED
+    Rc,
+    /// REPEATABLE READ
+    Rr,
+    /// SERIALIZABLE
+    Ser,
+}
+
+impl Level {
+    pub fn sql(self) -> &'static str {
+        match self {
+            Level::Rc => "READ COMMITTED",
+            Level::Rr => "REPEATABLE READ",
+            Level::Ser => "SERIALIZABLE",
+        }
+    }
+}
+
+/// What a run does; see the command line for the meaning of each.
+pub struct Options {
+    pub url: String,
+    pub target: Target,
+    pub filter: Option<String>,
+    pub level: Option<Level>,
+    pub exhaustive: Option<u64>,
+    pub seed: u64,
+    pub show: bool,
+}
+
+const FILES: [(&str, &str); 6] = [
+    ("groups", include_str!("../../specs/groups.spec")),
+    ("minmax", include_str!("../../specs/minmax.spec")),
+    ("joins", include_str!("../../specs/joins.spec")),
+    ("snapshots", include_str!("../../specs/snapshots.spec")),
+    ("whole", include_str!("../../specs/whole.spec")),
+    ("cascade", include_str!("../../specs/cascade.spec")),
+];
+
+fn specs() -> std::result::Result<Vec<spec::Spec>, String> {
+    let mut out = Vec::new();
+    for (file, text) in FILES {
+        for mut spec in spec::parse(file, text)? {
+            spec.name = format!("{file}/{}", spec.name);
+            out.push(spec);
+        }
+    }
+    Ok(out)
+}
+
+pub fn run(options: &Options) -> Result<Tally> {
+    let mut control = pg::connect(&options.url, "control")?;
+    options.target.install(&mut control)?;
+    let levels = match options.level {
+        Some(level) => vec![level],
+        None => vec![Level::Rc, Level::Rr, Level::Ser],
+    };
+    if let Some(n) = options.exhaustive {
+        return exhaustive::run(&mut control, options, &levels, n);
+    }
+    let specs =
+        specs().map_err(|message| PgError { code: "spec".into(), message, more: String::new() })?;
+    let mut tally = Tally::default();
+    for spec in specs.iter().filter(|s| options.filter.as_ref().is_none_or(|f| s.name.contains(f.as_str()))) {
+        for run in &spec.runs {
+            for level in &levels {
+                let wrong = runner::check(&mut control, (&options.url, options.target), (spec, run), *level, options.show)?;
+                tally.count(wrong.is_empty());
+                let verdict = if wrong.is_empty() { "ok  " } else { "FAIL" };
+                println!("{verdict} {} [{}] {level:?}", spec.name, run.steps.join(" "));
+                for what in wrong {
+                    println!("    {what}");
+                }
+            }
+        }
+    }
+    Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_spec_file_reads() {
+        let specs = super::specs().unwrap();
+        assert!(specs.len() >= 40);
+        assert!(specs.iter().all(|s| !s.runs.is_empty() && !s.views.is_empty()));
+    }
+}

@@ -1,0 +1,209 @@
+//! Plays one order of steps at one level and judges it.
+
+use super::spec::{Run, Spec};
+use super::worker::{Answer, STUCK, Worker};
+use super::{Level, SCHEMA};
+use crate::bag::show;
+use crate::pg::{Result, ident};
+use crate::target::{self, Maintained, Origin, Target};
+use postgres::Client;
+use std::collections::BTreeMap;
+
+/// What happened to a step.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    pub waited: bool,
+    pub answer: Option<Answer>,
+}
+
+impl Outcome {
+    pub fn code(&self) -> &str {
+        match &self.answer {
+            None => "stuck",
+            Some(Answer { error: Some(error), .. }) => &error.code,
+            Some(_) => "ok",
+        }
+    }
+}
+
+/// A fresh schema with the spec's tables, rows and maintained tables.
+pub fn set_up(control: &mut Client, target: Target, setup: &str, views: &[(String, String)]) -> Result<Vec<Maintained>> {
+    target.sweep(control)?;
+    control.batch_execute(&format!(
+        "DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; CREATE SCHEMA {SCHEMA}; SET search_path = {SCHEMA}, public; {setup}"
+    ))?;
+    let mut tables = Vec::new();
+    for (name, query) in views {
+        control.batch_execute(&target.create_sql(SCHEMA, name, query, Origin::Materialized))?;
+        tables.push(Maintained::describe(control, name, query)?);
+    }
+    Ok(tables)
+}
+
+/// One row per maintained table that differs from its query within a single snapshot.
+pub fn inside_sql(views: &[(String, String)]) -> String {
+    let one = |(name, query): &(String, String)| {
+        let table = format!("TABLE imat.{}", ident(name));
+        format!(
+            "SELECT 'imat.{name} differs within the session' WHERE EXISTS \
+             ((({table}) EXCEPT ALL ({query})) UNION ALL (({query}) EXCEPT ALL ({table})))"
+        )
+    };
+    views.iter().map(one).collect::<Vec<_>>().join(" UNION ALL ")
+}
+
+/// Plays the steps in order. A step whose session still waits is held back until it does not.
+pub fn play(
+    control: &mut Client,
+    url: &str,
+    level: Level,
+    steps: &[(String, String, String)],
+    inside: Option<String>,
+) -> Result<BTreeMap<String, Outcome>> {
+    let mut workers: BTreeMap<String, Worker> = BTreeMap::new();
+    let mut outcomes: BTreeMap<String, Outcome> = BTreeMap::new();
+    let mut running: BTreeMap<String, String> = BTreeMap::new();
+    for (_, session, _) in steps {
+        if !workers.contains_key(session) {
+            let worker = Worker::start(url, session, SCHEMA, level, inside.clone())?;
+            workers.insert(session.clone(), worker);
+        }
+    }
+    for (name, session, sql) in steps {
+        let worker = workers.get_mut(session).expect("every session was started");
+        if worker.busy
+            && let Some(earlier) = running.get(session)
+        {
+            match worker.answer(STUCK) {
+                Some(answer) => outcomes.entry(earlier.clone()).or_default().answer = Some(answer),
+                None => break,
+            }
+        }
+        worker.send(sql);
+        running.insert(session.clone(), name.clone());
+        let answer = worker.settle(control)?;
+        outcomes.insert(name.clone(), Outcome { waited: answer.is_none(), answer });
+        drain(control, &mut workers, &running, &mut outcomes)?;
+    }
+    finish(control, &mut workers, &running, &mut outcomes)?;
+    Ok(outcomes)
+}
+
+/// Lets sessions that a step has set free run on until they end or wait again.
+fn drain(
+    control: &mut Client,
+    workers: &mut BTreeMap<String, Worker>,
+    running: &BTreeMap<String, String>,
+    outcomes: &mut BTreeMap<String, Outcome>,
+) -> Result<()> {
+    for (session, worker) in workers.iter_mut().filter(|(_, w)| w.busy) {
+        if let Some(answer) = worker.settle(control)? {
+            outcomes.entry(running[session].clone()).or_default().answer = Some(answer);
+        }
+    }
+    Ok(())
+}
+
+/// Collects the last answers; what does not come is cancelled and stays without one.
+fn finish(
+    control: &mut Client,
+    workers: &mut BTreeMap<String, Worker>,
+    running: &BTreeMap<String, String>,
+    outcomes: &mut BTreeMap<String, Outcome>,
+) -> Result<()> {
+    for (session, worker) in workers.iter_mut().filter(|(_, w)| w.busy) {
+        match worker.answer(STUCK) {
+            Some(answer) => outcomes.entry(running[session].clone()).or_default().answer = Some(answer),
+            None => control.batch_execute(&format!("SELECT pg_terminate_backend({})", worker.pid))?,
+        }
+    }
+    Ok(())
+}
+
+/// Runs one spec's run; what is wrong about it, if anything.
+pub fn check(
+    control: &mut Client,
+    (url, target): (&str, Target),
+    (spec, run): (&Spec, &Run),
+    level: Level,
+    show_outcomes: bool,
+) -> Result<Vec<String>> {
+    let tables = match set_up(control, target, &spec.setup, &spec.views) {
+        Ok(tables) => tables,
+        Err(error) => return Ok(vec![format!("setup failed: {error}")]),
+    };
+    // Reading takes predicate locks, which under SERIALIZABLE would change what is observed.
+    let inside = (spec.inside && level != Level::Ser).then(|| inside_sql(&spec.views));
+    let steps: Vec<_> = run
+        .steps
+        .iter()
+        .map(|name| (name.clone(), spec.steps[name].session.clone(), spec.steps[name].sql.clone()))
+        .collect();
+    let outcomes = play(control, url, level, &steps, inside)?;
+    let mut wrong = Vec::new();
+    for (name, session, _) in &steps {
+        let outcome = outcomes.get(name).cloned().unwrap_or_default();
+        if show_outcomes {
+            println!("      {name}: {}{}", outcome.code(), if outcome.waited { " (waited)" } else { "" });
+        }
+        let aborted = steps.iter().take_while(|(n, _, _)| n != name).any(|(n, s, _)| {
+            s == session && outcomes.get(n).is_some_and(|o| !["ok", "stuck"].contains(&o.code()))
+        });
+        judge(target, run, level, name, &outcome, aborted, &mut wrong);
+    }
+    wrong.extend(final_difference(control, &tables)?);
+    Ok(wrong)
+}
+
+fn judge(
+    target: Target,
+    run: &Run,
+    level: Level,
+    name: &str,
+    outcome: &Outcome,
+    aborted: bool,
+    wrong: &mut Vec<String>,
+) {
+    if let Some(Answer { inexact: Some(what), .. }) = &outcome.answer {
+        wrong.push(format!("after {name}: {what}"));
+    }
+    if outcome.code() == "stuck" {
+        wrong.push(format!("{name} never ended"));
+        return;
+    }
+    // The stand-ins lock and fail in their own ways; only their results count.
+    if target != Target::Extension || (aborted && ["25P02", "ok"].contains(&outcome.code())) {
+        return;
+    }
+    let expected = run.expectation(name, level);
+    if !expected.codes.iter().any(|code| code == outcome.code()) {
+        let detail = outcome.answer.as_ref().and_then(|a| a.error.as_ref()).map(|e| format!(" ({e})"));
+        wrong.push(format!(
+            "{name} gave {}{}, expected {}",
+            outcome.code(),
+            detail.unwrap_or_default(),
+            expected.codes.join(" or ")
+        ));
+    }
+    match expected.waits {
+        Some(true) if !outcome.waited => wrong.push(format!("{name} did not wait")),
+        Some(false) if outcome.waited => wrong.push(format!("{name} waited, and must not")),
+        _ => {}
+    }
+}
+
+/// After all sessions have ended the tables must equal their queries.
+pub fn final_difference(control: &mut Client, tables: &[Maintained]) -> Result<Option<String>> {
+    Ok(match target::compare(control, tables) {
+        Ok(found) => found.map(|found| {
+            let rows = |rows: &[crate::pg::Row]| rows.iter().map(show).collect::<Vec<_>>().join(" ");
+            format!(
+                "imat.{} differs at the end\n      expected {}\n      actual   {}",
+                tables[found.view].name,
+                rows(&found.expected),
+                rows(&found.actual)
+            )
+        }),
+        Err(error) => Some(format!("the final comparison failed: {error}")),
+    })
+}

@@ -1,0 +1,265 @@
+//! The text form of a spec.
+//!
+//! ```text
+//! setup                     lines before the first `spec` belong to every spec of the file
+//!   CREATE TABLE t (k int);
+//! view totals
+//!   SELECT k, count(*) AS n FROM t GROUP BY k
+//!
+//! spec same-group
+//! session a
+//!   a1: INSERT INTO t VALUES (1)
+//!   a2: COMMIT
+//! session b
+//!   b1: INSERT INTO t VALUES (1)
+//!   b2: COMMIT
+//! run a1 b1 a2 b2
+//!   rc: b1 waits
+//!   rr: b1 waits 40001
+//! ```
+//! Each session begins its own transaction. An expectation names a step and what may happen to it:
+//! `ok`, a SQLSTATE, or several with `|` between; `waits` or `free` (must not wait). Without one a
+//! step must succeed; under SERIALIZABLE it may also fail with 40001, as PostgreSQL reserves the
+//! right to. `any:` speaks for all levels. `inside off` in a spec skips the comparison that
+//! each session makes in its own snapshot.
+
+use super::Level;
+use std::collections::HashMap;
+
+/// A file's worth of specs.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Spec {
+    pub name: String,
+    pub setup: String,
+    pub views: Vec<(String, String)>,
+    pub steps: HashMap<String, StepDef>,
+    pub runs: Vec<Run>,
+    pub inside: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepDef {
+    pub session: String,
+    pub sql: String,
+}
+
+/// One order of the steps and what is expected of it.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Run {
+    pub steps: Vec<String>,
+    expectations: Vec<(Option<Level>, Expectation)>,
+}
+
+/// What may happen to a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expectation {
+    pub step: String,
+    pub waits: Option<bool>,
+    pub codes: Vec<String>,
+}
+
+impl Run {
+    /// The expectation of a step at a level; a level's own goes before one for all levels.
+    pub fn expectation(&self, step: &str, level: Level) -> Expectation {
+        let find = |wanted: Option<Level>| self.expectations.iter().find(|(l, e)| *l == wanted && e.step == step);
+        let found = find(Some(level)).or_else(|| find(None)).map(|(_, e)| e.clone());
+        let mut e = found.unwrap_or(Expectation { step: step.to_owned(), waits: None, codes: Vec::new() });
+        if e.codes.is_empty() {
+            e.codes.push("ok".into());
+            if level == Level::Ser {
+                e.codes.push("40001".into());
+            }
+        }
+        e
+    }
+}
+
+#[derive(Clone, PartialEq)]
+enum Section {
+    Nothing,
+    Setup,
+    View,
+    Session(String),
+    Run,
+}
+
+/// Reads a file; errors name the line.
+pub fn parse(file: &str, text: &str) -> Result<Vec<Spec>, String> {
+    let mut reader = Reader { common: Spec { inside: true, ..Spec::default() }, specs: Vec::new(), section: Section::Nothing };
+    for (number, line) in text.lines().enumerate() {
+        let bare = line.trim();
+        if bare.is_empty() || bare.starts_with('#') {
+            continue;
+        }
+        let outcome = if line.starts_with(' ') { reader.content(bare) } else { reader.heading(bare) };
+        outcome.map_err(|why| format!("{file}:{}: {why}: {bare}", number + 1))?;
+    }
+    for spec in &reader.specs {
+        for step in spec.runs.iter().flat_map(|r| &r.steps) {
+            if !spec.steps.contains_key(step) {
+                return Err(format!("{file}: spec {} runs an unknown step {step}", spec.name));
+            }
+        }
+    }
+    Ok(reader.specs)
+}
+
+struct Reader {
+    common: Spec,
+    specs: Vec<Spec>,
+    section: Section,
+}
+
+impl Reader {
+    fn current(&mut self) -> &mut Spec {
+        self.specs.last_mut().unwrap_or(&mut self.common)
+    }
+
+    fn heading(&mut self, line: &str) -> Result<(), String> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        self.section = match word {
+            "spec" => {
+                let spec = Spec { name: rest.to_owned(), ..self.common.clone() };
+                self.specs.push(spec);
+                Section::Nothing
+            }
+            "setup" => Section::Setup,
+            "inside" if rest == "off" => {
+                self.current().inside = false;
+                Section::Nothing
+            }
+            "view" => {
+                self.current().views.push((rest.to_owned(), String::new()));
+                Section::View
+            }
+            "session" => Section::Session(rest.to_owned()),
+            "run" => {
+                let steps = rest.split_whitespace().map(str::to_owned).collect();
+                self.current().runs.push(Run { steps, ..Run::default() });
+                Section::Run
+            }
+            _ => return Err("unknown heading".into()),
+        };
+        Ok(())
+    }
+
+    fn content(&mut self, line: &str) -> Result<(), String> {
+        match self.section.clone() {
+            Section::Nothing => Err("text without a heading".into()),
+            Section::Setup => {
+                let setup = &mut self.current().setup;
+                setup.push_str(line);
+                setup.push('\n');
+                Ok(())
+            }
+            Section::View => {
+                let view = self.current().views.last_mut().ok_or("no view")?;
+                view.1.push_str(line);
+                view.1.push('\n');
+                Ok(())
+            }
+            Section::Session(session) => {
+                let (name, sql) = line.split_once(": ").ok_or("a step is written `name: SQL`")?;
+                let step = StepDef { session, sql: sql.to_owned() };
+                match self.current().steps.insert(name.to_owned(), step) {
+                    None => Ok(()),
+                    Some(_) => Err("a step of this name exists".into()),
+                }
+            }
+            Section::Run => {
+                let (level, list) = line.split_once(": ").ok_or("an expectation is written `level: step …`")?;
+                let level = match level {
+                    "rc" => Some(Level::Rc),
+                    "rr" => Some(Level::Rr),
+                    "ser" => Some(Level::Ser),
+                    "any" => None,
+                    _ => return Err("unknown level".into()),
+                };
+                let run = self.current().runs.last_mut().ok_or("no run")?;
+                for part in list.split(',') {
+                    run.expectations.push((level, expectation(part)?));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn expectation(text: &str) -> Result<Expectation, String> {
+    let mut words = text.split_whitespace();
+    let step = words.next().ok_or("an expectation needs a step")?.to_owned();
+    let mut out = Expectation { step, waits: None, codes: Vec::new() };
+    for word in words {
+        match word {
+            "waits" => out.waits = Some(true),
+            "free" => out.waits = Some(false),
+            codes => {
+                for code in codes.split('|') {
+                    if code != "ok" && code.len() != 5 {
+                        return Err(format!("not a SQLSTATE: {code}"));
+                    }
+                    out.codes.push(code.to_owned());
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+# shared
+setup
+  CREATE TABLE t (k int);
+view totals
+  SELECT k,
+         count(*) AS n FROM t GROUP BY k
+
+spec one
+session a
+  a1: INSERT INTO t VALUES (1)
+session b
+  b1: SELECT ': '
+run a1 b1
+  rc: b1 waits
+  rr: b1 waits 40001|40P01
+  any: a1 free
+
+spec two
+inside off
+setup
+  INSERT INTO t VALUES (2);
+";
+
+    #[test]
+    fn reads_shared_parts_steps_and_runs() {
+        let specs = parse("f", TEXT).unwrap();
+        assert_eq!(specs.len(), 2);
+        assert_eq!(specs[0].views[0].1, "SELECT k,\ncount(*) AS n FROM t GROUP BY k\n");
+        assert_eq!(specs[0].steps["b1"], StepDef { session: "b".into(), sql: "SELECT ': '".into() });
+        assert!(specs[0].inside && !specs[1].inside);
+        assert_eq!(specs[1].setup, "CREATE TABLE t (k int);\nINSERT INTO t VALUES (2);\n");
+    }
+
+    #[test]
+    fn expectations_depend_on_the_level() {
+        let specs = parse("f", TEXT).unwrap();
+        let run = &specs[0].runs[0];
+        assert_eq!(run.expectation("b1", Level::Rc).codes, ["ok"]);
+        assert_eq!(run.expectation("b1", Level::Rr).codes, ["40001", "40P01"]);
+        assert_eq!(run.expectation("b1", Level::Rr).waits, Some(true));
+        assert_eq!(run.expectation("b1", Level::Ser).codes, ["ok", "40001"]);
+        assert_eq!(run.expectation("a1", Level::Ser).waits, Some(false));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        assert!(parse("f", "spec x\nrun q1\n").unwrap_err().contains("unknown step q1"));
+        assert!(parse("f", "oops\n").unwrap_err().starts_with("f:1: unknown heading"));
+        assert!(parse("f", "spec x\nsession a\n  a1 SELECT\n").is_err());
+        assert!(parse("f", "spec x\nsession a\n  a1: SELECT\nrun a1\n  rc: a1 4000\n").is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! A session in a thread of its own, so that it can wait while others go on.
+
+use super::Level;
+use crate::pg::{self, PgError, Result};
+use postgres::Client;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// What a statement of a session gave: nothing or an error, and whether an inner comparison held.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub error: Option<PgError>,
+    /// What the comparison in the session's own snapshot found wrong.
+    pub inexact: Option<String>,
+}
+
+/// One session; at most one statement of it runs at a time.
+pub struct Worker {
+    pub pid: i32,
+    commands: Option<Sender<String>>,
+    answers: Receiver<Answer>,
+    thread: Option<JoinHandle<()>>,
+    pub busy: bool,
+}
+
+/// Long enough for a deadlock to be found, short enough to call a session stuck.
+pub const STUCK: Duration = Duration::from_secs(10);
+
+impl Worker {
+    /// Connects and begins. `inside` is SQL that returns a row per view that is not exact.
+    pub fn start(url: &str, name: &str, schema: &str, level: Level, inside: Option<String>) -> Result<Self> {
+        let mut client = pg::connect(url, &format!("session {name}"))?;
+        client.batch_execute(&format!("SET search_path = {schema}, public; BEGIN ISOLATION LEVEL {}", level.sql()))?;
+        let pid = pg::backend_pid(&mut client)?;
+        let (commands, inbox) = channel::<String>();
+        let (outbox, answers) = channel();
+        let thread = thread::spawn(move || {
+            for sql in inbox {
+                let answer = answer(&mut client, &sql, inside.as_deref());
+                if outbox.send(answer).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { pid, commands: Some(commands), answers, thread: Some(thread), busy: false })
+    }
+
+    pub fn send(&mut self, sql: &str) {
+        self.busy = true;
+        if let Some(commands) = &self.commands {
+            // A closed channel shows as a lost connection when the answer is read.
+            let _ = commands.send(sql.to_owned());
+        }
+    }
+
+    /// The answer, or nothing when the statement still runs after `limit`.
+    pub fn answer(&mut self, limit: Duration) -> Option<Answer> {
+        let answer = match self.answers.recv_timeout(limit) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => return None,
+            Err(RecvTimeoutError::Disconnected) => {
+                let error =
+                    PgError { code: pg::CONNECTION_LOST.into(), message: "session ended".into(), more: String::new() };
+                Answer { error: Some(error), inexact: None }
+            }
+        };
+        self.busy = false;
+        Some(answer)
+    }
+
+    /// Waits until the statement ends or is seen to be blocked by another session.
+    pub fn settle(&mut self, control: &mut Client) -> Result<Option<Answer>> {
+        let (started, mut seen) = (Instant::now(), 0);
+        while started.elapsed() < STUCK {
+            if let Some(answer) = self.answer(Duration::from_millis(4)) {
+                return Ok(Some(answer));
+            }
+            let sql = format!("SELECT cardinality(pg_blocking_pids({})) > 0", self.pid);
+            seen = if pg::scalar(control, &sql)?.as_deref() == Some("t") { seen + 1 } else { 0 };
+            if seen >= 2 {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn answer(client: &mut Client, sql: &str, inside: Option<&str>) -> Answer {
+    let error = client.batch_execute(sql).err().map(PgError::from);
+    let ends = ["COMMIT", "ROLLBACK"].contains(&sql);
+    let inexact = match inside {
+        Some(check) if error.is_none() && !ends => match pg::query(client, check) {
+            Ok(rows) => rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()),
+            // A transaction that failed before has nothing to compare.
+            Err(error) if error.code == "25P02" => None,
+            Err(error) => Some(error.to_string()),
+        },
+        _ => None,
+    };
+    Answer { error, inexact }
+}

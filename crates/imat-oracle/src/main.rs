@@ -1,0 +1,145 @@
+//! The command line of the checks.
+
+use clap::{Args, Parser, Subcommand};
+use imat_oracle::target::Target;
+use imat_oracle::{history, isolation, random};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(about = "Checks that pg_imat's maintained tables always equal their views' queries", version)]
+struct Cli {
+    #[command(subcommand)]
+    check: Check,
+}
+
+#[derive(Args)]
+struct Server {
+    /// Connection string, such as 'host=/socket/folder user=postgres dbname=test'
+    #[arg(long)]
+    url: String,
+    /// What maintains the tables; the stand-ins prove that the checks can pass and fail
+    #[arg(long, value_enum, default_value = "extension")]
+    target: Target,
+    /// Short for --target plain
+    #[arg(long)]
+    plain: bool,
+}
+
+impl Server {
+    fn target(&self) -> Target {
+        if self.plain { Target::Plain } else { self.target }
+    }
+}
+
+#[derive(Subcommand)]
+enum Check {
+    /// Random views under random statements, compared after every one
+    Random {
+        #[command(flatten)]
+        server: Server,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many statements to check, in whole rounds
+        #[arg(long, default_value_t = 2000)]
+        statements: u64,
+        /// Views per round; four to ten unless given
+        #[arg(long)]
+        views_per_round: Option<usize>,
+        #[arg(long, default_value_t = 100)]
+        statements_per_round: u64,
+        /// Replay this one round
+        #[arg(long)]
+        round: Option<u64>,
+        /// Where the history of a failing round is written
+        #[arg(long, default_value = "oracle-failures")]
+        out: PathBuf,
+        /// Go on after a difference
+        #[arg(long)]
+        keep_going: bool,
+        /// Reduce a failing round to few statements before reporting it
+        #[arg(long)]
+        shrink: bool,
+    },
+    /// Interleaved transactions with their expected results and SQLSTATEs
+    Isolation {
+        #[command(flatten)]
+        server: Server,
+        /// Only specs whose name contains this
+        #[arg(long)]
+        filter: Option<String>,
+        /// One level; all three unless given
+        #[arg(long, value_enum)]
+        level: Option<isolation::Level>,
+        /// Run this many generated interleavings instead of the specs
+        #[arg(long)]
+        exhaustive: Option<u64>,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Print every step's outcome
+        #[arg(long)]
+        show: bool,
+    },
+    /// Many clients with rollbacks and cancels against one repeatable reader
+    History {
+        #[command(flatten)]
+        server: Server,
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        #[arg(long, default_value_t = 8)]
+        clients: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().check {
+        Check::Random {
+            server,
+            seed,
+            statements,
+            views_per_round,
+            statements_per_round,
+            round,
+            out,
+            keep_going,
+            shrink,
+        } => random::run(&random::Options {
+            target: server.target(),
+            url: server.url,
+            seed,
+            statements,
+            views_per_round,
+            statements_per_round,
+            round,
+            out,
+            keep_going,
+            shrink,
+        }),
+        Check::Isolation { server, filter, level, exhaustive, seed, show } => isolation::run(&isolation::Options {
+            target: server.target(),
+            url: server.url,
+            filter,
+            level,
+            exhaustive,
+            seed,
+            show,
+        }),
+        Check::History { server, seconds, clients, seed } => history::run(&history::Options {
+            target: server.target(),
+            url: server.url,
+            seconds,
+            clients,
+            seed,
+        }),
+    };
+    match outcome {
+        Ok(tally) => tally.finish(),
+        Err(error) => {
+            eprintln!("imat-oracle: {error}");
+            println!("0 passed, 1 failed");
+            ExitCode::from(2)
+        }
+    }
+}

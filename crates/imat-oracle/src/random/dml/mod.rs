@@ -1,0 +1,144 @@
+//! Random changes. A statement may fail like any statement; its effects must not depend on the
+//! physical order of rows, or two servers with the same data could rightly disagree.
+
+mod basic;
+mod blocks;
+mod compound;
+
+use super::schema::{Column, Place, Role, Schema, Table};
+use super::values;
+use super::view::ViewDef;
+use crate::dice::Dice;
+use crate::pg::ident;
+
+/// Stands for the schema of the maintained tables; a replay against plain views puts another in.
+pub const IMAT: &str = "{imat}";
+
+/// How a statement reaches the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Sql(String),
+    /// Over the extended protocol.
+    Extended(String),
+    Copy {
+        sql: String,
+        data: String,
+    },
+}
+
+/// What the generator of changes may draw on.
+pub struct Dml<'a> {
+    pub dice: &'a mut Dice,
+    pub schema: &'a Schema,
+    pub views: &'a [ViewDef],
+    /// Rows per table now.
+    pub counts: &'a [i64],
+    pub version: u32,
+    pub in_transaction: bool,
+    /// The most rows a table should grow to.
+    pub limit: i64,
+}
+
+/// Statements that belong together, mostly one.
+pub fn random(d: &mut Dml) -> Vec<Action> {
+    let crowded = d.counts.iter().any(|n| *n > d.limit);
+    let insert = if crowded { 4 } else { 20 };
+    let delete = if crowded { 40 } else { 12 };
+    let merge = if d.version >= 150_000 { 7 } else { 0 };
+    let sql = match d.dice.weighted(&[
+        (insert, 0),
+        (if crowded { 2 } else { 7 }, 1),
+        (22, 2),
+        (delete, 3),
+        (2, 4),
+        (insert / 3, 5),
+        (merge, 6),
+        (9, 7),
+        (7, 8),
+        (9, 9),
+        (5, 10),
+        (4, 11),
+        (3, 12),
+    ]) {
+        0 => basic::insert(d),
+        1 => compound::insert_select(d),
+        2 => basic::update(d),
+        3 => basic::delete(d),
+        4 => basic::truncate(d),
+        5 => return vec![basic::copy(d)],
+        6 => compound::merge(d),
+        7 => compound::upsert(d),
+        8 => compound::data_modifying_cte(d),
+        // A block can be two commands, which the extended protocol refuses.
+        9 => return vec![Action::Sql(blocks::block(d))],
+        10 => compound::update_from(d),
+        11 => return blocks::prepared(d),
+        _ => return blocks::cursor(d),
+    };
+    vec![if d.dice.chance(15) { Action::Extended(sql) } else { Action::Sql(sql) }]
+}
+
+/// The rows a round starts with, one statement a table.
+pub fn initial(dice: &mut Dice, schema: &Schema) -> Vec<String> {
+    let mut out = Vec::new();
+    for (at, table) in schema.tables.iter().enumerate() {
+        let rows = dice.range(0, 14);
+        let mut d = Dml { dice, schema, views: &[], counts: &[], version: 0, in_transaction: false, limit: 0 };
+        let place = Place { name: table.name.clone(), table: at, root: true };
+        for id in 0..rows {
+            out.push(format!("{} ON CONFLICT DO NOTHING", basic::insert_one(&mut d, &place, Some(id))));
+        }
+    }
+    out
+}
+
+impl<'a> Dml<'a> {
+    fn place(&mut self) -> Place {
+        // The root twice as often as all its leaves together.
+        let table = self.dice.index(self.schema.tables.len());
+        let places: Vec<&Place> = self.schema.places.iter().filter(|p| p.table == table).collect();
+        if places.len() == 1 || self.dice.chance(65) { places[0].clone() } else { (*self.dice.pick(&places[1..])).clone() }
+    }
+
+    fn table(&self, place: &Place) -> &'a Table {
+        let schema: &'a Schema = self.schema;
+        &schema.tables[place.table]
+    }
+
+    fn literal(&mut self, column: &Column) -> String {
+        let null = match column.role {
+            _ if column.not_null => 1,
+            Role::Id => 3,
+            Role::Foreign => 25,
+            _ => 20,
+        };
+        if self.dice.chance(null) {
+            return "NULL".to_owned();
+        }
+        match column.role {
+            Role::Id => self.dice.range(0, 35).to_string(),
+            Role::Foreign => self.dice.range(0, 14).to_string(),
+            Role::Key => self.dice.range(0, 4).to_string(),
+            _ => values::sql_literal(self.dice, column.ty, column.wild),
+        }
+    }
+}
+
+/// A condition on the rows of one table, under an optional alias.
+fn condition(d: &mut Dml, table: &Table, alias: &str) -> String {
+    let dot = |c: &Column| format!("{alias}{}", ident(&c.name));
+    let (id, key) = (dot(table.id()), dot(table.key()));
+    match d.dice.weighted(&[(30, 0), (12, 1), (20, 2), (6, 3), (10, 4), (12, 5), (4, 6)]) {
+        0 => format!("{id} = {}", d.dice.range(0, 35)),
+        1 => format!("{id} % 4 = {}", d.dice.range(0, 3)),
+        2 => format!("{key} = {}", d.dice.range(0, 4)),
+        3 => format!("{key} IS NULL"),
+        4 => format!("{id} BETWEEN {} AND {}", d.dice.range(0, 20), d.dice.range(10, 40)),
+        5 => {
+            let c = d.dice.pick(&table.columns).clone();
+            let value = values::sql_literal(d.dice, c.ty, c.wild);
+            format!("{} {} {value}", dot(&c), d.dice.pick(&["=", "<", ">=", "IS DISTINCT FROM"]))
+        }
+        _ => "true".to_owned(),
+    }
+}

@@ -1,0 +1,301 @@
+//! One round: a fresh schema, its views, and statements with a comparison after each.
+
+use super::schema::{self, Schema};
+use super::script::{Progress, Script, Step};
+use super::session::Session;
+use super::view::{self, Base, ViewDef};
+use super::{Options, Totals, dml};
+use crate::bag::{self, Kind};
+use crate::dice::Dice;
+use crate::pg::{self, CONNECTION_LOST, PgError, Result, Row, ident};
+use crate::target::{self, Maintained, Target};
+use postgres::Client;
+
+const TWIN: &str = "oracle_twin";
+
+/// Everything a round is made of, before any statement runs.
+pub struct World {
+    pub schema_name: String,
+    pub schema: Schema,
+    pub bases: Vec<Base>,
+    pub views: Vec<ViewDef>,
+    pub rows: Vec<String>,
+}
+
+/// What went wrong, with what is needed to see it again.
+pub struct Failure {
+    pub world: World,
+    pub view: Option<usize>,
+    pub strategy: String,
+    /// Steps up to the failing one, each with the error it met.
+    pub history: Vec<(Step, Option<PgError>)>,
+    pub what: String,
+    pub expected: Vec<Row>,
+    pub actual: Vec<Row>,
+}
+
+/// A problem as it is found, before the round's context is added.
+pub struct Problem {
+    pub view: Option<usize>,
+    pub what: String,
+    pub expected: Vec<Row>,
+    pub actual: Vec<Row>,
+}
+
+impl Problem {
+    pub fn new(view: Option<usize>, what: impl Into<String>) -> Self {
+        Self { view, what: what.into(), expected: Vec::new(), actual: Vec::new() }
+    }
+}
+
+impl World {
+    /// The tables, rows and views of a round, the same for the same seed and number.
+    pub fn random(dice: &mut Dice, views: Option<usize>) -> Self {
+        let schema_name = dice.pick(&["oracle", "oracle", "Oracle Mixed", "select"]).to_string();
+        let schema = schema::random(dice);
+        let bases = view::bases(dice, &schema);
+        let n = views.unwrap_or_else(|| dice.range(4, 10) as usize);
+        let views = view::random(dice, &schema, &bases, n);
+        let rows = dml::initial(dice, &schema);
+        Self { schema_name, schema, bases, views, rows }
+    }
+
+    /// The plain views that maintained ones may read.
+    pub fn base_sql(&self) -> Vec<String> {
+        self.bases.iter().map(|b| format!("CREATE VIEW {} AS {}", ident(&b.name), b.query.sql)).collect()
+    }
+}
+
+/// The live side of a round.
+pub struct Stage {
+    pub main: Session,
+    twin: Session,
+    pub tables: Vec<Maintained>,
+    pub progress: Progress,
+}
+
+pub fn run(options: &Options, number: u64, totals: &mut Totals) -> Result<Option<Failure>> {
+    let mut dice = Dice::new(options.seed, number);
+    let world = World::random(&mut dice, options.views_per_round);
+    let (mut stage, problem) = Stage::set_up(options, &world)?;
+    for view in &stage.tables {
+        let strategy = options.target.strategy(&mut stage.main.client, &view.name)?;
+        *totals.views.entry(strategy).or_default() += 1;
+    }
+    let mut history = Vec::new();
+    let found = match problem {
+        Some(problem) => Some(problem),
+        None => play(options, &world, &mut stage, &mut dice, totals, &mut history)?,
+    };
+    let failure = match found {
+        None => None,
+        Some(problem) => Some(fail(options, world, stage, problem, history)?),
+    };
+    Ok(failure)
+}
+
+/// Statements until the round's share is used up, then the closing checks.
+fn play(
+    options: &Options,
+    world: &World,
+    stage: &mut Stage,
+    dice: &mut Dice,
+    totals: &mut Totals,
+    history: &mut Vec<(Step, Option<PgError>)>,
+) -> Result<Option<Problem>> {
+    let version = pg::version(&mut stage.main.client)?;
+    let mut script = Script::default();
+    let mut counts = vec![0; world.schema.tables.len()];
+    for n in 0..options.statements_per_round {
+        if n % 4 == 0 && !stage.progress.aborted {
+            counts = stage.counts(&world.schema)?;
+        }
+        let step = script.next(dice, &stage.progress, (&world.schema, &world.views, version), &counts);
+        let (error, problem) = stage.step(&step)?;
+        totals.statements += 1;
+        if let Some(error) = &error {
+            *totals.failed_statements.entry(error.code.clone()).or_default() += 1;
+        }
+        totals.comparisons += if stage.progress.aborted { 0 } else { stage.tables.len() as u64 };
+        history.push((step, error));
+        if problem.is_some() {
+            return Ok(problem);
+        }
+    }
+    let end = Step { action: dml::Action::Sql("COMMIT".into()), guarded: false };
+    let (error, problem) = stage.step(&end)?;
+    history.push((end, error));
+    match problem {
+        Some(problem) => Ok(Some(problem)),
+        None => stage.closing(options, world),
+    }
+}
+
+fn fail(
+    options: &Options,
+    world: World,
+    mut stage: Stage,
+    problem: Problem,
+    history: Vec<(Step, Option<PgError>)>,
+) -> Result<Failure> {
+    let steps: Vec<Step> = history.iter().map(|(step, _)| step.clone()).collect();
+    let strategy = match problem.view {
+        // After a lost connection nobody can be asked.
+        Some(v) => options.target.strategy(&mut stage.main.client, &world.views[v].name).unwrap_or_default(),
+        None => String::new(),
+    };
+    drop(stage);
+    if options.shrink {
+        return super::report::shrunk(options, world, problem, steps, strategy);
+    }
+    let Problem { view, what, expected, actual } = problem;
+    Ok(Failure { world, view, strategy, history, what, expected, actual })
+}
+
+impl Stage {
+    /// Creates both sides. A view that cannot be created or starts out wrong is a problem.
+    pub fn set_up(options: &Options, world: &World) -> Result<(Self, Option<Problem>)> {
+        let mut main = pg::connect(&options.url, "main")?;
+        let mut twin = pg::connect(&options.url, "twin")?;
+        clear(options.target, &mut main, &world.schema_name)?;
+        for (client, schema) in [(&mut main, world.schema_name.as_str()), (&mut twin, TWIN)] {
+            client.batch_execute(&format!("CREATE SCHEMA {}", ident(schema)))?;
+        }
+        let mut main = Session::new(main, &world.schema_name, "imat")?;
+        let mut twin = Session::new(twin, TWIN, TWIN)?;
+        for client in [&mut main.client, &mut twin.client] {
+            populate(client, world)?;
+        }
+        let mut stage = Self { main, twin, tables: Vec::new(), progress: Progress::default() };
+        let problem = stage.create_views(options, world)?;
+        let problem = match problem {
+            None => stage.compare()?,
+            some => some,
+        };
+        Ok((stage, problem))
+    }
+
+    fn create_views(&mut self, options: &Options, world: &World) -> Result<Option<Problem>> {
+        for (at, view) in world.views.iter().enumerate() {
+            // A query that PostgreSQL itself refuses is the generator's mistake, not a finding.
+            self.twin.client.batch_execute(&format!("CREATE VIEW {} AS\n{}", ident(&view.name), view.query)).map_err(
+                |e| {
+                    let error = PgError::from(e);
+                    PgError { more: format!("{}\ngenerated query: {}", error.more, view.query), ..error }
+                },
+            )?;
+            let sql = options.target.create_sql(&world.schema_name, &view.name, &view.query, view.origin);
+            if let Err(error) = self.main.client.batch_execute(&sql) {
+                return Ok(Some(Problem::new(Some(at), format!("creation failed: {}", PgError::from(error)))));
+            }
+            match Maintained::describe(&mut self.main.client, &view.name, &view.query) {
+                Ok(table) => self.tables.push(table),
+                Err(error) => return Ok(Some(Problem::new(Some(at), error.to_string()))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Runs a step on both sides and compares everything that can be compared.
+    pub fn step(&mut self, step: &Step) -> Result<(Option<PgError>, Option<Problem>)> {
+        let ours = self.main.run(step).err();
+        let twins = self.twin.run(step).err();
+        self.progress.follow(step, ours.is_some());
+        if let Some(problem) = disagreement(ours.as_ref(), twins.as_ref()) {
+            return Ok((ours, Some(problem)));
+        }
+        let problem = if self.progress.aborted { None } else { self.compare()? };
+        Ok((ours, problem))
+    }
+
+    fn compare(&mut self) -> Result<Option<Problem>> {
+        Ok(match target::compare(&mut self.main.client, &self.tables) {
+            Ok(None) => None,
+            Ok(Some(found)) => Some(Problem {
+                view: Some(found.view),
+                what: format!(
+                    "{} rows missing, {} rows extra",
+                    found.difference.missing.len(),
+                    found.difference.extra.len()
+                ),
+                expected: found.expected,
+                actual: found.actual,
+            }),
+            Err(error) => Some(Problem::new(None, format!("comparison failed: {error}"))),
+        })
+    }
+
+    /// Rows per table, so that the generator can keep tables small.
+    fn counts(&mut self, schema: &Schema) -> Result<Vec<i64>> {
+        let list: Vec<String> =
+            schema.tables.iter().map(|t| format!("(SELECT count(*) FROM {})", ident(&t.name))).collect();
+        let row = pg::query(&mut self.main.client, &format!("SELECT {}", list.join(", ")))?.pop().unwrap_or_default();
+        Ok(row.iter().map(|v| v.as_deref().and_then(|t| t.parse().ok()).unwrap_or(0)).collect())
+    }
+
+    /// After the last statement: the base tables of both sides agree, `verify_imat` finds nothing,
+    /// and every maintained table can be dropped.
+    fn closing(&mut self, options: &Options, world: &World) -> Result<Option<Problem>> {
+        for table in &world.schema.tables {
+            let sql = format!("SELECT * FROM {}", ident(&table.name));
+            let kinds: Vec<Kind> =
+                self.main.client.prepare(&sql)?.columns().iter().map(|c| Kind::of(c.type_())).collect();
+            let ours = pg::query(&mut self.main.client, &sql)?;
+            let twins = pg::query(&mut self.twin.client, &sql)?;
+            if !bag::difference(&twins, &ours, &kinds).is_empty() {
+                let what = format!("base table {} differs from its twin", table.name);
+                return Ok(Some(Problem { view: None, what, expected: twins, actual: ours }));
+            }
+        }
+        for (at, view) in world.views.iter().enumerate() {
+            match options.target.verify(&mut self.main.client, &view.name) {
+                Ok(rows) if rows.is_empty() => {}
+                Ok(rows) => {
+                    let what = "verify_imat reports rows although the comparison finds none";
+                    return Ok(Some(Problem { actual: rows, ..Problem::new(Some(at), what) }));
+                }
+                Err(error) => return Ok(Some(Problem::new(Some(at), format!("verify_imat failed: {error}")))),
+            }
+            if let Err(error) = self.main.client.batch_execute(&options.target.drop_sql(&view.name)) {
+                return Ok(Some(Problem::new(Some(at), format!("drop failed: {}", PgError::from(error)))));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Both sides must succeed, or fail alike; an internal error is wrong on either side.
+fn disagreement(ours: Option<&PgError>, twins: Option<&PgError>) -> Option<Problem> {
+    let text = |e: Option<&PgError>| e.map_or("success".to_owned(), PgError::to_string);
+    let internal = |e: &&PgError| e.code.starts_with("XX") || e.code == CONNECTION_LOST;
+    if ours.map(|e| &e.code) == twins.map(|e| &e.code) && !ours.iter().any(internal) {
+        return None;
+    }
+    Some(Problem::new(None, format!("outcome: {}\nwithout maintained tables: {}", text(ours), text(twins))))
+}
+
+/// Removes what an earlier round left.
+fn clear(target: Target, client: &mut Client, schema: &str) -> Result<()> {
+    target.sweep(client)?;
+    for name in [schema, TWIN, "oracle", "Oracle Mixed", "select"] {
+        client.batch_execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", ident(name)))?;
+    }
+    Ok(())
+}
+
+fn populate(client: &mut Client, world: &World) -> Result<()> {
+    for sql in &world.schema.ddl {
+        client.batch_execute(sql).map_err(|e| {
+            let error = PgError::from(e);
+            PgError { more: format!("{}\ngenerated statement: {sql}", error.more), ..error }
+        })?;
+    }
+    for sql in world.base_sql() {
+        client.batch_execute(&sql)?;
+    }
+    for sql in &world.rows {
+        // A row may break a foreign key; the others are enough.
+        let _ = client.batch_execute(sql);
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Groups and plain rows over inner joins: the shapes that arithmetic maintains.
+
+use super::source::{self, Field, From};
+use super::{Expr, Gen, Query, aggregate, expr, select_list};
+use crate::random::values::Ty;
+
+fn where_clause(g: &mut Gen, from: &From, percent: u32) -> String {
+    let mut all = from.conditions.clone();
+    if g.dice.chance(percent) {
+        all.push(expr::predicate(g, &from.fields, 2));
+    }
+    // What comes before a comma join's conditions must keep its own precedence.
+    if all.is_empty() { String::new() } else { format!("\nWHERE ({})", all.join(") AND (")) }
+}
+
+fn types(items: &[Expr]) -> Vec<Ty> {
+    items.iter().map(|e| e.ty).collect()
+}
+
+/// A grouped query over `inputs` joined inputs; zero to three keys unless given.
+pub fn query(g: &mut Gen, inputs: usize, keys: Option<usize>) -> Query {
+    let from = source::inner(g, inputs);
+    over(g, &from, keys)
+}
+
+/// A grouped query over a FROM clause.
+pub fn over(g: &mut Gen, from: &From, keys: Option<usize>) -> Query {
+    let n = keys.unwrap_or_else(|| g.dice.weighted(&[(1, 0), (6, 1), (4, 2), (2, 3)]));
+    if n > 0 && g.dice.chance(6)
+        && let Some(query) = by_primary_key(g, from)
+    {
+        return query;
+    }
+    let keys: Vec<Expr> = (0..n).map(|_| expr::key(g, &from.fields)).collect();
+    let mut items = Vec::new();
+    for key in &keys {
+        if g.dice.chance(80) {
+            items.push(key.clone());
+        }
+    }
+    let few = if keys.is_empty() || items.is_empty() { 1 } else { 0 };
+    for _ in 0..g.dice.range(few, 3) {
+        items.push(aggregate::item(g, &from.fields, &keys));
+    }
+    if items.is_empty() {
+        items.push(Expr { sql: "count(*)".into(), ty: Ty::Big });
+    }
+    let items = g.dice.shuffled(&items);
+    let list = select_list(g.dice, &items);
+    let filter = where_clause(g, from, 35);
+    let group = group_by(&keys);
+    let having = if g.dice.chance(20) { format!("\nHAVING {}", aggregate::having(g, &from.fields)) } else { String::new() };
+    let order = if g.dice.chance(5) { "\nORDER BY 1" } else { "" };
+    Query { sql: format!("SELECT {list}\nFROM {}{filter}{group}{having}{order}", from.sql), types: types(&items) }
+}
+
+/// A constant key would read as a column's position; the parentheses make it an expression.
+fn group_by(keys: &[Expr]) -> String {
+    let list: Vec<String> = keys.iter().map(|k| if k.sql == "1" { "(1 + 0)".to_owned() } else { k.sql.clone() }).collect();
+    if list.is_empty() { String::new() } else { format!("\nGROUP BY {}", list.join(", ")) }
+}
+
+/// Groups by a primary key and selects columns that depend on it.
+fn by_primary_key(g: &mut Gen, from: &From) -> Option<Query> {
+    let (start, end) = *from.unique.first()?;
+    let own: &[Field] = &from.fields[start..end];
+    let mut items: Vec<Expr> = (0..2).map(|_| expr::plain(g, own)).collect();
+    items.push(aggregate::call(g, &from.fields));
+    let list = select_list(g.dice, &items);
+    let filter = where_clause(g, from, 30);
+    let sql = format!("SELECT {list}\nFROM {}{filter}\nGROUP BY {}", from.sql, own[0].sql);
+    Some(Query { sql, types: types(&items) })
+}
+
+/// Rows of one to four joined inputs, duplicates and all.
+pub fn rows(g: &mut Gen) -> Query {
+    let n = g.dice.weighted(&[(4, 1), (6, 2), (2, 3)]);
+    let from = source::inner(g, n);
+    rows_over(g, &from)
+}
+
+/// Some expressions over a FROM clause, without groups.
+pub fn rows_over(g: &mut Gen, from: &From) -> Query {
+    let n = g.dice.range(1, 4);
+    let items: Vec<Expr> = (0..n)
+        .map(|_| match g.dice.index(6) {
+            0 => expr::int(g, &from.fields),
+            1 => expr::text(g, &from.fields),
+            2 => expr::key(g, &from.fields),
+            _ => expr::plain(g, &from.fields),
+        })
+        .collect();
+    let list = select_list(g.dice, &items);
+    let filter = where_clause(g, from, 40);
+    Query { sql: format!("SELECT {list}\nFROM {}{filter}", from.sql), types: types(&items) }
+}
+
+/// A small number, a text and another number from one table: a base for other queries.
+pub fn simple_rows(g: &mut Gen) -> Query {
+    let at = g.dice.index(g.schema.tables.len());
+    let input = source::table(g, at);
+    let key = input.fields[1].sql.clone();
+    let (number, text) = (expr::int(g, &input.fields).sql, expr::text(g, &input.fields).sql);
+    let filter = if g.dice.chance(40) { format!(" WHERE {}", expr::predicate(g, &input.fields, 1)) } else { String::new() };
+    let sql = format!("SELECT {key} AS c1, {text} AS c2, {number} AS c3 FROM {}{filter}", input.sql);
+    Query { sql, types: vec![Ty::Int, Ty::Text, Ty::Int] }
+}
+
+/// One row a key, as a base for other queries.
+pub fn simple_groups(g: &mut Gen) -> Query {
+    let at = g.dice.index(g.schema.tables.len());
+    let input = source::table(g, at);
+    let key = input.fields[1].sql.clone();
+    let number = expr::int(g, &input.fields).sql;
+    let sql = format!("SELECT {key} AS c1, count(*) AS c2, sum({number}) AS c3 FROM {} GROUP BY {key}", input.sql);
+    Query { sql, types: vec![Ty::Int, Ty::Big, Ty::Big] }
+}

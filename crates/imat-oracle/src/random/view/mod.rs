@@ -1,0 +1,121 @@
+//! Random view definitions. Every one has exactly one right answer as a bag of rows: where order
+//! matters it is total, and no expression shows which of several equal values was kept.
+
+mod aggregate;
+mod expr;
+mod grouped;
+mod source;
+mod whole;
+
+use super::names;
+use super::schema::Schema;
+use super::values::Ty;
+use crate::dice::Dice;
+use crate::pg::ident;
+use crate::target::Origin;
+
+pub use source::Base;
+
+/// A view to be maintained.
+#[derive(Debug, Clone)]
+pub struct ViewDef {
+    pub name: String,
+    pub query: String,
+    pub origin: Origin,
+    /// SQL's own `=` on rows can stand for the comparison.
+    pub exact: bool,
+}
+
+/// An expression and its type.
+#[derive(Debug, Clone)]
+pub struct Expr {
+    pub sql: String,
+    pub ty: Ty,
+}
+
+/// A query and the types of its columns.
+#[derive(Debug, Clone)]
+pub struct Query {
+    pub sql: String,
+    pub types: Vec<Ty>,
+}
+
+impl Query {
+    /// Whether all columns compare exactly under SQL's own equality.
+    pub fn exact(&self) -> bool {
+        !self.types.contains(&Ty::Float)
+    }
+}
+
+/// What the generator may draw on.
+pub struct Gen<'a> {
+    pub dice: &'a mut Dice,
+    pub schema: &'a Schema,
+    /// Plain views that the maintained ones may read.
+    pub bases: &'a [Base],
+    aliases: usize,
+}
+
+impl<'a> Gen<'a> {
+    pub fn new(dice: &'a mut Dice, schema: &'a Schema, bases: &'a [Base]) -> Self {
+        Self { dice, schema, bases, aliases: 0 }
+    }
+
+    fn alias(&mut self) -> String {
+        self.aliases += 1;
+        match self.aliases {
+            3 => "\"Order\"".to_owned(),
+            n => format!("a{n}"),
+        }
+    }
+
+    /// One query of any kind.
+    fn query(&mut self) -> Query {
+        match self.dice.weighted(&[(32, 0), (24, 1), (8, 2), (14, 3), (22, 4)]) {
+            0 => grouped::query(self, 1, None),
+            1 => {
+                let n = self.dice.weighted(&[(6, 2), (3, 3), (1, 4)]);
+                grouped::query(self, n, None)
+            }
+            2 => grouped::query(self, 1, Some(0)),
+            3 => grouped::rows(self),
+            _ => whole::query(self),
+        }
+    }
+}
+
+/// Plain views for the maintained ones to read: one of rows, one of groups.
+pub fn bases(dice: &mut Dice, schema: &Schema) -> Vec<Base> {
+    let mut out = Vec::new();
+    for (name, grouped) in [("plain rows", false), ("plain groups", true)] {
+        let mut generator = Gen::new(dice, schema, &[]);
+        let query = if grouped { grouped::simple_groups(&mut generator) } else { grouped::simple_rows(&mut generator) };
+        out.push(Base { name: name.to_owned(), query });
+    }
+    out
+}
+
+/// The views of one round.
+pub fn random(dice: &mut Dice, schema: &Schema, bases: &[Base], n: usize) -> Vec<ViewDef> {
+    let names = names::views(dice, n);
+    names
+        .into_iter()
+        .map(|name| {
+            let query = Gen::new(dice, schema, bases).query();
+            let origin = dice.weighted(&[
+                (6, Origin::Materialized),
+                (2, Origin::MaterializedNoData),
+                (2, Origin::PlainView),
+                (2, Origin::Query),
+            ]);
+            ViewDef { name, exact: query.exact(), query: query.sql, origin }
+        })
+        .collect()
+}
+
+/// `SELECT` items with distinct names, some of them awkward.
+fn select_list(dice: &mut Dice, items: &[Expr]) -> String {
+    let names = names::outputs(dice, items.len());
+    let item = |(e, name): (&Expr, &String)| format!("{} AS {}", e.sql, ident(name));
+    items.iter().zip(&names).map(item).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,215 @@
+//! The FROM clause: one to four inputs and how they are joined.
+
+use super::expr;
+use super::{Expr, Gen, Query};
+use crate::random::schema::{Column, Role, Shape};
+use crate::random::values::Ty;
+use crate::pg::ident;
+
+/// A plain view below the maintained ones.
+#[derive(Debug, Clone)]
+pub struct Base {
+    pub name: String,
+    pub query: Query,
+}
+
+/// A column that expressions may use.
+#[derive(Debug, Clone)]
+pub struct Field {
+    pub sql: String,
+    pub ty: Ty,
+    pub role: Role,
+}
+
+/// One input of a join.
+#[derive(Debug, Clone)]
+pub struct Input {
+    pub sql: String,
+    pub fields: Vec<Field>,
+    /// The table's index, its primary key's presence and the table its foreign key names.
+    table: Option<usize>,
+    key_name: Option<String>,
+    pub unique_id: bool,
+}
+
+/// A FROM clause with its fields, and the conditions that belong into WHERE.
+pub struct From {
+    pub sql: String,
+    pub fields: Vec<Field>,
+    pub conditions: Vec<String>,
+    /// Inputs whose rows their id identifies, as field ranges.
+    pub unique: Vec<(usize, usize)>,
+}
+
+fn field(alias: &str, column: &Column) -> Field {
+    Field {
+        sql: format!("{alias}.{}", ident(&column.name)),
+        ty: column.ty,
+        role: column.role,
+    }
+}
+
+/// A base table under a fresh alias.
+pub fn table(g: &mut Gen, at: usize) -> Input {
+    let alias = g.alias();
+    let schema = g.schema;
+    let t = &schema.tables[at];
+    let mut name = ident(&t.name);
+    let mut unique_id = t.primary_key;
+    if t.shape != Shape::Plain && g.dice.chance(15) {
+        // A leaf or a child by its own name; the parent alone for an inherited table.
+        let places: Vec<_> = schema.places.iter().filter(|p| p.table == at).collect();
+        let place = *g.dice.pick(&places);
+        let only = t.shape == Shape::Inherited && place.root;
+        name = format!("{}{}", if only { "ONLY " } else { "" }, ident(&place.name));
+        unique_id = false;
+    }
+    Input {
+        sql: format!("{name} AS {alias}"),
+        fields: t.columns.iter().map(|c| field(&alias, c)).collect(),
+        table: Some(at),
+        key_name: Some(ident(&t.key().name)),
+        unique_id,
+    }
+}
+
+/// Fields of a query under an alias, whose columns are called c1, c2, ...
+fn named(alias: &str, query: &Query) -> (String, Vec<Field>) {
+    let names: Vec<String> = (1..=query.types.len()).map(|i| format!("c{i}")).collect();
+    let fields = query.types.iter().zip(&names).enumerate().map(|(i, (ty, name))| Field {
+        sql: format!("{alias}.{name}"),
+        ty: *ty,
+        role: if i == 0 { Role::Key } else { Role::Value },
+    });
+    (format!("{alias}({})", names.join(", ")), fields.collect())
+}
+
+/// A query in parentheses as an input.
+pub fn derived(g: &mut Gen, query: &Query) -> Input {
+    let alias = g.alias();
+    let (called, fields) = named(&alias, query);
+    Input { sql: format!("({}) AS {called}", query.sql), fields, table: None, key_name: None, unique_id: false }
+}
+
+/// A plain view as an input.
+fn base(g: &mut Gen, base: &Base) -> Input {
+    let alias = g.alias();
+    let (called, fields) = named(&alias, &base.query);
+    Input { sql: format!("{} AS {called}", ident(&base.name)), fields, table: None, key_name: None, unique_id: false }
+}
+
+/// Mostly a table; sometimes a plain view, a subquery or constant rows.
+pub fn any(g: &mut Gen) -> Input {
+    match g.dice.weighted(&[(80, 0), (if g.bases.is_empty() { 0 } else { 10 }, 1), (6, 2), (3, 3)]) {
+        0 => {
+            let at = g.dice.index(g.schema.tables.len());
+            table(g, at)
+        }
+        1 => {
+            let bases = g.bases;
+            let chosen = g.dice.pick(bases);
+            base(g, chosen)
+        }
+        2 => {
+            let query = if g.dice.chance(70) { super::grouped::simple_rows(g) } else { super::grouped::simple_groups(g) };
+            derived(g, &query)
+        }
+        _ => {
+            let query = Query { sql: "VALUES (1, 'one'), (2, 'two'), (2, 'zwei'), (NULL, 'none')".into(), types: vec![Ty::Int, Ty::Text] };
+            derived(g, &query)
+        }
+    }
+}
+
+/// A FROM clause of `n` inputs joined by inner joins.
+pub fn inner(g: &mut Gen, n: usize) -> From {
+    let first = any(g);
+    let mut inputs = vec![first];
+    while inputs.len() < n {
+        // The same table again every now and then: a self-join.
+        let next = match inputs[0].table {
+            Some(at) if g.dice.chance(20) => table(g, at),
+            _ => any(g),
+        };
+        inputs.push(next);
+    }
+    join(g, inputs)
+}
+
+fn join(g: &mut Gen, inputs: Vec<Input>) -> From {
+    let shared = inputs[0].key_name.clone().filter(|k| inputs.iter().all(|i| i.key_name.as_ref() == Some(k)));
+    let using = shared.filter(|_| inputs.len() > 1 && g.dice.chance(20));
+    let comma = inputs.len() > 1 && using.is_none() && g.dice.chance(20);
+    let mut sql = inputs[0].sql.clone();
+    let mut conditions = Vec::new();
+    for (i, right) in inputs.iter().enumerate().skip(1) {
+        let left = &inputs[g.dice.index(i)];
+        match &using {
+            Some(key) => sql += &format!("\n  JOIN {} USING ({key})", right.sql),
+            None if comma => {
+                sql += &format!(", {}", right.sql);
+                conditions.push(condition(g, left, right));
+            }
+            None if inputs.len() == 2 && g.dice.chance(7) => sql += &format!("\n  CROSS JOIN {}", right.sql),
+            None => {
+                let on = condition(g, left, right);
+                let inner = if g.dice.chance(30) { "INNER JOIN" } else { "JOIN" };
+                sql += &format!("\n  {inner} {} ON {on}", right.sql);
+            }
+        }
+    }
+    let (mut fields, mut unique) = (Vec::new(), Vec::new());
+    for input in inputs {
+        let start = fields.len();
+        fields.extend(input.fields);
+        if input.unique_id {
+            unique.push((start, fields.len()));
+        }
+    }
+    From { sql, fields, conditions, unique }
+}
+
+/// What must hold between two inputs: usually an equality, with more attached.
+pub fn condition(g: &mut Gen, left: &Input, right: &Input) -> String {
+    let find = |input: &Input, role: Role| input.fields.iter().find(|f| f.role == role && f.ty == Ty::Int).cloned();
+    let (foreign, id) = (find(right, Role::Foreign), find(left, Role::Id));
+    let mut on = match (foreign, id) {
+        (Some(f), Some(id)) if g.dice.chance(60) => format!("{} = {}", f.sql, id.sql),
+        _ => equality(g, left, right),
+    };
+    if g.dice.chance(15) {
+        let fields: Vec<Field> = left.fields.iter().chain(&right.fields).cloned().collect();
+        on = format!("{on} AND {}", expr::predicate(g, &fields, 1));
+    }
+    on
+}
+
+fn equality(g: &mut Gen, left: &Input, right: &Input) -> String {
+    let ints = |input: &Input| -> Vec<Expr> {
+        input
+            .fields
+            .iter()
+            .filter(|f| f.ty == Ty::Int && f.role != Role::Id)
+            .map(|f| Expr { sql: f.sql.clone(), ty: f.ty })
+            .collect()
+    };
+    let keys = |input: &Input| input.fields.iter().find(|f| f.role == Role::Key && f.ty == Ty::Int).map(|f| f.sql.clone());
+    let (a, b) = (ints(left), ints(right));
+    let key_pair = keys(left).zip(keys(right));
+    match (key_pair, a.is_empty() || b.is_empty()) {
+        (Some((x, y)), _) if g.dice.chance(70) => format!("{x} = {y}"),
+        (Some((x, y)), _) if g.dice.chance(25) => {
+            let op = g.dice.pick(&["<", ">", "<=", "<>", "IS NOT DISTINCT FROM", "+ 1 ="]);
+            format!("{x} {op} {y}")
+        }
+        (_, false) => {
+            let (x, y) = (g.dice.pick(&a).sql.clone(), g.dice.pick(&b).sql.clone());
+            if g.dice.chance(20) { format!("{x} % 3 = {y} % 3") } else { format!("{x} = {y}") }
+        }
+        (Some((x, y)), _) => format!("{x} = {y}"),
+        (None, _) => {
+            let (x, y) = (&left.fields[0].sql, &right.fields[0].sql);
+            format!("{x}::text = {y}::text")
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What maintains the tables under test: the extension, or a stand-in.
+//!
+//! The stand-ins prove the checks themselves: [`Target::Plain`] must always pass, [`Target::Stale`]
+//! must fail as soon as a change shows, and [`Target::Naive`] must pass alone and fail when sessions
+//! overlap.
+
+use crate::bag::{self, Difference, Kind};
+use crate::pg::{self, PgError, Result, Row, ident, literal};
+use clap::ValueEnum;
+use postgres::Client;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// The extension.
+    Extension,
+    /// A plain view: always right.
+    Plain,
+    /// A materialized view that nobody refreshes: always wrong.
+    Stale,
+    /// A table that triggers rewrite without any lock: right until two sessions overlap.
+    Naive,
+}
+
+/// How a view is handed to the extension; each must lead to the same table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Materialized,
+    MaterializedNoData,
+    PlainView,
+    Query,
+}
+
+const NAIVE: &str = r#"
+CREATE OR REPLACE FUNCTION imat.naive() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('DELETE FROM imat.%I', TG_ARGV[0]);
+  EXECUTE format('INSERT INTO imat.%I SELECT * FROM %s', TG_ARGV[0], TG_ARGV[1]);
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE FUNCTION imat.naive_hook(schema text, view text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE t regclass;
+BEGIN
+  FOR t IN SELECT c.oid FROM pg_class c WHERE c.relnamespace = schema::regnamespace AND c.relkind IN ('r', 'p') LOOP
+    EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s EXECUTE FUNCTION imat.naive(%L, %L)',
+      'naive_' || md5(view), t, view, schema || '.' || quote_ident(view));
+  END LOOP;
+END $$;
+"#;
+
+impl Target {
+    /// Makes the schema `imat` available in this database.
+    pub fn install(self, client: &mut Client) -> Result<()> {
+        Ok(match self {
+            Target::Extension => client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_imat")?,
+            Target::Naive => client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS imat; {NAIVE}"))?,
+            Target::Plain | Target::Stale => client.batch_execute("CREATE SCHEMA IF NOT EXISTS imat")?,
+        })
+    }
+
+    /// The statements that define `schema.view` and put `imat.view` under maintenance.
+    pub fn create_sql(self, schema: &str, view: &str, query: &str, origin: Origin) -> String {
+        let (s, v) = (ident(schema), ident(view));
+        let called = literal(&format!("{s}.{v}"));
+        match (self, origin) {
+            (Target::Extension, Origin::Materialized) => {
+                format!("CREATE MATERIALIZED VIEW {s}.{v} AS\n{query};\nSELECT create_imat({called})")
+            }
+            (Target::Extension, Origin::MaterializedNoData) => {
+                format!("CREATE MATERIALIZED VIEW {s}.{v} AS\n{query}\nWITH NO DATA;\nSELECT create_imat({called})")
+            }
+            (Target::Extension, Origin::PlainView) => {
+                format!("CREATE VIEW {s}.{v} AS\n{query};\nSELECT create_imat({called}, 'imat')")
+            }
+            (Target::Extension, Origin::Query) => {
+                format!("SELECT create_imat({}, query => $imat$\n{query}$imat$)", literal(&v))
+            }
+            (Target::Plain, _) => format!("CREATE VIEW imat.{v} AS\n{query}"),
+            (Target::Stale, _) => format!("CREATE MATERIALIZED VIEW imat.{v} AS\n{query}"),
+            (Target::Naive, _) => format!(
+                "CREATE VIEW {s}.{v} AS\n{query};\nCREATE TABLE imat.{v} AS TABLE {s}.{v};\n\
+                 SELECT imat.naive_hook({}, {})",
+                literal(&s),
+                literal(view)
+            ),
+        }
+    }
+
+    /// Takes `imat.view` away again.
+    pub fn drop_sql(self, view: &str) -> String {
+        let v = ident(view);
+        match self {
+            Target::Extension => format!("SELECT drop_imat({})", literal(&format!("imat.{v}"))),
+            Target::Plain => format!("DROP VIEW imat.{v}"),
+            Target::Stale => format!("DROP MATERIALIZED VIEW imat.{v}"),
+            Target::Naive => format!("DROP TABLE imat.{v}"),
+        }
+    }
+
+    /// Removes whatever an interrupted run left in `imat`.
+    pub fn sweep(self, client: &mut Client) -> Result<()> {
+        let left = "SELECT c.relname, c.relkind FROM pg_class c WHERE c.relnamespace = 'imat'::regnamespace \
+                    AND c.relkind IN ('r', 'v', 'm')";
+        for row in pg::query(client, left)? {
+            let [Some(name), Some(kind)] = row.as_slice() else { continue };
+            let sql = match (self, kind.as_str()) {
+                (Target::Extension, _) => self.drop_sql(name),
+                (_, "v") => format!("DROP VIEW imat.{} CASCADE", ident(name)),
+                (_, "m") => format!("DROP MATERIALIZED VIEW imat.{}", ident(name)),
+                _ => format!("DROP TABLE imat.{}", ident(name)),
+            };
+            client.batch_execute(&sql)?;
+        }
+        Ok(())
+    }
+
+    /// The strategy that `imat_status` reports.
+    pub fn strategy(self, client: &mut Client, view: &str) -> Result<String> {
+        if self != Target::Extension {
+            return Ok(format!("{self:?}").to_lowercase());
+        }
+        let name = literal(&format!("imat.{}", ident(view)));
+        let sql = format!("SELECT strategy FROM imat_status WHERE name = {name}::regclass");
+        Ok(pg::scalar(client, &sql)?.unwrap_or_else(|| "not in imat_status".to_owned()))
+    }
+
+    /// What `verify_imat` reports as different; empty for the stand-ins.
+    pub fn verify(self, client: &mut Client, view: &str) -> Result<Vec<Row>> {
+        match self {
+            Target::Extension => {
+                let name = literal(&format!("imat.{}", ident(view)));
+                pg::query(client, &format!("SELECT * FROM verify_imat({name})"))
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+/// A maintained table together with the query it must always equal.
+#[derive(Debug, Clone)]
+pub struct Maintained {
+    pub name: String,
+    pub query: String,
+    pub kinds: Vec<Kind>,
+}
+
+impl Maintained {
+    /// Looks at both results' columns, which must have the same names and types.
+    pub fn describe(client: &mut Client, name: &str, query: &str) -> Result<Self> {
+        let table = client.prepare(&format!("SELECT * FROM imat.{}", ident(name)))?;
+        let view = client.prepare(query)?;
+        let columns = |s: &postgres::Statement| -> Vec<String> {
+            s.columns().iter().map(|c| format!("{} {}", c.name(), c.type_())).collect()
+        };
+        if columns(&table) != columns(&view) {
+            return Err(PgError {
+                code: "columns".into(),
+                message: format!("imat.{name} has columns {:?}, its view {:?}", columns(&table), columns(&view)),
+                more: String::new(),
+            });
+        }
+        let kinds = view.columns().iter().map(|c| Kind::of(c.type_())).collect();
+        Ok(Self { name: name.to_owned(), query: query.to_owned(), kinds })
+    }
+
+    /// Both reads as one text of two statements.
+    pub fn comparison_sql(&self) -> String {
+        format!("SELECT * FROM imat.{};\n{};\n", ident(&self.name), self.query)
+    }
+}
+
+/// What one comparison of several tables found.
+pub struct Found {
+    pub view: usize,
+    pub difference: Difference,
+    pub expected: Vec<Row>,
+    pub actual: Vec<Row>,
+}
+
+/// Compares all tables in one round trip; the first difference is returned.
+/// Outside a transaction of repeatable snapshots this is only meaningful when no one else writes.
+pub fn compare(client: &mut Client, tables: &[Maintained]) -> Result<Option<Found>> {
+    let sql: String = tables.iter().map(Maintained::comparison_sql).collect();
+    let mut results = pg::query_all(client, &sql)?.into_iter();
+    for (view, table) in tables.iter().enumerate() {
+        let actual = results.next().unwrap_or_default();
+        let expected = results.next().unwrap_or_default();
+        let difference = bag::difference(&expected, &actual, &table.kinds);
+        if !difference.is_empty() {
+            return Ok(Some(Found { view, difference, expected, actual }));
+        }
+    }
+    Ok(None)
+}

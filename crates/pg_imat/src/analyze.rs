@@ -1,0 +1,272 @@
+//! Whether a view can be maintained at all, and what its result depends on.
+//!
+//! Facts come from PostgreSQL's analysed query, not from its text: every function call, those
+//! hidden in operators and casts too, is known by OID.
+
+use std::collections::BTreeSet;
+
+use imat_compile::error::{Error, Unsupported};
+use imat_compile::name::QName;
+use imat_compile::sql::Sql;
+
+use crate::facts::oid;
+use crate::pg::query::{self, Contents};
+use crate::pg::spi;
+use crate::refuse;
+
+/// A base table and the relations through which its rows can change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    pub oid: u32,
+    pub name: QName,
+    /// Itself, its partitions or children, and its parents.
+    pub relations: Vec<u32>,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    pub bases: Vec<Base>,
+    /// A reason to recompute the view whole, whatever its text says.
+    pub whole: Option<Unsupported>,
+    /// Names and values of the settings that its expressions depend on.
+    pub settings: Vec<String>,
+}
+
+/// The contents of a view and of all views below it; the relations are those that are no views.
+fn contents(view: u32, seen: &mut BTreeSet<u32>) -> Contents {
+    let mut all = query::of_view(view);
+    for relation in std::mem::take(&mut all.relations) {
+        if relation == view || !seen.insert(relation) {
+            continue;
+        }
+        if kind(relation).is_some_and(|kind| kind.kind == 'v') {
+            let below = contents(relation, seen);
+            all.functions.extend(below.functions);
+            all.operators.extend(below.operators);
+            all.relations.extend(below.relations);
+            all.session_values |= below.session_values;
+            all.system_columns |= below.system_columns;
+            all.tablesample |= below.tablesample;
+            all.target_sets |= below.target_sets;
+        } else {
+            all.relations.insert(relation);
+        }
+    }
+    all
+}
+
+/// A relation as the catalogs describe it.
+struct Kind {
+    kind: char,
+    persistence: char,
+    system: bool,
+    row_security: bool,
+    virtual_columns: bool,
+    owned: bool,
+    name: QName,
+}
+
+fn kind(relation: u32) -> Option<Kind> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT c.relkind::text, c.relpersistence::text, n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast'), \
+             c.relrowsecurity, \
+             EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attgenerated = 'v'), \
+             n.nspname::text, c.relname::text \
+         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = $1",
+    );
+    let letter = |text: String| text.chars().next().unwrap_or(' ');
+    spi::first(&QUERY, &[oid(relation)], |row| Kind {
+        kind: letter(row.need(1)),
+        persistence: letter(row.need(2)),
+        system: row.need(3),
+        row_security: row.need(4),
+        virtual_columns: row.need(5),
+        owned: true,
+        name: QName::new(row.need::<String>(6), row.need::<String>(7)),
+    })
+}
+
+/// Whether `user` owns the relation, as itself or as a member of the owner.
+pub fn owns(user: u32, relation: u32) -> bool {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT pg_catalog.pg_has_role($1, c.relowner, 'USAGE') FROM pg_catalog.pg_class AS c WHERE c.oid = $2",
+    );
+    spi::first(&QUERY, &[oid(user), oid(relation)], |row| row.need(1)).unwrap_or(false)
+}
+
+fn check_base(kind: &Kind) -> Result<(), Error> {
+    let name = kind.name.to_string();
+    let refuse = |what, detail, hint| Err(refuse::base(&name, what, detail, hint));
+    match (kind.kind, kind.persistence) {
+        ('f', _) => refuse(
+            "foreign table",
+            "Changes on the other server can't be seen here.",
+            "Copy the rows into a table, and maintain a view over that.",
+        ),
+        ('m', _) => refuse(
+            "materialized view",
+            "A REFRESH can't be captured.",
+            "Call create_imat on that materialized view first, and read the maintained table instead.",
+        ),
+        ('r' | 'p', _) if kind.system => refuse(
+            "system catalog",
+            "Changes to a system catalog can't be captured.",
+            "Query it directly.",
+        ),
+        ('r' | 'p', 't') => refuse(
+            "temporary table",
+            "It ends with the session, and a maintained table does not.",
+            "Use a permanent table.",
+        ),
+        ('r', 'u') => refuse(
+            "unlogged table",
+            "A crash empties it, and would leave the maintained table as it was.",
+            "Call ALTER TABLE ... SET LOGGED first.",
+        ),
+        ('r' | 'p', _) if kind.row_security => refuse(
+            "table with row-level security",
+            "What a reader may see depends on the reader, and a maintained table is the same for all.",
+            "Disable row-level security on the table, or put policies on a view over the maintained table.",
+        ),
+        ('r' | 'p', _) if !kind.owned => Err(refuse::not_owner("table", &name)),
+        ('r' | 'p', _) => Ok(()),
+        _ => refuse("relation", "It is neither a table nor a view.", "Use tables and views."),
+    }
+}
+
+const FAMILY: Sql = Sql::fixed(
+    "WITH RECURSIVE down AS ( \
+         SELECT $1::oid AS oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN down AS d ON i.inhparent = d.oid), \
+     up AS ( \
+         SELECT $1::oid AS oid UNION SELECT i.inhparent FROM pg_catalog.pg_inherits AS i JOIN up AS u ON i.inhrelid = u.oid) \
+     SELECT oid, false FROM down UNION ALL SELECT oid, true FROM up WHERE oid <> $1",
+);
+
+fn base(relation: u32, user: u32, whole: &mut Option<Unsupported>) -> Result<Base, Error> {
+    let family = spi::rows(&FAMILY, &[oid(relation)], |row| (row.oid(1), row.need::<bool>(2)));
+    let mut name = None;
+    for &(member, above) in &family {
+        let Some(mut kind) = kind(member) else { continue };
+        kind.owned = owns(user, member);
+        check_base(&kind)?;
+        if above {
+            *whole = Some(Unsupported::new("partition or inheritance child that is read on its own"));
+        }
+        if kind.virtual_columns {
+            *whole = Some(Unsupported::new("table with virtual generated columns"));
+        }
+        if member == relation {
+            name = Some(kind.name);
+        }
+    }
+    let name = name.ok_or_else(|| refuse::missing(&relation.to_string()))?;
+    Ok(Base { oid: relation, name, relations: family.into_iter().map(|(member, _)| member).collect() })
+}
+
+/// Stable functions whose result depends on the arguments and on settings only. The settings
+/// are pinned, so a maintained table is right under those of its creation. The input
+/// functions of dates and times are not among them: they read the clock for 'now'.
+const STABLE_BY_SETTINGS: &str = "^(date_trunc|date_part|extract|to_char|to_date|to_timestamp|to_number|timezone\
+|timestamp|timestamptz|date|time|timetz|make_timestamptz|generate_series\
+|timestamptz_(pl|mi)_interval|interval_pl_timestamptz\
+|(date|timestamp|timestamptz)_(eq|ne|lt|le|gt|ge|cmp)_(date|timestamp|timestamptz)\
+|(timestamptz|timestamp|date|time|timetz|interval|array|record|range|multirange|enum|cash|numeric|anyarray|anyenum)_?out\
+|textanycat|anytextcat|concat|concat_ws|format|quote_literal|quote_nullable|array_to_string\
+|to_jsonb?|row_to_json|array_to_json|jsonb?_build_(array|object)|jsonb?_agg(_strict)?\
+|jsonb?_object_agg(_unique|_strict|_unique_strict)?|json_agg_.*|jsonb_agg_.*|json_object_agg_.*|jsonb_object_agg_.*\
+|overlaps|cash_numeric|numeric_cash|int4_cash|int8_cash|numeric|money)$";
+
+/// Functions called immutable whose result nevertheless follows a setting.
+const FOLLOWS_SETTINGS: &str = "^(float4out|float8out|byteaout|interval_out)$";
+
+const FUNCTIONS: Sql = Sql::fixed(
+    "WITH called AS ( \
+         SELECT p.* FROM pg_catalog.pg_proc AS p WHERE p.oid = ANY ($1) \
+         UNION SELECT p.* FROM pg_catalog.pg_aggregate AS a CROSS JOIN LATERAL \
+             pg_catalog.unnest(ARRAY[a.aggtransfn, a.aggfinalfn]::oid[]) AS f(oid) \
+             JOIN pg_catalog.pg_proc AS p ON p.oid = f.oid \
+         WHERE a.aggfnoid = ANY ($1)) \
+     SELECT p.oid::pg_catalog.regprocedure::text, p.provolatile = 'v', \
+         p.provolatile = 's' AND NOT (n.nspname = 'pg_catalog' AND p.proname ~ $2) \
+             AND NOT (n.nspname = 'pg_catalog' AND EXISTS (SELECT FROM pg_catalog.pg_aggregate AS a \
+                 WHERE p.oid IN (a.aggtransfn, a.aggfinalfn) AND a.aggfnoid = ANY ($1))), \
+         p.provolatile = 's' OR p.proname ~ $3 \
+     FROM called AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace ORDER BY 1",
+);
+
+const SETTINGS: Sql = Sql::fixed(
+    "SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN \
+     ('TimeZone', 'DateStyle', 'IntervalStyle', 'extra_float_digits', 'bytea_output', 'lc_monetary', 'lc_numeric', 'lc_time')",
+);
+
+/// Refuses functions that can change their mind; returns the settings to pin.
+fn check_functions(contents: &Contents) -> Result<Vec<String>, Error> {
+    let functions: Vec<pgrx::pg_sys::Oid> =
+        contents.functions.iter().map(|&function| pgrx::pg_sys::Oid::from(function)).collect();
+    let params = [functions.into(), STABLE_BY_SETTINGS.into(), FOLLOWS_SETTINGS.into()];
+    let found = spi::rows(&FUNCTIONS, &params, |row| {
+        (row.need::<String>(1), row.need::<bool>(2), row.need::<bool>(3), row.need::<bool>(4))
+    });
+    let mut pinned = false;
+    for (name, volatile, unpredictable, follows) in found {
+        match (volatile, unpredictable) {
+            (true, _) => return Err(refuse::volatile(&name)),
+            (_, true) => return Err(refuse::stable(&name)),
+            _ => pinned |= follows,
+        }
+    }
+    Ok(match pinned {
+        true => spi::rows(&SETTINGS, &[], |row| [row.need::<String>(1), row.need::<String>(2)]).concat(),
+        false => Vec::new(),
+    })
+}
+
+/// Analyses a view on behalf of `user`, who must own what it reads.
+pub fn analyze(view: u32, user: u32) -> Result<Analysis, Error> {
+    let contents = contents(view, &mut BTreeSet::new());
+    if contents.session_values {
+        return Err(refuse::session_value());
+    }
+    if contents.system_columns {
+        return Err(refuse::system_column());
+    }
+    if contents.tablesample {
+        return Err(refuse::tablesample());
+    }
+    let settings = check_functions(&contents)?;
+    let mut whole = contents.target_sets.then(|| Unsupported::new("set-returning function among the outputs"));
+    let bases = contents
+        .relations
+        .iter()
+        .map(|&relation| base(relation, user, &mut whole))
+        .collect::<Result<Vec<Base>, Error>>()?;
+    Ok(Analysis { bases, whole, settings })
+}
+
+/// A relation's kind, in words, where it is not a view.
+pub fn describe_kind(relation: u32) -> Option<&'static str> {
+    Some(match kind(relation)?.kind {
+        'v' | 'm' => return None,
+        'r' => "table",
+        'p' => "partitioned table",
+        'f' => "foreign table",
+        'S' => "sequence",
+        'i' | 'I' => "index",
+        'c' => "composite type",
+        _ => "relation of another kind",
+    })
+}
+
+/// What a view's query means, for comparing two of them.
+pub fn meaning(view: u32) -> Contents {
+    let mut contents = query::of_view(view);
+    contents.relations.remove(&view);
+    contents
+}
+
+/// A relation's owner.
+pub fn owner(relation: u32) -> u32 {
+    const QUERY: Sql = Sql::fixed("SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = $1");
+    spi::first(&QUERY, &[oid(relation)], |row| row.oid(1)).unwrap_or_default()
+}

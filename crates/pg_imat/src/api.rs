@@ -1,0 +1,116 @@
+//! The verbs as SQL functions.
+
+use pgrx::JsonB;
+use pgrx::pg_sys::Oid;
+use pgrx::prelude::*;
+
+use crate::create::Source;
+use crate::pg::context;
+use crate::pg::error::{ok, raise};
+use crate::{analyze, catalog, create, manage, refuse};
+
+/// Makes `schema.view` a table that is always equal to the view's query.
+#[pg_extern(sql = r#"
+CREATE FUNCTION create_imat(view text, schema text DEFAULT 'imat', query text DEFAULT NULL) RETURNS regclass
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+COMMENT ON FUNCTION create_imat(text, text, text) IS
+    'keep the result of a view, or of a query under a new name, current in a table of the schema imat';
+"#)]
+fn create_imat(view: Option<&str>, schema: Option<&str>, query: Option<&str>) -> Oid {
+    let view = view.unwrap_or_else(|| raise(&refuse::missing("NULL")));
+    let schema = schema.unwrap_or("imat");
+    Oid::from(match query {
+        Some(query) => from_query(view, schema, query),
+        None => from_view(view, schema),
+    })
+}
+
+fn from_view(view: &str, schema: &str) -> u32 {
+    let relation = catalog::resolve(view).unwrap_or_else(|| raise(&refuse::missing(view)));
+    let caller = context::user();
+    let (name, owned, kind) = catalog::trusted(|| {
+        let name = crate::facts::name(relation).unwrap_or_else(|| raise(&refuse::missing(view)));
+        (name, analyze::owns(caller, relation), analyze::describe_kind(relation))
+    });
+    if let Some(kind) = kind {
+        raise(&refuse::not_a_view(view, kind));
+    }
+    if !owned {
+        raise(&refuse::not_owner("view", view));
+    }
+    let owner = catalog::trusted(|| analyze::owner(relation));
+    let source = Source { view: relation, origin: Some(name.to_string()), name: name.name, owner };
+    ok(create::create(&source, schema))
+}
+
+fn from_query(name: &str, schema: &str, query: &str) -> u32 {
+    let view = ok(create::passing_view(query));
+    let source = Source { view, name: ok(catalog::identifier(name)), origin: None, owner: context::user() };
+    let created = ok(create::create(&source, schema));
+    create::drop_passing_view();
+    created
+}
+
+/// Ends the maintenance and drops the maintained table.
+#[pg_extern]
+fn drop_imat(name: &str) {
+    ok(manage::drop(name));
+}
+
+/// Makes the maintained table anew from its base tables.
+#[pg_extern]
+fn refresh_imat(name: &str) {
+    ok(manage::refresh(name));
+}
+
+/// The rows in which a maintained table and its query differ: none, if all is well.
+#[pg_extern]
+fn verify_imat(
+    name: &str,
+    repair: default!(bool, "false"),
+) -> TableIterator<'static, (name!(difference, String), name!(times, i64), name!(row, JsonB))> {
+    let differences = ok(manage::verify(name, repair));
+    TableIterator::new(differences.into_iter().map(|difference| (difference.kind, difference.times, difference.row)))
+}
+
+/// How a maintained table is kept: strategy, locks, statements.
+#[pg_extern]
+fn explain_imat(name: &str) -> SetOfIterator<'static, String> {
+    SetOfIterator::new(ok(manage::explain(name)))
+}
+
+/// Whether and how a query would be maintained, and if not, why and what to do.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn check_imat(
+    query: &str,
+) -> TableIterator<
+    'static,
+    (
+        name!(maintainable, bool),
+        name!(strategy, Option<String>),
+        name!(reason, Option<String>),
+        name!(hint, Option<String>),
+    ),
+> {
+    let check = ok(manage::check(query));
+    TableIterator::once((check.maintainable, check.strategy.map(str::to_owned), check.reason, check.hint))
+}
+
+/// After a command that dropped something.
+#[pg_extern(sql = r#"
+CREATE FUNCTION imat_catalog.after_drop() RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.after_drop() FROM PUBLIC;
+"#)]
+fn after_drop() {
+    manage::after_drop();
+}
+
+/// After a command that may have changed partitions or inheritance.
+#[pg_extern(sql = r#"
+CREATE FUNCTION imat_catalog.after_alter() RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.after_alter() FROM PUBLIC;
+"#)]
+fn after_alter() {
+    manage::after_alter();
+}

@@ -1,0 +1,50 @@
+-- Schemas: the users' maintained tables; their states; bookkeeping.
+CREATE SCHEMA imat;
+CREATE SCHEMA imat_state;
+CREATE SCHEMA imat_catalog;
+GRANT USAGE ON SCHEMA imat, imat_state, imat_catalog TO PUBLIC;
+
+-- One row per maintained table. Relations are regclass, so that a dump names them.
+CREATE TABLE imat_catalog.imat (
+    name regclass PRIMARY KEY,          -- what users read: the state, or a view over it
+    state regclass NOT NULL UNIQUE,
+    definition regclass NOT NULL UNIQUE, -- a view that holds the query
+    source text,                        -- the view it was made from
+    strategy text NOT NULL,
+    construct text,                     -- why it is recomputed whole
+    shape text NOT NULL,                -- what the state was created for
+    depth integer NOT NULL,             -- maintained tables below it, on the longest path
+    settings text[] NOT NULL,           -- name, value, name, value, ...: pinned for its expressions
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Which relations' changes reach a maintained table: the table that its query reads, and the
+-- partitions, children or parents through which that table's rows can change.
+CREATE TABLE imat_catalog.source (
+    name regclass NOT NULL,
+    base regclass NOT NULL,
+    relation regclass NOT NULL,
+    PRIMARY KEY (relation, base, name)
+);
+CREATE INDEX ON imat_catalog.source (name);
+CREATE INDEX ON imat_catalog.source (base);
+GRANT SELECT ON imat_catalog.imat, imat_catalog.source TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('imat_catalog.imat', '');
+SELECT pg_catalog.pg_extension_config_dump('imat_catalog.source', '');
+
+CREATE FUNCTION imat_catalog.open() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_open';
+CREATE FUNCTION imat_catalog.capture() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_capture';
+CREATE FUNCTION imat_catalog.guard() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_guard';
+
+CREATE FUNCTION imat_catalog.row_image(record) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'imat_row_image';
+COMMENT ON FUNCTION imat_catalog.row_image(record) IS 'SHA-256 of the row''s exact image';
+CREATE FUNCTION imat_catalog.row_hash(record) RETURNS bigint
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'imat_row_hash';
+
+-- Two group keys with equal 128-bit hashes: refused, because they would share a row.
+CREATE FUNCTION imat_catalog.key_collision() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RAISE EXCEPTION 'two group keys of a maintained table have the same hash'
+        USING ERRCODE = 'program_limit_exceeded';
+END $$;

@@ -1,0 +1,186 @@
+//! Compiled plans and prepared statements, per backend.
+//!
+//! Everything is derived from the catalogs; when a relation that something was derived from is
+//! altered, or the planner's statistics of one change, all is dropped and derived anew when
+//! next needed. Renames therefore need no care.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use imat_compile::error::Unsupported;
+use imat_compile::name::QName;
+use imat_compile::plan::{Flush, Plan, Signs, Size};
+use imat_compile::rel::TableSet;
+
+use crate::catalog::{self, Entry};
+use crate::pg::context::{Role, within};
+use crate::pg::delta::Field;
+use crate::pg::error::raise;
+use crate::pg::spi::Prepared;
+use crate::pg::xact;
+use crate::{compile, facts, refuse};
+
+/// How the changes of one relation become a delta of one base table.
+pub struct Capture {
+    pub base: u32,
+    pub fields: Vec<Field>,
+    /// Some maintained table wants the rows, not just to know that there are some.
+    pub needs_rows: bool,
+}
+
+/// A maintained table.
+pub struct Maintained {
+    pub entry: Entry,
+    pub display: String,
+    pub state: QName,
+    pub plan: Plan,
+    pub settings: Vec<(String, String)>,
+    statements: RefCell<HashMap<(TableSet, Signs, Size), Rc<Statements>>>,
+}
+
+/// The statements of a flush, prepared.
+pub struct Statements {
+    pub flush: Flush,
+    pub digest: Option<Prepared>,
+    pub apply: Prepared,
+    pub recompute: Option<(Prepared, Prepared)>,
+    pub delete: Option<Prepared>,
+}
+
+#[derive(Default)]
+struct Cache {
+    generation: u64,
+    captures: HashMap<u32, Rc<Vec<Capture>>>,
+    maintained: BTreeMap<u32, Rc<Maintained>>,
+    readers: HashMap<u32, Vec<u32>>,
+    /// All relations that the above was derived from.
+    relations: BTreeSet<u32>,
+}
+
+thread_local! {
+    static CACHE: RefCell<Cache> = RefCell::default();
+}
+
+/// Whether a change of this relation makes the cache stale.
+pub fn depends_on(relation: u32) -> bool {
+    // An invalidation can arrive while the cache is being filled; assume the worst then.
+    CACHE.with(|cache| cache.try_borrow().map_or(true, |cache| cache.relations.contains(&relation)))
+}
+
+/// Drops what is stale.
+fn fresh() {
+    let generation = xact::generation();
+    let stale = CACHE.with_borrow_mut(|cache| {
+        (cache.generation != generation).then(|| std::mem::replace(cache, Cache { generation, ..Cache::default() }))
+    });
+    drop(stale);
+}
+
+/// What the changes of a relation have to be collected for.
+pub fn captures(relation: u32) -> Rc<Vec<Capture>> {
+    fresh();
+    if let Some(found) = CACHE.with_borrow(|cache| cache.captures.get(&relation).cloned()) {
+        return found;
+    }
+    let captures = Rc::new(catalog::trusted(|| {
+        catalog::bases_of_relation(relation).into_iter().map(|base| capture(base, relation)).collect::<Vec<_>>()
+    }));
+    CACHE.with_borrow_mut(|cache| {
+        cache.relations.insert(relation);
+        cache.captures.insert(relation, captures.clone());
+    });
+    captures
+}
+
+fn capture(base: u32, relation: u32) -> Capture {
+    let readers: Vec<Rc<Maintained>> = readers(base).into_iter().map(maintained).collect();
+    let uses = || readers.iter().flat_map(|reader| reader.plan.tables.iter().filter(|table| table.oid == base));
+    let needs_rows = readers.iter().any(|reader| reader.entry.strategy != "whole");
+    let used: BTreeSet<i16> = uses().flat_map(|table| table.columns.iter().copied()).collect();
+    let fields = match base == relation {
+        true => used.iter().map(|&number| Field { base: number, fired: number }).collect(),
+        false => catalog::attributes(base, relation)
+            .into_iter()
+            .filter(|(number, _)| used.contains(number))
+            .map(|(base, fired)| Field { base, fired })
+            .collect::<BTreeSet<Field>>()
+            .into_iter()
+            .collect(),
+    };
+    Capture { base, fields, needs_rows }
+}
+
+/// The maintained tables that read a base table, by OID.
+pub fn readers(base: u32) -> Vec<u32> {
+    if let Some(found) = CACHE.with_borrow(|cache| cache.readers.get(&base).cloned()) {
+        return found;
+    }
+    let readers = catalog::trusted(|| catalog::readers(base));
+    CACHE.with_borrow_mut(|cache| {
+        cache.relations.insert(base);
+        cache.readers.insert(base, readers.clone());
+    });
+    readers
+}
+
+/// A maintained table, compiled.
+pub fn maintained(name: u32) -> Rc<Maintained> {
+    if let Some(found) = CACHE.with_borrow(|cache| cache.maintained.get(&name).cloned()) {
+        return found;
+    }
+    let loaded = Rc::new(load(name));
+    CACHE.with_borrow_mut(|cache| {
+        let entry = &loaded.entry;
+        cache.relations.extend([entry.name, entry.state, entry.definition]);
+        cache.relations.extend(loaded.plan.tables.iter().map(|table| table.oid));
+        cache.maintained.insert(name, loaded.clone());
+    });
+    loaded
+}
+
+fn load(name: u32) -> Maintained {
+    let entry =
+        catalog::trusted(|| catalog::entry(name)).unwrap_or_else(|| raise(&refuse::not_maintained(&name.to_string())));
+    // Types are asked for as the owner, who may use the functions and tables of the query.
+    let (plan, state, display) = within(Role::Restricted(entry.owner), &[], || {
+        let names = (facts::name(entry.state), facts::name(entry.name));
+        let (Some(state), Some(display)) = names else { raise(&refuse::not_maintained(&name.to_string())) };
+        (compiled(&entry), state, display.to_string())
+    });
+    let plan = match plan {
+        Ok(plan) if plan.shape() == entry.shape => plan,
+        _ => raise(&refuse::stale_shape(&display)),
+    };
+    let settings = entry.settings();
+    Maintained { entry, display, state, plan, settings, statements: RefCell::default() }
+}
+
+fn compiled(entry: &Entry) -> Result<Plan, Unsupported> {
+    match &entry.construct {
+        Some(construct) => {
+            let bases = catalog::bases(entry.name);
+            Ok(compile::whole(&Unsupported::new(construct.clone()), entry.definition, &bases))
+        }
+        None => compile::plan(&compile::view(entry.definition)?, entry.definition),
+    }
+}
+
+impl Maintained {
+    /// The prepared statements for such a change, made by `prepare` the first time.
+    pub fn statements(
+        &self,
+        changed: &TableSet,
+        signs: Signs,
+        size: Size,
+        prepare: impl FnOnce(Flush) -> Statements,
+    ) -> Rc<Statements> {
+        let key = (changed.clone(), signs, size);
+        if let Some(found) = self.statements.borrow().get(&key) {
+            return found.clone();
+        }
+        let made = Rc::new(prepare(self.plan.flush(&self.state, changed, signs, size)));
+        self.statements.borrow_mut().insert(key, made.clone());
+        made
+    }
+}

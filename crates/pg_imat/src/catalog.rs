@@ -1,0 +1,148 @@
+//! The extension's own tables.
+
+use std::cell::Cell;
+
+use imat_compile::error::Error;
+use imat_compile::name::QName;
+use imat_compile::sql::Sql;
+use pgrx::pg_sys::Oid;
+
+use crate::facts::oid;
+use crate::pg::context::{Role, within};
+use crate::pg::spi::{self, Param};
+use crate::refuse;
+
+thread_local! {
+    static OWNER: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// The role that owns the extension, and so its tables.
+pub fn owner() -> u32 {
+    const QUERY: Sql = Sql::fixed("SELECT extowner FROM pg_catalog.pg_extension WHERE extname = 'pg_imat'");
+    OWNER.get().unwrap_or_else(|| {
+        let owner = spi::first(&QUERY, &[], |row| row.oid(1)).unwrap_or(pgrx::pg_sys::BOOTSTRAP_SUPERUSERID);
+        OWNER.set(Some(owner));
+        owner
+    })
+}
+
+/// Runs bookkeeping as the extension's owner under a safe search path.
+pub fn trusted<T>(body: impl FnOnce() -> T) -> T {
+    let owner = owner();
+    within(Role::Trusted(owner), &[], body)
+}
+
+/// A row of `imat_catalog.imat`.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub name: u32,
+    pub state: u32,
+    pub definition: u32,
+    pub owner: u32,
+    pub strategy: String,
+    pub construct: Option<String>,
+    pub shape: String,
+    pub depth: i32,
+    pub settings: Vec<String>,
+}
+
+impl Entry {
+    pub fn settings(&self) -> Vec<(String, String)> {
+        self.settings.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+    }
+}
+
+/// The entry of a maintained table.
+pub fn entry(name: u32) -> Option<Entry> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT i.name::oid, i.state::oid, i.definition::oid, c.relowner, i.strategy, i.construct, i.shape, i.depth, \
+             i.settings \
+         FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.state WHERE i.name = $1",
+    );
+    spi::first(&QUERY, &[oid(name)], |row| Entry {
+        name: row.oid(1),
+        state: row.oid(2),
+        definition: row.oid(3),
+        owner: row.oid(4),
+        strategy: row.need(5),
+        construct: row.get(6),
+        shape: row.need(7),
+        depth: row.need(8),
+        settings: row.need(9),
+    })
+}
+
+/// Finds a maintained table by `schema.name`, or by its name alone where that is unique.
+pub fn find(name: &str, resolved: Option<u32>) -> Result<Entry, Error> {
+    const BY_NAME: Sql = Sql::fixed(
+        "SELECT i.name::oid FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.name \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE c.relname = (pg_catalog.parse_ident($1))[1] AND pg_catalog.array_length(pg_catalog.parse_ident($1), 1) = 1 \
+         ORDER BY n.nspname <> 'imat', n.nspname LIMIT 1",
+    );
+    trusted(|| {
+        resolved
+            .and_then(entry)
+            .or_else(|| spi::first(&BY_NAME, &[Param::from(name)], |row| row.oid(1)).and_then(entry))
+            .ok_or_else(|| refuse::not_maintained(name))
+    })
+}
+
+/// The relation that a name means to the caller.
+pub fn resolve(name: &str) -> Option<u32> {
+    const QUERY: Sql = Sql::fixed("SELECT pg_catalog.to_regclass($1)::oid");
+    spi::first(&QUERY, &[Param::from(name)], |row| row.get::<Oid>(1)).flatten().map(|oid| oid.to_u32())
+}
+
+/// The base tables of a maintained table, with their names.
+pub fn bases(name: u32) -> Vec<(u32, QName)> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT DISTINCT c.oid, n.nspname::text, c.relname::text FROM imat_catalog.source AS s \
+         JOIN pg_catalog.pg_class AS c ON c.oid = s.base JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE s.name = $1 ORDER BY c.oid",
+    );
+    spi::rows(&QUERY, &[oid(name)], |row| (row.oid(1), QName::new(row.need::<String>(2), row.need::<String>(3))))
+}
+
+/// The base tables that a relation's changes reach.
+pub fn bases_of_relation(relation: u32) -> Vec<u32> {
+    const QUERY: Sql =
+        Sql::fixed("SELECT DISTINCT s.base::oid FROM imat_catalog.source AS s WHERE s.relation = $1 ORDER BY 1");
+    spi::rows(&QUERY, &[oid(relation)], |row| row.oid(1))
+}
+
+/// The maintained tables that read a base table.
+pub fn readers(base: u32) -> Vec<u32> {
+    const QUERY: Sql =
+        Sql::fixed("SELECT DISTINCT s.name::oid FROM imat_catalog.source AS s WHERE s.base = $1 ORDER BY 1");
+    spi::rows(&QUERY, &[oid(base)], |row| row.oid(1))
+}
+
+/// The relations that reach a maintained table, and whether they reach another one as well.
+pub fn relations(name: u32) -> Vec<(u32, bool)> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT DISTINCT s.relation::oid, \
+             EXISTS (SELECT FROM imat_catalog.source AS o WHERE o.relation = s.relation AND o.name <> $1) \
+         FROM imat_catalog.source AS s WHERE s.name = $1 ORDER BY 1",
+    );
+    spi::rows(&QUERY, &[oid(name)], |row| (row.oid(1), row.need(2)))
+}
+
+/// Attribute numbers in `relation` of the columns of `base`, by name.
+pub fn attributes(base: u32, relation: u32) -> Vec<(i16, i16)> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT b.attnum, r.attnum FROM pg_catalog.pg_attribute AS b \
+         JOIN pg_catalog.pg_attribute AS r ON r.attname = b.attname AND r.attrelid = $2 AND NOT r.attisdropped \
+         WHERE b.attrelid = $1 AND b.attnum > 0 AND NOT b.attisdropped",
+    );
+    spi::rows(&QUERY, &[oid(base), oid(relation)], |row| (row.need(1), row.need(2)))
+}
+
+/// A bare name as PostgreSQL reads identifiers: folded unless quoted.
+pub fn identifier(name: &str) -> Result<String, Error> {
+    const QUERY: Sql = Sql::fixed("SELECT i[1], pg_catalog.array_length(i, 1) FROM pg_catalog.parse_ident($1) AS i");
+    match spi::first(&QUERY, &[Param::from(name)], |row| (row.need::<String>(1), row.need::<i32>(2))) {
+        Some((identifier, 1)) => Ok(identifier),
+        _ => Err(refuse::qualified_name(name)),
+    }
+}

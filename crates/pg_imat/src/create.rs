@@ -1,0 +1,299 @@
+//! `create_imat`: from a view to a maintained table.
+
+use imat_compile::error::{Error, Unsupported};
+use imat_compile::name::QName;
+use imat_compile::parse::comparable;
+use imat_compile::plan::Plan;
+use imat_compile::sql::recompose::recompose;
+use imat_compile::sql::{Sql, ddl};
+use imat_compile::view::View;
+
+use crate::analyze::{self, Analysis};
+use crate::catalog::{self, trusted};
+use crate::facts::{self, oid};
+use crate::pg::context::{self, Role, within};
+use crate::pg::error::notice;
+use crate::pg::lock::{self, Mode};
+use crate::pg::spi::{self, Param};
+use crate::pg::{query, xact};
+use crate::{capture, compile, refuse};
+
+/// Where the definition comes from.
+pub struct Source {
+    /// The view or materialized view.
+    pub view: u32,
+    /// The name of the maintained table.
+    pub name: String,
+    /// The view's name, where it is not a passing one.
+    pub origin: Option<String>,
+    /// Who owns the maintained table.
+    pub owner: u32,
+}
+
+/// Creates the maintained table `schema.name`; returns its OID.
+pub fn create(source: &Source, schema: &str) -> Result<u32, Error> {
+    capture::require_idle("create a maintained table");
+    xact::register();
+    let caller = context::user();
+    let target = QName::new(schema, source.name.as_str());
+    trusted(|| {
+        check_target(&target, caller)?;
+        let analysis = analyze::analyze(source.view, caller)?;
+        for relation in relations(&analysis) {
+            lock::relation(relation, Mode::ShareRowExclusive);
+        }
+        build(source, &target, &analysis)
+    })
+}
+
+fn relations(analysis: &Analysis) -> Vec<u32> {
+    let mut relations: Vec<u32> = analysis.bases.iter().flat_map(|base| base.relations.iter().copied()).collect();
+    relations.sort_unstable();
+    relations.dedup();
+    relations
+}
+
+fn exists(name: &QName) -> Option<u32> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1 AND c.relname = $2",
+    );
+    spi::first(&QUERY, &[Param::from(name.schema.as_str()), Param::from(name.name.as_str())], |row| row.oid(1))
+}
+
+fn check_target(target: &QName, caller: u32) -> Result<(), Error> {
+    const SCHEMA: Sql = Sql::fixed(
+        "SELECT n.nspname = 'imat' OR pg_catalog.has_schema_privilege($2, n.oid, 'CREATE') \
+         FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1",
+    );
+    match spi::first(&SCHEMA, &[Param::from(target.schema.as_str()), oid(caller)], |row| row.need::<bool>(1)) {
+        None => return Err(refuse::no_schema(&target.schema)),
+        Some(false) => return Err(refuse::no_schema_privilege(&target.schema)),
+        Some(true) => {}
+    }
+    match exists(target) {
+        Some(relation) if catalog::entry(relation).is_some() => Err(refuse::already_maintained(&target.to_string())),
+        Some(_) => Err(refuse::name_taken(&target.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// `wanted`, or with a number where that is taken; never longer than a name can be.
+fn unused(schema: &str, wanted: &str) -> QName {
+    (0..)
+        .map(|attempt| {
+            let suffix = if attempt == 0 { String::new() } else { format!("_{attempt}") };
+            let mut room = wanted.len().min(63 - suffix.len());
+            while !wanted.is_char_boundary(room) {
+                room -= 1;
+            }
+            QName::new(schema, format!("{}{suffix}", &wanted[..room]))
+        })
+        .find(|name| exists(name).is_none())
+        .unwrap_or_else(|| QName::new(schema, wanted))
+}
+
+fn role_name(role: u32) -> String {
+    const QUERY: Sql = Sql::fixed("SELECT pg_catalog.pg_get_userbyid($1)::text");
+    spi::first(&QUERY, &[oid(role)], |row| row.need(1)).unwrap_or_default()
+}
+
+/// The definition as a view of ours. Its text must mean what the original means.
+fn define(source: &Source) -> Result<(QName, u32), Error> {
+    let name = unused("imat_catalog", &source.name);
+    let columns = facts::column_names(source.view);
+    spi::run(&ddl::create_definition(&name, &columns, &facts::definition(source.view)));
+    spi::run(&ddl::set_owner(&name, &role_name(source.owner)));
+    let definition = exists(&name).ok_or_else(|| refuse::missing(&name.to_string()))?;
+    match analyze::meaning(source.view) == analyze::meaning(definition) {
+        true => Ok((name, definition)),
+        false => Err(refuse::changed_meaning(&source.name)),
+    }
+}
+
+/// Whether the parsed view is the definition: PostgreSQL must print its recomposed query as it
+/// prints the definition, and find the same functions and operators in it.
+fn is_faithful(view: &View, definition: u32) -> bool {
+    let name = unused("imat_catalog", "guard");
+    spi::run(&ddl::create_definition(&name, &facts::column_names(definition), recompose(view).as_str()));
+    let faithful = exists(&name).is_some_and(|guard| {
+        comparable(&facts::definition(guard)) == comparable(&facts::definition(definition))
+            && analyze::meaning(guard) == analyze::meaning(definition)
+    });
+    spi::run(&ddl::drop_view(&name));
+    faithful
+}
+
+/// The cheapest plan that keeps the definition exactly, and why it is no cheaper.
+pub fn choose(analysis: &Analysis, definition: u32, owner: u32) -> (Plan, Option<Unsupported>) {
+    let parsed = match &analysis.whole {
+        Some(construct) => Err(construct.clone()),
+        None => compile::view(definition),
+    };
+    let planned = parsed.and_then(|view| {
+        if !is_faithful(&view, definition) {
+            return Err(Unsupported::new("query that could not be read back exactly"));
+        }
+        within(Role::Restricted(owner), &[], || compile::plan(&view, definition))
+    });
+    match planned {
+        Ok(plan) => (plan, None),
+        Err(construct) => {
+            let bases: Vec<(u32, QName)> = analysis.bases.iter().map(|base| (base.oid, base.name.clone())).collect();
+            (compile::whole(&construct, definition, &bases), Some(construct))
+        }
+    }
+}
+
+fn build(source: &Source, target: &QName, analysis: &Analysis) -> Result<u32, Error> {
+    let (_, definition) = define(source)?;
+    let (plan, construct) = choose(analysis, definition, source.owner);
+    let settings: Vec<(String, String)> =
+        analysis.settings.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+    let owner = role_name(source.owner);
+    let direct = plan.reading.is_none();
+    let state = if direct { target.clone() } else { unused("imat_state", &target.name) };
+    plan.create(&state).iter().for_each(spi::run);
+    spi::run(&ddl::set_owner(&state, &owner));
+    within(Role::Restricted(source.owner), &settings, || spi::run(&plan.populate(&state)));
+    if let Some(result) = ddl::create_result(target, &plan, &state) {
+        spi::run(&result);
+        spi::run(&ddl::set_owner(target, &owner));
+        ddl::create_guard(target, true).iter().for_each(spi::run);
+    }
+    ddl::create_guard(&state, false).iter().for_each(spi::run);
+    copy_indexes(source.view, &state, &plan);
+    copy_grants(source.view, target);
+    spi::run(&ddl::analyze(&state));
+    let name = exists(target).ok_or_else(|| refuse::missing(&target.to_string()))?;
+    let state = exists(&state).ok_or_else(|| refuse::missing(&state.to_string()))?;
+    register(&Registration { name, state, definition, source, analysis, plan: &plan, construct: construct.as_ref() });
+    if let Some(construct) = construct {
+        notice(
+            &format!("{target} will be recomputed whole at every change of its tables"),
+            &format!("There is no incremental rule yet for: {construct}."),
+        );
+    }
+    Ok(name)
+}
+
+struct Registration<'a> {
+    name: u32,
+    state: u32,
+    definition: u32,
+    source: &'a Source,
+    analysis: &'a Analysis,
+    plan: &'a Plan,
+    construct: Option<&'a Unsupported>,
+}
+
+fn register(new: &Registration<'_>) {
+    const ENTRY: Sql = Sql::fixed(
+        "INSERT INTO imat_catalog.imat (name, state, definition, source, strategy, construct, shape, depth, settings) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, coalesce((SELECT pg_catalog.max(i.depth) + 1 FROM imat_catalog.imat AS i \
+             WHERE i.state = ANY ($8)), 0), $9",
+    );
+    let bases: Vec<pgrx::pg_sys::Oid> =
+        new.analysis.bases.iter().map(|base| pgrx::pg_sys::Oid::from(base.oid)).collect();
+    spi::run_with(
+        &ENTRY,
+        &[
+            oid(new.name),
+            oid(new.state),
+            oid(new.definition),
+            new.source.origin.clone().into(),
+            new.plan.strategy.name().into(),
+            new.construct.map(|construct| construct.construct.clone()).into(),
+            new.plan.shape().into(),
+            bases.into(),
+            new.analysis.settings.clone().into(),
+        ],
+    );
+    for base in &new.analysis.bases {
+        for &relation in &base.relations {
+            add_source(new.name, base.oid, relation);
+        }
+    }
+}
+
+/// Makes changes of `relation` reach the maintained table as changes of its base table.
+pub fn add_source(name: u32, base: u32, relation: u32) {
+    const SOURCE: Sql =
+        Sql::fixed("INSERT INTO imat_catalog.source (name, base, relation) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
+    const TRIGGERED: Sql = Sql::fixed(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $1 AND t.tgname = 'imat_open')",
+    );
+    spi::run_with(&SOURCE, &[oid(name), oid(base), oid(relation)]);
+    let Some(relation_name) = facts::name(relation) else { return };
+    match spi::first(&TRIGGERED, &[oid(relation)], |row| row.need(1)) {
+        Some(true) => xact::invalidate(relation),
+        _ => ddl::create_triggers(&relation_name).iter().for_each(spi::run),
+    }
+}
+
+/// Gives the state the indexes of the materialized view whose columns it has. One that is
+/// unique stays so where it covers the key; elsewhere a flush could meet it half-way.
+fn copy_indexes(view: u32, state: &QName, plan: &Plan) {
+    const INDEXES: Sql = Sql::fixed(
+        "SELECT i.indisunique, m.amname::text, \
+             ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, k, false) \
+                 || CASE WHEN o.opcdefault THEN '' ELSE ' ' || pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(o.opcname) END \
+                 || CASE WHEN m.amname <> 'btree' OR i.indoption[k - 1] & 1 = 0 THEN '' ELSE ' DESC' END \
+                 || CASE WHEN m.amname <> 'btree' THEN '' WHEN i.indoption[k - 1] & 2 = 0 THEN ' NULLS LAST' ELSE ' NULLS FIRST' END \
+                 FROM pg_catalog.generate_series(1, i.indnkeyatts) AS k \
+                 JOIN pg_catalog.pg_opclass AS o ON o.oid = i.indclass[k - 1] \
+                 JOIN pg_catalog.pg_namespace AS n ON n.oid = o.opcnamespace ORDER BY k), \
+             pg_catalog.pg_get_expr(i.indpred, i.indrelid), \
+             ARRAY(SELECT a.attname::text FROM pg_catalog.pg_depend AS d \
+                 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
+                 WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid \
+                 AND d.refobjid = i.indrelid AND d.refobjsubid > 0) \
+         FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid \
+         JOIN pg_catalog.pg_am AS m ON m.oid = c.relam WHERE i.indrelid = $1 AND i.indisvalid ORDER BY c.relname",
+    );
+    let found = spi::rows(&INDEXES, &[oid(view)], |row| {
+        let index = ddl::Index {
+            unique: row.need(1),
+            method: row.need(2),
+            keys: row.need(3),
+            predicate: row.get(4),
+        };
+        (index, row.need::<Vec<String>>(5))
+    });
+    for (mut index, columns) in found {
+        let has = |column: &String| plan.columns.iter().any(|stored| stored.name == *column);
+        if !columns.iter().all(has) {
+            continue;
+        }
+        index.unique &= plan.key_is_within(&columns) && index.predicate.is_none();
+        spi::run(&ddl::create_index(state, &index));
+    }
+}
+
+/// Whoever may read the view may read the maintained table.
+fn copy_grants(view: u32, target: &QName) {
+    const GRANTS: Sql = Sql::fixed(
+        "SELECT CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee)::text END, a.is_grantable \
+         FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a \
+         WHERE c.oid = $1 AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner",
+    );
+    for (role, grantable) in spi::rows(&GRANTS, &[oid(view)], |row| (row.get::<String>(1), row.need::<bool>(2))) {
+        spi::run(&ddl::grant_select(target, role.as_deref(), grantable));
+    }
+}
+
+/// A query as a passing view, made as the caller, on which [`create`] and `check_imat` work.
+pub fn passing_view(text: &str) -> Result<u32, Error> {
+    if !query::is_one_select(text) {
+        return Err(refuse::not_one_select());
+    }
+    spi::run(&ddl::create_temporary_view(PASSING, text));
+    catalog::resolve(&format!("pg_temp.{PASSING}")).ok_or_else(|| refuse::missing(PASSING))
+}
+
+/// Drops what [`passing_view`] made.
+pub fn drop_passing_view() {
+    spi::run(&ddl::drop_temporary_view(PASSING));
+}
+
+const PASSING: &str = "imat_query";

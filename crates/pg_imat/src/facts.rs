@@ -1,0 +1,199 @@
+//! The system catalogs, as the compiler wants them told.
+
+use imat_compile::facts::{Call, Catalog, Class, Column, Relation, Table, Type};
+use imat_compile::name::QName;
+use imat_compile::sql::Sql;
+use pgrx::pg_sys::Oid;
+
+use crate::pg::spi::{self, ColumnType, Param};
+
+/// The system catalogs under the current snapshot.
+pub struct SystemCatalog;
+
+/// An OID as a statement's parameter.
+pub fn oid(oid: u32) -> Param<'static> {
+    Param::from(Oid::from(oid))
+}
+
+const RELATION: Sql = Sql::fixed(
+    "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'v' \
+     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v')",
+);
+
+const COLUMNS: Sql = Sql::fixed(
+    "SELECT a.attname::text, a.attnum, a.attnotnull FROM pg_catalog.pg_attribute AS a \
+     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+);
+
+const PRIMARY_KEY: Sql = Sql::fixed(
+    "SELECT pg_catalog.unnest(i.indkey) FROM pg_catalog.pg_index AS i WHERE i.indrelid = $1 AND i.indisprimary",
+);
+
+const DEFINITION: Sql = Sql::fixed("SELECT pg_catalog.pg_get_viewdef($1, false)");
+
+const CALL: Sql = Sql::fixed(
+    "SELECT pg_catalog.count(*) FILTER (WHERE p.prokind = 'a'), pg_catalog.count(*) FILTER (WHERE p.prokind <> 'a') \
+     FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace \
+     WHERE n.nspname = $1 AND p.proname = $2",
+);
+
+impl Catalog for SystemCatalog {
+    fn relation(&self, schema: Option<&str>, name: &str) -> Option<Relation> {
+        let schema = schema.unwrap_or("pg_catalog");
+        let params = [Param::from(schema), Param::from(name)];
+        let (relation, name, is_view) = spi::first(&RELATION, &params, |row| {
+            (row.oid(1), QName::new(row.need::<String>(2), row.need::<String>(3)), row.need::<bool>(4))
+        })?;
+        Some(match is_view {
+            true => Relation::View { name, columns: column_names(relation), definition: definition(relation) },
+            false => Relation::Table(table(relation, name)),
+        })
+    }
+
+    fn is_aggregate(&self, schema: Option<&str>, name: &str) -> Call {
+        let params = [Param::from(schema.unwrap_or("pg_catalog")), Param::from(name)];
+        let (aggregates, others) =
+            spi::first(&CALL, &params, |row| (row.need::<i64>(1), row.need::<i64>(2))).unwrap_or((0, 0));
+        match (aggregates, others) {
+            (0, _) => Call::Function,
+            (_, 0) => Call::Aggregate,
+            _ => Call::Ambiguous,
+        }
+    }
+}
+
+fn table(relation: u32, name: QName) -> Table {
+    let columns = spi::rows(&COLUMNS, &[oid(relation)], |row| Column {
+        name: row.need(1),
+        number: row.need(2),
+        not_null: row.need(3),
+    });
+    let primary_key = spi::rows(&PRIMARY_KEY, &[oid(relation)], |row| row.need(1));
+    Table { oid: relation, name, columns, primary_key }
+}
+
+/// A relation's live columns, in order.
+pub fn column_names(relation: u32) -> Vec<String> {
+    spi::rows(&COLUMNS, &[oid(relation)], |row| row.need(1))
+}
+
+/// A view's query, as PostgreSQL prints it under the current search path.
+pub fn definition(view: u32) -> String {
+    spi::first(&DEFINITION, &[oid(view)], |row| row.need(1)).unwrap_or_default()
+}
+
+// Domains take the operator classes of their base type. A type is bounded when no value of it
+// is longer than 600 bytes: three such keys fit the third of a page that btree allows.
+const TYPE: Sql = Sql::fixed(
+    "WITH RECURSIVE base AS ( \
+         SELECT t.* FROM pg_catalog.pg_type AS t WHERE t.oid = $1 \
+         UNION ALL SELECT t.* FROM pg_catalog.pg_type AS t JOIN base AS b ON b.typtype = 'd' AND t.oid = b.typbasetype), \
+     t AS (SELECT * FROM base WHERE typtype <> 'd'), \
+     class AS ( \
+         SELECT m.amname, o.opcfamily, o.opcintype FROM pg_catalog.pg_opclass AS o \
+         JOIN pg_catalog.pg_am AS m ON m.oid = o.opcmethod CROSS JOIN t \
+         WHERE o.opcdefault AND m.amname IN ('btree', 'hash') \
+           AND (o.opcintype = t.oid \
+                OR (t.oid = 'varchar'::regtype AND o.opcintype = 'text'::regtype) \
+                OR (t.typtype = 'e' AND o.opcintype = 'anyenum'::regtype) \
+                OR (t.typtype = 'r' AND o.opcintype = 'anyrange'::regtype) \
+                OR (t.typcategory = 'A' AND t.typelem <> 0 AND o.opcintype = 'anyarray'::regtype))) \
+     SELECT pg_catalog.format_type($1, $2), \
+         (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.collname) \
+          FROM pg_catalog.pg_collation AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.collnamespace \
+          WHERE c.oid = $3 AND c.oid <> t.typcollation), \
+         t.oid, \
+         (SELECT 'OPERATOR(' || pg_catalog.quote_ident(n.nspname) || '.' || o.oprname || ')' \
+          FROM class JOIN pg_catalog.pg_amop AS a ON a.amopfamily = class.opcfamily \
+              AND a.amoplefttype = class.opcintype AND a.amoprighttype = class.opcintype AND a.amopstrategy = 3 \
+          JOIN pg_catalog.pg_operator AS o ON o.oid = a.amopopr \
+          JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace WHERE class.amname = 'btree' LIMIT 1), \
+         EXISTS (SELECT FROM class WHERE amname = 'btree'), \
+         EXISTS (SELECT FROM class WHERE amname = 'hash'), \
+         t.typlen > 0 OR (t.oid IN ('varchar'::regtype, 'bpchar'::regtype) AND $2 BETWEEN 5 AND 154) \
+             OR t.oid IN ('numeric'::regtype, 'inet'::regtype, 'cidr'::regtype), \
+         t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype IN ('b', 'e') AND t.typcategory <> 'A', \
+         coalesce((SELECT c.collisdeterministic FROM pg_catalog.pg_collation AS c WHERE c.oid = $3), true) \
+     FROM t",
+);
+
+/// The types whose equal values can be told apart.
+const EQUAL_NOT_IDENTICAL: [u32; 5] = [
+    pgrx::pg_sys::NUMERICOID.to_u32(),
+    pgrx::pg_sys::FLOAT4OID.to_u32(),
+    pgrx::pg_sys::FLOAT8OID.to_u32(),
+    pgrx::pg_sys::INTERVALOID.to_u32(),
+    pgrx::pg_sys::BPCHAROID.to_u32(),
+];
+
+/// What there is to know of a result column's type.
+pub fn type_of(column: ColumnType) -> Type {
+    let params = [oid(column.oid), Param::from(column.modifier), oid(column.collation)];
+    spi::first(&TYPE, &params, |row| {
+        let (base, builtin) = (row.oid(3), row.need::<bool>(8));
+        Type {
+            sql: row.need(1),
+            collation: row.get(2),
+            class: if builtin { class(column.oid) } else { Class::Other },
+            identity: builtin && row.need::<bool>(9) && !EQUAL_NOT_IDENTICAL.contains(&base),
+            ordered: builtin && row.need::<bool>(5),
+            equality: row.get(4),
+            btree: row.need(5),
+            hash: row.need(6),
+            bounded: row.need(7),
+        }
+    })
+    .unwrap_or_else(|| {
+        crate::pg::error::raise(&imat_compile::error::Error::new(
+            imat_compile::error::SqlState::FEATURE_NOT_SUPPORTED,
+            "cannot maintain a view with a column of a pseudo-type",
+        ))
+    })
+}
+
+fn class(ty: u32) -> Class {
+    use pgrx::pg_sys::*;
+    match Oid::from(ty) {
+        INT2OID => Class::Int2,
+        INT4OID => Class::Int4,
+        INT8OID => Class::Int8,
+        NUMERICOID => Class::Numeric,
+        FLOAT4OID => Class::Float4,
+        FLOAT8OID => Class::Float8,
+        MONEYOID => Class::Money,
+        INTERVALOID => Class::Interval,
+        BOOLOID => Class::Bool,
+        _ => Class::Other,
+    }
+}
+
+/// The types of a query's columns.
+pub fn types_of(query: &Sql) -> Vec<Type> {
+    spi::describe(query).into_iter().map(type_of).collect()
+}
+
+/// The types of a relation's columns.
+pub fn column_types(relation: u32) -> Vec<Type> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT a.atttypid, a.atttypmod, a.attcollation FROM pg_catalog.pg_attribute AS a \
+         WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+    );
+    spi::rows(&QUERY, &[oid(relation)], |row| ColumnType {
+        oid: row.oid(1),
+        modifier: row.need(2),
+        collation: row.oid(3),
+    })
+    .into_iter()
+    .map(type_of)
+    .collect()
+}
+
+/// A relation's name.
+pub fn name(relation: u32) -> Option<QName> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class AS c \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = $1",
+    );
+    spi::first(&QUERY, &[oid(relation)], |row| QName::new(row.need::<String>(1), row.need::<String>(2)))
+}

@@ -1,0 +1,36 @@
+CREATE FUNCTION create_imat(view regclass, schema text DEFAULT 'imat') RETURNS regclass
+    LANGUAGE sql VOLATILE AS $$ SELECT @extschema@.create_imat(view::text, schema, NULL) $$;
+
+CREATE VIEW imat_status AS
+    SELECT i.name, i.strategy, i.construct, i.source, i.state,
+        (SELECT pg_catalog.array_agg(DISTINCT s.base::text ORDER BY s.base::text)
+         FROM imat_catalog.source AS s WHERE s.name = i.name) AS base_tables,
+        greatest(c.reltuples, 0)::bigint AS rows,
+        pg_catalog.pg_total_relation_size(i.state) AS size,
+        t.n_tup_ins AS inserted, t.n_tup_upd AS updated, t.n_tup_hot_upd AS updated_in_page, t.n_tup_del AS deleted,
+        i.created_at
+    FROM imat_catalog.imat AS i
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.state
+    LEFT JOIN pg_catalog.pg_stat_all_tables AS t ON t.relid = i.state;
+COMMENT ON VIEW imat_status IS 'one row per maintained table';
+GRANT SELECT ON imat_status TO PUBLIC;
+
+-- DDL. The functions run as the extension's owner, because whoever drops or attaches a table
+-- need not own what is maintained over it.
+CREATE FUNCTION imat_catalog.on_drop() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() AS d WHERE d.object_type IN ('table', 'view')) THEN
+        PERFORM imat_catalog.after_drop();
+        PERFORM imat_catalog.after_alter();
+    END IF;
+END $$;
+CREATE EVENT TRIGGER imat_drop ON sql_drop EXECUTE FUNCTION imat_catalog.on_drop();
+
+CREATE FUNCTION imat_catalog.on_alter() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM imat_catalog.after_alter();
+END $$;
+CREATE EVENT TRIGGER imat_alter ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'ALTER TABLE')
+    EXECUTE FUNCTION imat_catalog.on_alter();

@@ -1,0 +1,167 @@
+//! Applying the buffered deltas.
+//!
+//! Maintained tables are brought up to date from the ones nearest the base tables upwards:
+//! what a flush writes to a state is itself collected, as the delta of whatever reads that state.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use imat_compile::plan::{Flush, Locking, Signs, Size};
+use imat_compile::rel::TableSet;
+use imat_compile::sql::render::delta_name;
+use imat_compile::sql::Sql;
+
+use crate::cache::{self, Maintained, Statements};
+use crate::capture::{self, Net};
+use crate::pg::context::{self, Role};
+use crate::pg::delta::Delta;
+use crate::pg::error::raise;
+use crate::pg::lock::{self, Mode};
+use crate::pg::spi::{Connection, Prepared, Snapshot, TID_ARRAY};
+use crate::refuse;
+
+/// From how many rows on a change is applied by the plans made for many.
+const LARGE: u64 = 200;
+
+/// Applies everything in the buffer.
+pub fn run() {
+    let mut done: BTreeSet<u32> = BTreeSet::new();
+    while let Some(next) = next(&done) {
+        done.insert(next.entry.name);
+        let bases: BTreeSet<u32> = next.plan.tables.iter().map(|table| table.oid).collect();
+        one(&next, &capture::net(&bases));
+    }
+}
+
+/// The lowest maintained table that is affected and not done.
+fn next(done: &BTreeSet<u32>) -> Option<Rc<Maintained>> {
+    let affected: BTreeSet<u32> = capture::changed().into_iter().flat_map(cache::readers).collect();
+    affected
+        .difference(done)
+        .map(|&name| cache::maintained(name))
+        .min_by_key(|maintained| (maintained.entry.depth, maintained.entry.name))
+}
+
+fn one(maintained: &Maintained, nets: &BTreeMap<u32, Net>) {
+    let tables = &maintained.plan.tables;
+    let whole = maintained.entry.strategy == "whole";
+    let change = |position: usize| nets.get(&tables[position].oid);
+    let truncated = (0..tables.len()).any(|position| change(position).is_some_and(|net| net.truncated));
+    let changed: TableSet = (0..tables.len())
+        .filter(|&position| {
+            change(position).is_some_and(|net| net.delta.is_some() || (whole && (net.unseen || net.truncated)))
+        })
+        .collect();
+    if truncated && !whole {
+        rebuild(maintained);
+    } else if !changed.is_empty() {
+        let deltas = changed.iter().filter_map(|&position| Some((position, change(position)?.delta?))).collect();
+        within(maintained, || apply(maintained, &changed, deltas));
+    }
+}
+
+/// Runs `body` as the maintained table's owner, with the settings of its creation.
+fn within(maintained: &Maintained, body: impl FnOnce()) {
+    context::within(Role::Restricted(maintained.entry.owner), &maintained.settings, body);
+}
+
+fn take_locks(maintained: &Maintained, locking: &Locking) {
+    match locking {
+        Locking::Rows => {}
+        Locking::Tables(tables) => {
+            for &table in tables {
+                lock::relation(maintained.plan.tables[table].oid, Mode::Share);
+            }
+        }
+        // The definition is a relation that nothing else ever locks.
+        Locking::View => lock::relation(maintained.entry.definition, Mode::Exclusive),
+    }
+}
+
+/// Applies the deltas of one maintained table's base tables.
+fn apply(maintained: &Maintained, changed: &TableSet, deltas: Vec<(usize, Delta)>) {
+    let rows: u64 = deltas.iter().map(|(_, delta)| delta.rows()).sum();
+    let removals = deltas.iter().any(|(_, delta)| delta.removals());
+    let signs = if removals { Signs::Both } else { Signs::Additions };
+    let (size, expected) = if rows < LARGE { (Size::Small, 2.0) } else { (Size::Large, 10_000.0) };
+    let connection = Connection::open();
+    for (position, delta) in &deltas {
+        delta.register(&delta_name(*position), expected);
+    }
+    let statements = maintained.statements(changed, signs, size, |flush| prepare(&connection, flush));
+    take_locks(maintained, &statements.flush.locking);
+    if let Some(digest) = &statements.digest {
+        same_under_latest(&connection, digest, &[]);
+    }
+    connection.execute(&statements.apply, &[], Snapshot::Transaction);
+    if statements.flush.returns {
+        follow_up(maintained, &connection, &statements);
+    }
+    connection.close();
+}
+
+/// Recomputes what the upsert could not compute, and deletes what it emptied.
+fn follow_up(maintained: &Maintained, connection: &Connection, statements: &Statements) {
+    let (emptied, dirty) = (connection.tids(1), connection.tids(2));
+    if connection.number(3).unwrap_or(0) > 0 {
+        raise(&refuse::out_of_step(&maintained.display));
+    }
+    if let (Some((tids, count)), Some((recompute, digest))) = (dirty, &statements.recompute) {
+        same_under_latest(connection, digest, &[tids]);
+        let written = connection.execute(recompute, &[tids], Snapshot::Transaction);
+        if written != count as u64 {
+            raise(&refuse::out_of_step(&maintained.display));
+        }
+    }
+    if let (Some((tids, _)), Some(delete)) = (emptied, &statements.delete) {
+        connection.execute(delete, &[tids], Snapshot::Transaction);
+    }
+}
+
+/// Under a transaction snapshot, what is read must not have changed since it was taken: the
+/// other transaction did not see this one's change, so nobody would combine the two.
+fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[pgrx::pg_sys::Datum]) {
+    if !lock::transaction_snapshot() {
+        return;
+    }
+    connection.execute(digest, params, Snapshot::Transaction);
+    let mine = connection.text(1);
+    connection.execute(digest, params, Snapshot::Latest);
+    if mine != connection.text(1) {
+        raise(&refuse::serialization());
+    }
+}
+
+fn prepare(connection: &Connection, flush: Flush) -> Statements {
+    let tids = [TID_ARRAY];
+    let plain = |sql: &Sql| connection.prepare(sql, &[]);
+    let with_tids = |sql: &Sql| connection.prepare(sql, &tids);
+    Statements {
+        digest: flush.digest.as_ref().map(plain),
+        apply: plain(&flush.apply),
+        recompute: flush.recompute.as_ref().map(|(write, digest)| (with_tids(write), with_tids(digest))),
+        delete: flush.delete.as_ref().map(with_tids),
+        flush,
+    }
+}
+
+/// Makes the state anew from the tables as they are. No other transaction may have changes of
+/// them under way, so all of them are locked, in OID order.
+pub fn rebuild(maintained: &Maintained) {
+    within(maintained, || {
+        for table in &maintained.plan.tables {
+            lock::relation(table.oid, Mode::Share);
+        }
+        take_locks(maintained, &Locking::View);
+        let rebuild = maintained.plan.rebuild(&maintained.state);
+        let connection = Connection::open();
+        let run = |sql: &Sql, snapshot| connection.execute(&connection.prepare(sql, &[]), &[], snapshot);
+        same_under_latest(&connection, &connection.prepare(&rebuild.digest, &[]), &[]);
+        run(&rebuild.clear, Snapshot::Transaction);
+        if lock::transaction_snapshot() && run(&rebuild.leftover, Snapshot::Latest) > 0 {
+            raise(&refuse::serialization());
+        }
+        run(&rebuild.populate, Snapshot::Transaction);
+        connection.close();
+    });
+}

@@ -1,0 +1,28 @@
+//! pg_imat: materialized views that are always current.
+//!
+//! This crate is the extension: it asks PostgreSQL for facts, hands them to `imat-compile`,
+//! and runs the statements that come back, at the right moment and under the right locks.
+//!
+//! ```text
+//! api ── create, manage ── analyze, compile, facts, catalog        (a verb is called)
+//! trigger ── capture ── flush ── cache                             (a base table changes)
+//! pg/: the one room for unsafe code, pg_sys and SPI
+//! ```
+
+mod analyze;
+mod api;
+mod cache;
+mod capture;
+mod catalog;
+mod compile;
+mod create;
+mod facts;
+mod flush;
+mod manage;
+mod pg;
+mod refuse;
+
+pgrx::pg_module_magic!();
+
+pgrx::extension_sql_file!("bootstrap.sql", name = "bootstrap", bootstrap);
+pgrx::extension_sql_file!("finish.sql", name = "finish", finalize);

@@ -1,0 +1,306 @@
+//! The other verbs: drop, refresh, verify, explain, check.
+
+use imat_compile::error::Error;
+use imat_compile::name::QName;
+use imat_compile::plan::{Key, Locking, Signs, Size, Strategy};
+use imat_compile::rel::TableSet;
+use imat_compile::sql::ddl::{self, Compare};
+use imat_compile::sql::Sql;
+
+use crate::cache::{self, Maintained};
+use crate::catalog::{self, Entry, trusted};
+use crate::facts::{self, oid};
+use crate::pg::context::{self, Role, within};
+use crate::pg::spi;
+use crate::pg::{lock, xact};
+use crate::{analyze, capture, create, flush, refuse};
+
+fn owned(name: &str) -> Result<Entry, Error> {
+    let entry = catalog::find(name, catalog::resolve(name))?;
+    let caller = context::user();
+    match trusted(|| analyze::owns(caller, entry.state)) {
+        true => Ok(entry),
+        false => Err(refuse::not_owner("maintained table", name)),
+    }
+}
+
+/// Ends the maintenance of a table and drops it.
+pub fn drop(name: &str) -> Result<(), Error> {
+    let entry = owned(name)?;
+    capture::require_idle("drop a maintained table");
+    trusted(|| {
+        let names = (facts::name(entry.name), facts::name(entry.state), facts::name(entry.definition));
+        let relations = forget(entry.name);
+        if let (Some(result), Some(state), Some(definition)) = names {
+            if entry.name != entry.state {
+                spi::run(&ddl::drop_view(&result));
+            }
+            spi::run(&ddl::drop_table(&state));
+            spi::run(&ddl::drop_view(&definition));
+        }
+        silence(&relations);
+    });
+    Ok(())
+}
+
+/// Deletes a maintained table's bookkeeping; returns the relations that reached it.
+pub fn forget(name: u32) -> Vec<(u32, bool)> {
+    const ENTRY: Sql = Sql::fixed("DELETE FROM imat_catalog.imat AS i WHERE i.name = $1");
+    const SOURCE: Sql = Sql::fixed("DELETE FROM imat_catalog.source AS s WHERE s.name = $1");
+    let relations = catalog::relations(name);
+    spi::run_with(&ENTRY, &[oid(name)]);
+    spi::run_with(&SOURCE, &[oid(name)]);
+    relations
+}
+
+/// Takes the triggers off relations that reach no maintained table any more.
+pub fn silence(relations: &[(u32, bool)]) {
+    for &(relation, shared) in relations {
+        match facts::name(relation) {
+            Some(_) if shared => xact::invalidate(relation),
+            Some(name) => ddl::drop_triggers(&name).iter().for_each(spi::run),
+            None => {}
+        }
+    }
+}
+
+/// Makes the state anew from the base tables.
+pub fn refresh(name: &str) -> Result<(), Error> {
+    let entry = owned(name)?;
+    capture::require_idle("refresh a maintained table");
+    rebuild(entry.name);
+    Ok(())
+}
+
+/// Rebuilds a maintained table, and what reads it.
+pub fn rebuild(name: u32) {
+    xact::register();
+    let maintained = cache::maintained(name);
+    capture::as_collected(|| flush::rebuild(&maintained));
+}
+
+/// A row in which a maintained table and its query differ.
+pub struct Difference {
+    pub kind: String,
+    pub times: i64,
+    pub row: pgrx::JsonB,
+}
+
+/// Compares a maintained table with its query.
+pub fn verify(name: &str, repair: bool) -> Result<Vec<Difference>, Error> {
+    let entry = owned(name)?;
+    capture::require_idle("verify a maintained table");
+    let differences = within(Role::Restricted(entry.owner), &entry.settings(), || {
+        let names = (facts::name(entry.name), facts::name(entry.definition));
+        let (Some(result), Some(definition)) = names else { return Vec::new() };
+        let types = facts::column_types(entry.definition);
+        let columns: Vec<(String, Compare)> = facts::column_names(entry.definition)
+            .into_iter()
+            .zip(types)
+            .map(|(column, ty)| (column, comparison(&ty)))
+            .collect();
+        spi::rows(&ddl::differences(&result, &definition, &columns), &[], |row| Difference {
+            kind: row.need(1),
+            times: row.need(2),
+            row: row.need(3),
+        })
+    });
+    if repair && !differences.is_empty() {
+        rebuild(entry.name);
+    }
+    Ok(differences)
+}
+
+fn comparison(ty: &imat_compile::facts::Type) -> Compare {
+    use imat_compile::facts::Class;
+    match ty.class {
+        Class::Float4 | Class::Float8 => Compare::Float,
+        Class::Numeric => Compare::Numeric,
+        _ => Compare::Image,
+    }
+}
+
+/// How a maintained table is kept, line by line.
+pub fn explain(name: &str) -> Result<Vec<String>, Error> {
+    let entry = owned(name)?;
+    let maintained = cache::maintained(entry.name);
+    let mut lines = vec![
+        format!("Maintained table {}", maintained.display),
+        format!("  Strategy: {}", strategy(&maintained.plan.strategy)),
+        format!("  State: {}{}", maintained.state, if entry.name == entry.state { ", read as it is" } else { "" }),
+        format!("  Key: {}", key(&maintained.plan.key)),
+    ];
+    for pair in &maintained.settings {
+        lines.push(format!("  Pinned setting: {} = {}", pair.0, pair.1));
+    }
+    for (position, table) in maintained.plan.tables.iter().enumerate() {
+        explain_table(&maintained, position, &table.name, &mut lines);
+    }
+    Ok(lines)
+}
+
+fn strategy(strategy: &Strategy) -> String {
+    match strategy {
+        Strategy::Arithmetic => "arithmetic: each change is applied by itself".to_owned(),
+        Strategy::Recompute { aggregates } => {
+            format!("recompute: affected groups are computed again, because of {}", aggregates.join(", "))
+        }
+        Strategy::Whole { construct } => format!("whole: the query runs again at every change, because of {construct}"),
+    }
+}
+
+fn key(key: &Key) -> &'static str {
+    match key {
+        Key::Single => "none: always one row",
+        Key::Columns { nulls_not_distinct: false } => "the group key",
+        Key::Columns { nulls_not_distinct: true } => "the group key, NULLs equal",
+        Key::Hash => "a 128-bit hash of the group key",
+        Key::Image => "a SHA-256 hash of the row",
+    }
+}
+
+fn explain_table(maintained: &Maintained, position: usize, table: &QName, lines: &mut Vec<String>) {
+    let changed: TableSet = [position].into();
+    let flush = maintained.plan.flush(&maintained.state, &changed, Signs::Both, Size::Small);
+    let names = |tables: &[usize]| {
+        tables.iter().map(|&table| maintained.plan.tables[table].name.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    lines.push(format!("  On a change of {table}"));
+    lines.push(format!(
+        "    Locks: {}",
+        match &flush.locking {
+            Locking::Rows => "the rows of the groups, in key order".to_owned(),
+            Locking::Tables(tables) => format!("SHARE on {}, then the rows", names(tables)),
+            Locking::View => "the whole maintained table against other writers".to_owned(),
+        }
+    ));
+    let mut statement = |title: &str, sql: &Sql| {
+        lines.push(format!("    {title}: {}", sql.as_str().replace('\n', " ")));
+    };
+    statement("Applies", &flush.apply);
+    if let Some((recompute, _)) = &flush.recompute {
+        statement("Recomputes", recompute);
+    }
+    if let Some(delete) = &flush.delete {
+        statement("Deletes", delete);
+    }
+    lines.extend(missing_indexes(maintained, position, flush.recompute.is_some()));
+}
+
+/// Join partners and recomputed tables without any index but their key are read in full.
+fn missing_indexes(maintained: &Maintained, position: usize, recomputes: bool) -> Vec<String> {
+    const INDEXED: Sql = Sql::fixed(
+        "SELECT pg_catalog.count(*) FROM pg_catalog.pg_index AS i WHERE i.indrelid = $1 AND i.indisvalid",
+    );
+    let tables = &maintained.plan.tables;
+    (0..tables.len())
+        .filter(|&other| other != position || recomputes)
+        .filter(|_| !matches!(maintained.plan.strategy, Strategy::Whole { .. }))
+        .filter(|&other| spi::first(&INDEXED, &[oid(tables[other].oid)], |row| row.need::<i64>(1)) == Some(0))
+        .map(|other| {
+            format!("    Would help: an index on the join or group columns of {}, which has none", tables[other].name)
+        })
+        .collect()
+}
+
+/// What `check_imat` tells.
+pub struct Check {
+    pub maintainable: bool,
+    pub strategy: Option<&'static str>,
+    pub reason: Option<String>,
+    pub hint: Option<String>,
+}
+
+/// Whether and how a query would be maintained.
+pub fn check(text: &str) -> Result<Check, Error> {
+    capture::require_idle("check a query");
+    let view = create::passing_view(text)?;
+    let caller = context::user();
+    let checked = trusted(|| {
+        let analysis = analyze::analyze(view, caller)?;
+        Ok(create::choose(&analysis, view, caller))
+    });
+    create::drop_passing_view();
+    Ok(match checked {
+        Ok((plan, construct)) => Check {
+            maintainable: true,
+            strategy: Some(plan.strategy.name()),
+            reason: construct.map(|construct| format!("There is no incremental rule yet for: {construct}.")),
+            hint: None,
+        },
+        Err(Error { message, detail, hint, .. }) => Check {
+            maintainable: false,
+            strategy: None,
+            reason: Some(detail.map_or(message.clone(), |detail| format!("{message}: {detail}"))),
+            hint,
+        },
+    })
+}
+
+/// After DDL: drops the bookkeeping of maintained tables whose definition, state or result is
+/// gone, with what is left of them.
+pub fn after_drop() {
+    const GONE: Sql = Sql::fixed(
+        "SELECT i.name::oid, i.state::oid, i.definition::oid FROM imat_catalog.imat AS i \
+         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = i.name) \
+            OR NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = i.state) \
+            OR NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = i.definition)",
+    );
+    trusted(|| {
+        let parts = |row: &spi::Row<'_>| [row.oid(1), row.oid(2), row.oid(3)];
+        while let Some([name, state, definition]) = spi::first(&GONE, &[], parts) {
+            let relations = forget(name);
+            if name != state && let Some(left) = facts::name(name) {
+                spi::run(&ddl::drop_view(&left));
+            }
+            if let Some(left) = facts::name(state) {
+                spi::run(&ddl::drop_table(&left));
+            }
+            if let Some(left) = facts::name(definition) {
+                spi::run(&ddl::drop_view(&left));
+            }
+            silence(&relations);
+        }
+    });
+}
+
+/// After DDL: maintained tables over a partitioned or inherited table whose members changed
+/// learn of the new ones, and are made anew.
+pub fn after_alter() {
+    const CHANGED: Sql = Sql::fixed(
+        "WITH RECURSIVE family AS ( \
+             SELECT DISTINCT s.name, s.base, s.base::oid AS relation FROM imat_catalog.source AS s \
+             UNION SELECT f.name, f.base, i.inhrelid FROM family AS f \
+                 JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.relation), \
+         up AS ( \
+             SELECT DISTINCT s.name, s.base, s.base::oid AS relation FROM imat_catalog.source AS s \
+             UNION SELECT u.name, u.base, i.inhparent FROM up AS u \
+                 JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = u.relation), \
+         now AS (SELECT name, base, relation FROM family UNION SELECT name, base, relation FROM up) \
+         SELECT coalesce(n.name, s.name)::oid, coalesce(n.base, s.base)::oid, coalesce(n.relation, s.relation::oid), \
+             s.relation IS NULL \
+         FROM now AS n FULL JOIN imat_catalog.source AS s \
+             ON s.name = n.name AND s.base = n.base AND s.relation = n.relation \
+         WHERE n.relation IS NULL OR s.relation IS NULL ORDER BY 1, 2, 3",
+    );
+    const REMOVE: Sql =
+        Sql::fixed("DELETE FROM imat_catalog.source WHERE name = $1 AND base = $2 AND relation = $3");
+    const SHARED: Sql = Sql::fixed("SELECT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = $1)");
+    let changed = trusted(|| {
+        let rows = spi::rows(&CHANGED, &[], |row| (row.oid(1), row.oid(2), row.oid(3), row.need::<bool>(4)));
+        for &(name, base, relation, added) in &rows {
+            if added {
+                create::add_source(name, base, relation);
+            } else {
+                spi::run_with(&REMOVE, &[oid(name), oid(base), oid(relation)]);
+                let shared = spi::first(&SHARED, &[oid(relation)], |row| row.need(1)).unwrap_or(false);
+                silence(&[(relation, shared)]);
+            }
+            lock::relation(relation, lock::Mode::Share);
+        }
+        rows
+    });
+    let mut names: Vec<u32> = changed.into_iter().map(|(name, ..)| name).collect();
+    names.dedup();
+    names.into_iter().for_each(rebuild);
+}

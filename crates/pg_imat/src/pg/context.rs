@@ -1,0 +1,110 @@
+//! Who runs a statement, and under which settings.
+
+use std::ffi::CString;
+
+use pgrx::pg_sys;
+
+/// What [`enter`] changed. [`leave`] changes it back; after an error PostgreSQL does.
+pub struct Context {
+    user: pg_sys::Oid,
+    security: i32,
+    guc_level: i32,
+}
+
+/// The role that runs what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// For bookkeeping: the extension's own objects.
+    Trusted(u32),
+    /// For view expressions: they can't change role, session state or create objects.
+    Restricted(u32),
+}
+
+/// Sets the role, a search path of `pg_catalog` alone, and `settings`, as (name, value).
+pub fn enter(role: Role, settings: &[(String, String)]) -> Context {
+    // SAFETY: reads and writes this backend's state through the functions made for it; the
+    // strings live through the calls.
+    unsafe {
+        let (mut user, mut security) = (pg_sys::Oid::INVALID, 0);
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut security);
+        let guc_level = pg_sys::NewGUCNestLevel();
+        let local = security | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
+        match role {
+            Role::Trusted(oid) => pg_sys::SetUserIdAndSecContext(pg_sys::Oid::from(oid), local),
+            Role::Restricted(oid) => pg_sys::SetUserIdAndSecContext(
+                pg_sys::Oid::from(oid),
+                local | pg_sys::SECURITY_RESTRICTED_OPERATION as i32,
+            ),
+        }
+        for (name, value) in settings {
+            set(name, value);
+        }
+        push_search_path();
+        Context { user, security, guc_level }
+    }
+}
+
+/// Restores what [`enter`] changed.
+pub fn leave(context: Context) {
+    // SAFETY: as in `enter`; levels nest because every caller pairs the two.
+    unsafe {
+        pop_search_path();
+        pg_sys::AtEOXact_GUC(false, context.guc_level);
+        pg_sys::SetUserIdAndSecContext(context.user, context.security);
+    }
+}
+
+/// Runs `body` between [`enter`] and [`leave`].
+pub fn within<T>(role: Role, settings: &[(String, String)], body: impl FnOnce() -> T) -> T {
+    let context = enter(role, settings);
+    let value = body();
+    leave(context);
+    value
+}
+
+/// The current role's OID.
+pub fn user() -> u32 {
+    // SAFETY: reads a variable.
+    unsafe { pg_sys::GetUserId().to_u32() }
+}
+
+unsafe fn set(name: &str, value: &str) {
+    let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return };
+    // SAFETY: both strings outlive the call, which copies them.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+/// The setting itself costs microseconds before 17: changing it throws away the resolved path
+/// twice a statement. The override stack is what the setting was for there.
+#[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+unsafe fn push_search_path() {
+    let mut path = pg_sys::OverrideSearchPath { schemas: std::ptr::null_mut(), addCatalog: true, addTemp: false, ..Default::default() };
+    // SAFETY: the path is copied.
+    unsafe { pg_sys::PushOverrideSearchPath(&mut path) }
+}
+
+#[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+unsafe fn pop_search_path() {
+    // SAFETY: pairs with the push.
+    unsafe { pg_sys::PopOverrideSearchPath() }
+}
+
+#[cfg(any(feature = "pg17", feature = "pg18"))]
+unsafe fn push_search_path() {
+    // SAFETY: within the nest level that `enter` opened.
+    unsafe { set("search_path", "pg_catalog, pg_temp") }
+}
+
+#[cfg(any(feature = "pg17", feature = "pg18"))]
+unsafe fn pop_search_path() {}

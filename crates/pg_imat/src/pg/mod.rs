@@ -1,0 +1,18 @@
+//! The one room for `unsafe`, `pg_sys` and SPI.
+//!
+//! Everything below has a safe interface; the rest of the extension is safe Rust.
+//!
+//! **Invariant:** a PostgreSQL error may unwind or jump past any frame, so nothing here relies
+//! on `Drop` for correctness: what must be undone is undone by PostgreSQL at abort, or by the
+//! callbacks of [`xact`].
+#![allow(unsafe_code)]
+
+pub mod context;
+pub mod delta;
+pub mod error;
+pub mod image;
+pub mod lock;
+pub mod query;
+pub mod spi;
+pub mod trigger;
+pub mod xact;

@@ -1,0 +1,238 @@
+//! Running [`Sql`].
+
+use std::ffi::CString;
+
+use imat_compile::sql::Sql;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use pgrx::{FromDatum, IntoDatum};
+
+/// A parameter or a result's field.
+pub use pgrx::datum::DatumWithOid as Param;
+
+/// A statement, analysed and kept for the life of the backend.
+pub struct Prepared {
+    plan: pg_sys::SPIPlanPtr,
+}
+
+impl Drop for Prepared {
+    /// Gives the memory back; that it doesn't run after some errors does no harm.
+    fn drop(&mut self) {
+        // SAFETY: the plan was kept, and nobody else has the pointer.
+        unsafe { pg_sys::SPI_freeplan(self.plan) };
+    }
+}
+
+/// Under which snapshot a statement reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Snapshot {
+    /// What the isolation level says.
+    Transaction,
+    /// All that is committed by now.
+    Latest,
+}
+
+/// The connection of one flush. Not closed on error: PostgreSQL does that.
+pub struct Connection(());
+
+fn fail(action: &str, code: i32) -> ! {
+    super::error::raise(&imat_compile::error::Error::new(
+        imat_compile::error::SqlState("XX000"),
+        format!("{action} failed with code {code}"),
+    ))
+}
+
+impl Connection {
+    pub fn open() -> Self {
+        // SAFETY: paired with `close`, or with the transaction's abort.
+        let code = unsafe { pg_sys::SPI_connect() };
+        if code != pg_sys::SPI_OK_CONNECT as i32 {
+            fail("SPI_connect", code);
+        }
+        Self(())
+    }
+
+    pub fn close(self) {
+        // SAFETY: the connection is open.
+        unsafe { pg_sys::SPI_finish() };
+    }
+
+    /// Analyses a statement; the delta relations that it names must be registered.
+    pub fn prepare(&self, sql: &Sql, params: &[pg_sys::Oid]) -> Prepared {
+        let text = CString::new(sql.as_str()).unwrap_or_default();
+        let mut params = params.to_vec();
+        // SAFETY: the text and types outlive the call; the plan is moved to long-lived memory.
+        unsafe {
+            let plan = pg_sys::SPI_prepare(text.as_ptr(), params.len() as i32, params.as_mut_ptr());
+            if plan.is_null() {
+                fail("SPI_prepare", pg_sys::SPI_result);
+            }
+            let code = pg_sys::SPI_keepplan(plan);
+            if code != 0 {
+                fail("SPI_keepplan", code);
+            }
+            Prepared { plan }
+        }
+    }
+
+    /// Runs a statement; returns how many rows it processed.
+    pub fn execute(&self, prepared: &Prepared, params: &[pg_sys::Datum], snapshot: Snapshot) -> u64 {
+        let mut values = params.to_vec();
+        // SAFETY: as many values as the plan has parameters. `read_only = false`: the statement
+        // sees what this transaction did and, under READ COMMITTED, what others committed by now.
+        let code = unsafe {
+            match snapshot {
+                Snapshot::Transaction => {
+                    pg_sys::SPI_execute_plan(prepared.plan, values.as_mut_ptr(), std::ptr::null(), false, 0)
+                }
+                Snapshot::Latest => pg_sys::SPI_execute_snapshot(
+                    prepared.plan,
+                    values.as_mut_ptr(),
+                    std::ptr::null(),
+                    pg_sys::GetLatestSnapshot(),
+                    std::ptr::null_mut(),
+                    false,
+                    true,
+                    0,
+                ),
+            }
+        };
+        if code < 0 {
+            fail("SPI_execute_plan", code);
+        }
+        // SAFETY: reads a variable.
+        unsafe { pg_sys::SPI_processed }
+    }
+
+    /// A field of the last statement's first row.
+    fn field(&self, number: i32) -> Option<pg_sys::Datum> {
+        // SAFETY: called after a statement that returned a row with that many fields.
+        unsafe {
+            let table = pg_sys::SPI_tuptable;
+            if table.is_null() || pg_sys::SPI_processed == 0 {
+                return None;
+            }
+            let mut null = false;
+            let value = pg_sys::SPI_getbinval(*(*table).vals, (*table).tupdesc, number, &mut null);
+            (!null).then_some(value)
+        }
+    }
+
+    /// A text field of the last statement's first row.
+    pub fn text(&self, number: i32) -> Option<String> {
+        // SAFETY: the field has the type text.
+        self.field(number).and_then(|value| unsafe { String::from_datum(value, false) })
+    }
+
+    /// A bigint field of the last statement's first row.
+    pub fn number(&self, number: i32) -> Option<i64> {
+        // SAFETY: the field has the type bigint.
+        self.field(number).and_then(|value| unsafe { i64::from_datum(value, false) })
+    }
+
+    /// An array of tids: the datum to pass on, valid until the connection closes, and its length.
+    pub fn tids(&self, number: i32) -> Option<(pg_sys::Datum, usize)> {
+        let value = self.field(number)?;
+        // SAFETY: the field has the type tid[]; a copy outlives the statement's memory.
+        unsafe {
+            let array = pg_sys::pg_detoast_datum_copy(value.cast_mut_ptr());
+            let header = array.cast::<pg_sys::ArrayType>();
+            let length = pg_sys::ArrayGetNItems((*header).ndim, header.add(1).cast());
+            Some((pg_sys::Datum::from(array), usize::try_from(length).unwrap_or(0)))
+        }
+    }
+}
+
+/// The type of tid arrays.
+pub const TID_ARRAY: pg_sys::Oid = pg_sys::TIDARRAYOID;
+
+/// Runs a statement for its effect.
+pub fn run(sql: &Sql) {
+    run_with(sql, &[]);
+}
+
+pub fn run_with(sql: &Sql, params: &[Param<'_>]) {
+    Spi::connect_mut(|client| {
+        client.update(sql.as_str(), None, params).map(|_| ()).unwrap_or_else(|error| unexpected(&error));
+    });
+}
+
+fn unexpected(error: &dyn std::fmt::Display) -> ! {
+    super::error::raise(&imat_compile::error::Error::new(
+        imat_compile::error::SqlState("XX000"),
+        format!("bookkeeping query failed: {error}"),
+    ))
+}
+
+/// One row of a result, fields from 1.
+pub struct Row<'a>(&'a pgrx::spi::SpiHeapTupleData<'a>);
+
+impl Row<'_> {
+    /// The field, where it is not NULL.
+    pub fn get<T: FromDatum + IntoDatum>(&self, number: usize) -> Option<T> {
+        self.0.get(number).unwrap_or_else(|error| unexpected(&error))
+    }
+
+    /// The field of a column that is never NULL.
+    pub fn need<T: FromDatum + IntoDatum>(&self, number: usize) -> T {
+        self.get(number).unwrap_or_else(|| unexpected(&format!("column {number} is NULL")))
+    }
+
+    /// An OID field.
+    pub fn oid(&self, number: usize) -> u32 {
+        self.need::<pg_sys::Oid>(number).to_u32()
+    }
+}
+
+/// The rows of a query, each made into a value.
+pub fn rows<T>(sql: &Sql, params: &[Param<'_>], make: impl Fn(&Row<'_>) -> T) -> Vec<T> {
+    Spi::connect_mut(|client| {
+        let table = client.update(sql.as_str(), None, params).unwrap_or_else(|error| unexpected(&error));
+        table.map(|row| make(&Row(&row))).collect()
+    })
+}
+
+/// The first row of a query.
+pub fn first<T>(sql: &Sql, params: &[Param<'_>], make: impl Fn(&Row<'_>) -> T) -> Option<T> {
+    rows(sql, params, make).into_iter().next()
+}
+
+/// A result column's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColumnType {
+    pub oid: u32,
+    pub modifier: i32,
+    pub collation: u32,
+}
+
+/// The types of a query's columns; the query isn't run.
+pub fn describe(sql: &Sql) -> Vec<ColumnType> {
+    let connection = Connection::open();
+    let text = CString::new(sql.as_str()).unwrap_or_default();
+    // SAFETY: the plan and its sources live until the connection closes; what is read is copied.
+    let types = unsafe {
+        let plan = pg_sys::SPI_prepare(text.as_ptr(), 0, std::ptr::null_mut());
+        if plan.is_null() {
+            fail("SPI_prepare", pg_sys::SPI_result);
+        }
+        let sources = pgrx::PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(plan));
+        match sources.get_ptr(0) {
+            Some(source) if !(*source).resultDesc.is_null() => {
+                let descriptor = (*source).resultDesc;
+                (0..(*descriptor).natts as usize)
+                    .map(|position| {
+                        let attribute = *super::image::attribute(descriptor, position);
+                        ColumnType {
+                            oid: attribute.atttypid.to_u32(),
+                            modifier: attribute.atttypmod,
+                            collation: attribute.attcollation.to_u32(),
+                        }
+                    })
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    };
+    connection.close();
+    types
+}

