@@ -105,7 +105,8 @@ log_timezone = 'UTC'
 lc_messages = 'C'
 CONF
   case "$1" in
-    test) printf '%s\n' 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' ;;
+    # Deadlocks are part of what is tested, so they are looked for early.
+    test) printf '%s\n' 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' 'deadlock_timeout = 100ms' ;;
     # The disk's flush time is the same for every variant and would hide what is compared.
     demo | bench) printf '%s\n' 'synchronous_commit = off' 'max_wal_size = 4GB' ;;
     *) die "unknown kind of server: $1" ;;

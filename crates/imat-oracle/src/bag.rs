@@ -57,7 +57,10 @@ pub fn difference(expected: &[Row], actual: &[Row], kinds: &[Kind]) -> Differenc
 /// Pairs rows whose exact columns agree already; only floats can still differ.
 fn pair_off(want: Vec<&Row>, mut have: Vec<&Row>, kinds: &[Kind], out: &mut Difference) {
     for row in want {
-        match have.iter().position(|other| floats_agree(row, other, kinds)) {
+        match have
+            .iter()
+            .position(|other| floats_agree(row, other, kinds))
+        {
             Some(at) => {
                 have.swap_remove(at);
             }
@@ -89,11 +92,15 @@ fn canonical_numeric(text: &str) -> String {
 
 fn floats_agree(a: &Row, b: &Row, kinds: &[Kind]) -> bool {
     let parse = |v: &Option<String>| v.as_deref().and_then(|t| t.parse::<f64>().ok());
-    kinds.iter().enumerate().filter(|(_, kind)| **kind == Kind::Float).all(|(i, _)| match (parse(&a[i]), parse(&b[i])) {
-        (None, None) => true,
-        (Some(x), Some(y)) => close(x, y),
-        _ => false,
-    })
+    kinds
+        .iter()
+        .enumerate()
+        .filter(|(_, kind)| **kind == Kind::Float)
+        .all(|(i, _)| match (parse(&a[i]), parse(&b[i])) {
+            (None, None) => true,
+            (Some(x), Some(y)) => close(x, y),
+            _ => false,
+        })
 }
 
 fn close(x: f64, y: f64) -> bool {
@@ -114,14 +121,24 @@ mod tests {
     use super::*;
 
     fn row(values: &[&str]) -> Row {
-        values.iter().map(|v| (*v != "NULL").then(|| v.to_string())).collect()
+        values
+            .iter()
+            .map(|v| (*v != "NULL").then(|| v.to_string()))
+            .collect()
     }
 
     #[test]
     fn copies_count_and_order_does_not() {
         let kinds = [Kind::Exact];
         let (a, b) = (row(&["a"]), row(&["b"]));
-        assert!(difference(&[a.clone(), b.clone(), a.clone()], &[b.clone(), a.clone(), a.clone()], &kinds).is_empty());
+        assert!(
+            difference(
+                &[a.clone(), b.clone(), a.clone()],
+                &[b.clone(), a.clone(), a.clone()],
+                &kinds
+            )
+            .is_empty()
+        );
         let found = difference(&[a.clone(), a.clone()], &[a.clone(), b.clone()], &kinds);
         assert_eq!((found.missing, found.extra), (vec![a], vec![b]));
     }
@@ -144,11 +161,20 @@ mod tests {
     #[test]
     fn floats_compare_within_a_relative_error() {
         let kinds = [Kind::Exact, Kind::Float];
-        assert!(difference(&[row(&["a", "0.3"])], &[row(&["a", "0.30000000000000004"])], &kinds).is_empty());
+        assert!(
+            difference(
+                &[row(&["a", "0.3"])],
+                &[row(&["a", "0.30000000000000004"])],
+                &kinds
+            )
+            .is_empty()
+        );
         assert!(difference(&[row(&["a", "NaN"])], &[row(&["a", "NaN"])], &kinds).is_empty());
         assert!(!difference(&[row(&["a", "0.3"])], &[row(&["a", "0.3000001"])], &kinds).is_empty());
         assert!(!difference(&[row(&["a", "NULL"])], &[row(&["a", "0"])], &kinds).is_empty());
-        assert!(!difference(&[row(&["a", "Infinity"])], &[row(&["a", "1e308"])], &kinds).is_empty());
+        assert!(
+            !difference(&[row(&["a", "Infinity"])], &[row(&["a", "1e308"])], &kinds).is_empty()
+        );
     }
 
     #[test]

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(about = "Checks that pg_imat's maintained tables always equal their views' queries", version)]
+#[command(
+    about = "Checks that pg_imat's maintained tables always equal their views' queries",
+    version
+)]
 struct Cli {
     #[command(subcommand)]
     check: Check,
@@ -28,7 +31,11 @@ struct Server {
 
 impl Server {
     fn target(&self) -> Target {
-        if self.plain { Target::Plain } else { self.target }
+        if self.plain {
+            Target::Plain
+        } else {
+            self.target
+        }
     }
 }
 
@@ -117,7 +124,14 @@ fn main() -> ExitCode {
             keep_going,
             shrink,
         }),
-        Check::Isolation { server, filter, level, exhaustive, seed, show } => isolation::run(&isolation::Options {
+        Check::Isolation {
+            server,
+            filter,
+            level,
+            exhaustive,
+            seed,
+            show,
+        } => isolation::run(&isolation::Options {
             target: server.target(),
             url: server.url,
             filter,
@@ -126,7 +140,12 @@ fn main() -> ExitCode {
             seed,
             show,
         }),
-        Check::History { server, seconds, clients, seed } => history::run(&history::Options {
+        Check::History {
+            server,
+            seconds,
+            clients,
+            seed,
+        } => history::run(&history::Options {
             target: server.target(),
             url: server.url,
             seconds,

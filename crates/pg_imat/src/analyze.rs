@@ -63,6 +63,7 @@ struct Kind {
     system: bool,
     row_security: bool,
     virtual_columns: bool,
+    generated_columns: bool,
     owned: bool,
     name: QName,
 }
@@ -72,6 +73,7 @@ fn kind(relation: u32) -> Option<Kind> {
         "SELECT c.relkind::text, c.relpersistence::text, n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast'), \
              c.relrowsecurity, \
              EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attgenerated = 'v'), \
+             EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attgenerated = 's'), \
              n.nspname::text, c.relname::text \
          FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = $1",
     );
@@ -82,8 +84,9 @@ fn kind(relation: u32) -> Option<Kind> {
         system: row.need(3),
         row_security: row.need(4),
         virtual_columns: row.need(5),
+        generated_columns: row.need(6),
         owned: true,
-        name: QName::new(row.need::<String>(6), row.need::<String>(7)),
+        name: QName::new(row.need::<String>(7), row.need::<String>(8)),
     })
 }
 
@@ -155,6 +158,11 @@ fn base(relation: u32, user: u32, whole: &mut Option<Unsupported>) -> Result<Bas
         }
         if kind.virtual_columns {
             *whole = Some(Unsupported::new("table with virtual generated columns"));
+        }
+        // A row that is routed to a partition with another column order enters the transition
+        // table before its generated columns are computed.
+        if kind.kind == 'p' && kind.generated_columns {
+            *whole = Some(Unsupported::new("partitioned table with generated columns"));
         }
         if member == relation {
             name = Some(kind.name);

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use imat_compile::error::Unsupported;
 use imat_compile::name::QName;
-use imat_compile::plan::{Flush, Plan, Signs, Size};
+use imat_compile::plan::{Flush, Plan, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
 
 use crate::catalog::{self, Entry};
@@ -24,9 +24,10 @@ use crate::{compile, facts, refuse};
 /// How the changes of one relation become a delta of one base table.
 pub struct Capture {
     pub base: u32,
-    pub fields: Vec<Field>,
-    /// Some maintained table wants the rows, not just to know that there are some.
-    pub needs_rows: bool,
+    /// The columns of the delta, where some maintained table is computed from it.
+    pub fields: Option<Vec<Field>>,
+    /// Some maintained table is recomputed whole: it is told of any change of any column.
+    pub tells: bool,
 }
 
 /// A maintained table.
@@ -95,20 +96,24 @@ pub fn captures(relation: u32) -> Rc<Vec<Capture>> {
 
 fn capture(base: u32, relation: u32) -> Capture {
     let readers: Vec<Rc<Maintained>> = readers(base).into_iter().map(maintained).collect();
-    let uses = || readers.iter().flat_map(|reader| reader.plan.tables.iter().filter(|table| table.oid == base));
-    let needs_rows = readers.iter().any(|reader| reader.entry.strategy != "whole");
-    let used: BTreeSet<i16> = uses().flat_map(|table| table.columns.iter().copied()).collect();
-    let fields = match base == relation {
-        true => used.iter().map(|&number| Field { base: number, fired: number }).collect(),
-        false => catalog::attributes(base, relation)
-            .into_iter()
-            .filter(|(number, _)| used.contains(number))
-            .map(|(base, fired)| Field { base, fired })
-            .collect::<BTreeSet<Field>>()
-            .into_iter()
-            .collect(),
+    let (whole, derived): (Vec<_>, Vec<_>) = readers.iter().partition(|reader| reader.is_whole());
+    let used: BTreeSet<i16> = derived
+        .iter()
+        .flat_map(|reader| reader.plan.tables.iter().filter(|table| table.oid == base))
+        .flat_map(|table| table.columns.iter().copied())
+        .collect();
+    let fields = || -> Vec<Field> {
+        match base == relation {
+            true => used.iter().map(|&number| Field { base: number, fired: number }).collect(),
+            false => {
+                let pairs = catalog::attributes(base, relation).into_iter();
+                let fields: BTreeSet<Field> =
+                    pairs.filter(|(base, _)| used.contains(base)).map(|(base, fired)| Field { base, fired }).collect();
+                fields.into_iter().collect()
+            }
+        }
     };
-    Capture { base, fields, needs_rows }
+    Capture { base, fields: (!derived.is_empty()).then(fields), tells: !whole.is_empty() }
 }
 
 /// The maintained tables that read a base table, by OID.
@@ -167,6 +172,11 @@ fn compiled(entry: &Entry) -> Result<Plan, Unsupported> {
 }
 
 impl Maintained {
+    /// Whether any change makes the query run again.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.plan.strategy, Strategy::Whole { .. })
+    }
+
     /// The prepared statements for such a change, made by `prepare` the first time.
     pub fn statements(
         &self,

@@ -69,15 +69,21 @@ pub fn open() {
 pub fn close(relation: u32, event: Event, transition: &Transition) {
     let captures = cache::captures(relation);
     let subtransaction = xact::subtransaction();
+    let push = |base, change| {
+        session(|session| session.buffer.push(Chunk { subtransaction, base, change }));
+    };
     for capture in captures.iter() {
-        let change = match (event, capture.needs_rows) {
-            (Event::Truncate, _) => Some(Change::Truncated),
-            (Event::Rows, true) => Delta::collect(transition, &capture.fields, None).map(Change::Rows),
-            (Event::Rows, false) => Some(Change::Unseen),
-        };
-        if let Some(change) = change {
-            let chunk = Chunk { subtransaction, base: capture.base, change };
-            session(|session| session.buffer.push(chunk));
+        if event == Event::Truncate {
+            push(capture.base, Change::Truncated);
+            continue;
+        }
+        if capture.tells && !transition.is_empty() {
+            push(capture.base, Change::Unseen);
+        }
+        if let Some(fields) = &capture.fields
+            && let Some(delta) = Delta::collect(transition, fields)
+        {
+            push(capture.base, Change::Rows(delta));
         }
     }
     let due = session(|session| {

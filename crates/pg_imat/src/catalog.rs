@@ -39,7 +39,6 @@ pub struct Entry {
     pub state: u32,
     pub definition: u32,
     pub owner: u32,
-    pub strategy: String,
     pub construct: Option<String>,
     pub shape: String,
     pub depth: i32,
@@ -55,8 +54,7 @@ impl Entry {
 /// The entry of a maintained table.
 pub fn entry(name: u32) -> Option<Entry> {
     const QUERY: Sql = Sql::fixed(
-        "SELECT i.name::oid, i.state::oid, i.definition::oid, c.relowner, i.strategy, i.construct, i.shape, i.depth, \
-             i.settings \
+        "SELECT i.name::oid, i.state::oid, i.definition::oid, c.relowner, i.construct, i.shape, i.depth, i.settings \
          FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.state WHERE i.name = $1",
     );
     spi::first(&QUERY, &[oid(name)], |row| Entry {
@@ -64,11 +62,10 @@ pub fn entry(name: u32) -> Option<Entry> {
         state: row.oid(2),
         definition: row.oid(3),
         owner: row.oid(4),
-        strategy: row.need(5),
-        construct: row.get(6),
-        shape: row.need(7),
-        depth: row.need(8),
-        settings: row.need(9),
+        construct: row.get(5),
+        shape: row.need(6),
+        depth: row.need(7),
+        settings: row.need(8),
     })
 }
 

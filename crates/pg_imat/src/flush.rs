@@ -44,18 +44,21 @@ fn next(done: &BTreeSet<u32>) -> Option<Rc<Maintained>> {
 
 fn one(maintained: &Maintained, nets: &BTreeMap<u32, Net>) {
     let tables = &maintained.plan.tables;
-    let whole = maintained.entry.strategy == "whole";
+    let whole = maintained.is_whole();
     let change = |position: usize| nets.get(&tables[position].oid);
     let truncated = (0..tables.len()).any(|position| change(position).is_some_and(|net| net.truncated));
     let changed: TableSet = (0..tables.len())
         .filter(|&position| {
-            change(position).is_some_and(|net| net.delta.is_some() || (whole && (net.unseen || net.truncated)))
+            change(position).is_some_and(|net| if whole { net.unseen || net.truncated } else { net.delta.is_some() })
         })
         .collect();
     if truncated && !whole {
         rebuild(maintained);
     } else if !changed.is_empty() {
-        let deltas = changed.iter().filter_map(|&position| Some((position, change(position)?.delta?))).collect();
+        let deltas = match whole {
+            true => Vec::new(),
+            false => changed.iter().filter_map(|&position| Some((position, change(position)?.delta?))).collect(),
+        };
         within(maintained, || apply(maintained, &changed, deltas));
     }
 }
@@ -81,8 +84,11 @@ fn take_locks(maintained: &Maintained, locking: &Locking) {
 /// Applies the deltas of one maintained table's base tables.
 fn apply(maintained: &Maintained, changed: &TableSet, deltas: Vec<(usize, Delta)>) {
     let rows: u64 = deltas.iter().map(|(_, delta)| delta.rows()).sum();
-    let removals = deltas.iter().any(|(_, delta)| delta.removals());
-    let signs = if removals { Signs::Both } else { Signs::Additions };
+    let signs = match deltas.as_slice() {
+        deltas if deltas.iter().all(|(_, delta)| !delta.removals()) => Signs::Additions,
+        [(_, delta)] if delta.is_of_one_statement() => Signs::Statement,
+        _ => Signs::Net,
+    };
     let (size, expected) = if rows < LARGE { (Size::Small, 2.0) } else { (Size::Large, 10_000.0) };
     let connection = Connection::open();
     for (position, delta) in &deltas {

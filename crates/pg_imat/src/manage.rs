@@ -161,7 +161,7 @@ fn key(key: &Key) -> &'static str {
 
 fn explain_table(maintained: &Maintained, position: usize, table: &QName, lines: &mut Vec<String>) {
     let changed: TableSet = [position].into();
-    let flush = maintained.plan.flush(&maintained.state, &changed, Signs::Both, Size::Small);
+    let flush = maintained.plan.flush(&maintained.state, &changed, Signs::Statement, Size::Small);
     let names = |tables: &[usize]| {
         tables.iter().map(|&table| maintained.plan.tables[table].name.to_string()).collect::<Vec<_>>().join(", ")
     };

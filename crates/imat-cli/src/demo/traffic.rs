@@ -106,10 +106,15 @@ const INSERT_MANY: &str = "INSERT INTO flights
            $1::int + row_number() OVER ()::int, tailnum, origin, dest, air_time, distance, hour, minute, time_hour
     FROM flights WHERE time_hour >= timestamptz '2013-01-01 12:00Z' + $2::int * interval '1 hour' LIMIT 50
     ON CONFLICT DO NOTHING";
-const DELAY: &str = "UPDATE flights SET dep_delay = dep_delay + 7, arr_delay = arr_delay + 5
+const DELAY: &str = "UPDATE flights SET dep_delay = dep_delay + $1 % 300, arr_delay = arr_delay + $1 % 250
     WHERE (time_hour, carrier, flight) IN (
       SELECT time_hour, carrier, flight FROM flights
       WHERE time_hour >= timestamptz '2013-01-01 12:00Z' + $2::int * interval '1 hour' AND flight <> $1 LIMIT 3)";
+const CHANGE_PLANE: &str = "UPDATE flights
+    SET tailnum = (SELECT tailnum FROM planes ORDER BY tailnum OFFSET $1 % 100 LIMIT 1), air_time = air_time + $1 % 90
+    WHERE (time_hour, carrier, flight) IN (
+      SELECT time_hour, carrier, flight FROM flights
+      WHERE time_hour >= timestamptz '2013-01-01 12:00Z' + $2::int * interval '1 hour' LIMIT 1)";
 const CANCEL: &str = "UPDATE flights
     SET dep_time = NULL, dep_delay = NULL, arr_time = NULL, arr_delay = NULL, air_time = NULL
     WHERE (time_hour, carrier, flight) IN (
@@ -135,7 +140,8 @@ impl Change {
         let (kind, sql) = match random.below(100) {
             0..=44 => (Kind::Insert, INSERT_ONE),
             45..=54 => (Kind::Insert, INSERT_MANY),
-            55..=69 => (Kind::Update, DELAY),
+            55..=62 => (Kind::Update, DELAY),
+            63..=69 => (Kind::Update, CHANGE_PLANE),
             70..=74 => (Kind::Update, CANCEL),
             75..=89 => (Kind::Delete, DELETE_ONE),
             90..=91 => (Kind::Update, RENAME_AIRLINE),

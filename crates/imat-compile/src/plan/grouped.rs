@@ -59,16 +59,16 @@ impl Grouped {
 
     pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
         let locking = self.source.locking(changed);
-        // With several changed tables, or two readings of one, additions can meet retractions.
-        let signs = if changed.len() > 1 || self.source.core.self_join { Signs::Both } else { signs };
+        // With several changed tables, or two readings of one, terms of the delta cancel out.
+        let signs = if changed.len() > 1 || self.source.core.self_join { Signs::Net } else { signs };
         let joined = self.source.core.tables.len() > 1 || locking == Locking::View;
         let recomputes = self.recomputes(signs);
         Flush {
             digest: joined.then(|| sql::digest(plan, self, changed, signs)),
             apply: sql::apply(plan, self, state, changed, signs),
-            returns: signs == Signs::Both || recomputes,
+            returns: signs.removals() || recomputes,
             recompute: recomputes.then(|| sql::recompute(plan, self, state, size)),
-            delete: (signs == Signs::Both && plan.key != Key::Single).then(|| sql::delete(plan, state)),
+            delete: (signs.removals() && plan.key != Key::Single).then(|| sql::delete(plan, state)),
             locking,
         }
     }
@@ -82,8 +82,8 @@ impl Grouped {
         self.components.iter().any(|stored| match (stored.component.kind, signs) {
             (Kind::Holistic, _) => true,
             (Kind::Count, _) | (_, Signs::Additions) => false,
-            (Kind::Sum, Signs::Both) => stored.component.absorbing("").is_some(),
-            (Kind::FloatSum | Kind::Min | Kind::Max, Signs::Both) => true,
+            (Kind::Sum, _) => stored.component.absorbing("").is_some(),
+            (Kind::FloatSum | Kind::Min | Kind::Max, _) => true,
         })
     }
 }

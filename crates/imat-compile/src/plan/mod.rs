@@ -99,11 +99,23 @@ pub enum Key {
     Image,
 }
 
-/// The signs that a delta's weights have.
+/// What is known of a delta's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Signs {
+    /// All are +1.
     Additions,
-    Both,
+    /// Both signs occur, and what has +1 is there after the change: one statement's change of
+    /// one table.
+    Statement,
+    /// Both signs occur, and a row with +1 may be cancelled by one with -1.
+    Net,
+}
+
+impl Signs {
+    /// Whether some weights are -1.
+    pub fn removals(self) -> bool {
+        self != Signs::Additions
+    }
 }
 
 /// A plan is cached for few rows and for many: what suits one ruins the other.

@@ -68,17 +68,20 @@ struct Delta {
 }
 
 /// What makes every touched group, or every group with a retraction, due for recomputation.
+/// An added extreme outweighs a retracted one only where it is known to be there afterwards.
 fn dirty_value(grouped: &Grouped, signs: Signs) -> &'static str {
     let has = |kind: Kind| grouped.components.iter().any(|stored| stored.component.kind == kind);
+    let extremes = has(Kind::Min) || has(Kind::Max);
     match signs {
         _ if has(Kind::Holistic) => "true",
-        Signs::Both if has(Kind::FloatSum) => "pg_catalog.bool_or(d.w < 0)",
+        Signs::Statement if has(Kind::FloatSum) => "pg_catalog.bool_or(d.w < 0)",
+        Signs::Net if has(Kind::FloatSum) || extremes => "pg_catalog.bool_or(d.w < 0)",
         _ => "false",
     }
 }
 
 fn delta(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs) -> Delta {
-    let weight = (signs == Signs::Both).then_some("d.w");
+    let weight = signs.removals().then_some("d.w");
     let mut fields: Vec<(String, String)> =
         grouped.keys.iter().map(|key| (name(plan, key.column), key.expr.render(scope))).collect();
     for stored in &grouped.components {
@@ -110,7 +113,7 @@ fn assignments(plan: &Plan, grouped: &Grouped, signs: Signs, new: &str) -> Vec<S
                 format!("CASE WHEN {} THEN {new_value} ELSE imat_catalog.key_collision() END", same.join(" AND "));
         }
         out.push(format!("{column} = {}", stored.component.merge(&old_value, &new_value)));
-        if let (Some(retraction), Signs::Both) = (stored.retraction, signs) {
+        if let (Some(retraction), true) = (stored.retraction, signs.removals()) {
             let retracted = format!("{new}.{}", name(plan, retraction));
             dirty.push(stored.component.extreme_lost(&old_value, &new_value, &retracted));
         }
@@ -140,7 +143,7 @@ fn needs_recompute(plan: &Plan, grouped: &Grouped, signs: Signs) -> String {
     let mut reasons: Vec<String> = grouped.dirty.iter().map(|&column| format!("s.{}", name(plan, column))).collect();
     for stored in &grouped.components {
         reasons.extend(stored.retraction.map(|column| format!("s.{} IS NOT NULL", name(plan, column))));
-        if signs == Signs::Both {
+        if signs.removals() {
             reasons.extend(stored.component.absorbing(&format!("s.{}", name(plan, stored.column))));
         }
     }

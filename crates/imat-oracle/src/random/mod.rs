@@ -52,7 +52,10 @@ pub struct Totals {
 pub fn run(options: &Options) -> Result<Tally> {
     let started = Instant::now();
     let mut totals = Totals::default();
-    println!("random: seed {}, {} statements, {:?}", options.seed, options.statements, options.target);
+    println!(
+        "random: seed {}, {} statements, {:?}",
+        options.seed, options.statements, options.target
+    );
     let mut control = pg::connect(&options.url, "control")?;
     options.target.install(&mut control)?;
     let mut number = options.round.unwrap_or(0);
@@ -71,9 +74,15 @@ pub fn run(options: &Options) -> Result<Tally> {
             break;
         }
         if totals.rounds % 50 == 0 {
-            println!("  {} rounds, {} statements, {} differences", totals.rounds, totals.statements, totals.differences);
+            println!(
+                "  {} rounds, {} statements, {} differences",
+                totals.rounds, totals.statements, totals.differences
+            );
         }
     }
     report::summary(options, &totals, started.elapsed());
-    Ok(Tally { passed: totals.statements.saturating_sub(totals.differences), failed: totals.differences })
+    Ok(Tally {
+        passed: totals.statements.saturating_sub(totals.differences),
+        failed: totals.differences,
+    })
 }

@@ -3,17 +3,54 @@
 use crate::dice::Dice;
 
 const TABLES: [&str; 12] = [
-    "t_one", "items", "Order", "user", "Mixed Case", "table", "sales_2024", "sel\"ect", "größe", "group", "T1",
+    "t_one",
+    "items",
+    "Order",
+    "user",
+    "Mixed Case",
+    "table",
+    "sales_2024",
+    "sel\"ect",
+    "größe",
+    "group",
+    "T1",
     "a_table_whose_name_is_exactly_sixty_three_bytes_long_xxxxxxxxxx",
 ];
 const COLUMNS: [&str; 16] = [
-    "amount", "label", "Value", "select", "end", "when", "user", "from", "n", "note", "Ünit", "two words", "desc", "count",
-    "sum", "quo\"te",
+    "amount",
+    "label",
+    "Value",
+    "select",
+    "end",
+    "when",
+    "user",
+    "from",
+    "n",
+    "note",
+    "Ünit",
+    "two words",
+    "desc",
+    "count",
+    "sum",
+    "quo\"te",
 ];
-const OUTPUTS: [&str; 14] =
-    ["x", "total", "Key", "group", "order", "count", "sum", "a b", "null", "y", "avg", "all", "Z", "limit"];
+const OUTPUTS: [&str; 14] = [
+    "x", "total", "Key", "group", "order", "count", "sum", "a b", "null", "y", "avg", "all", "Z",
+    "limit",
+];
 const VIEWS: [&str; 12] = [
-    "v", "summary", "Sales", "view", "by day", "select", "v\"q", "übersicht", "order", "m", "report", "V2",
+    "v",
+    "summary",
+    "Sales",
+    "view",
+    "by day",
+    "select",
+    "v\"q",
+    "übersicht",
+    "order",
+    "m",
+    "report",
+    "V2",
 ];
 
 fn distinct(dice: &mut Dice, pool: &[&str], n: usize) -> Vec<String> {
@@ -21,7 +58,11 @@ fn distinct(dice: &mut Dice, pool: &[&str], n: usize) -> Vec<String> {
     (0..n)
         .map(|i| {
             let base = order[i % order.len()];
-            if i < order.len() { base.to_owned() } else { format!("{base}{}", i / order.len()) }
+            if i < order.len() {
+                base.to_owned()
+            } else {
+                format!("{base}{}", i / order.len())
+            }
         })
         .collect()
 }

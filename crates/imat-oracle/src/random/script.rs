@@ -30,7 +30,10 @@ pub struct Script {
 }
 
 fn sql(text: impl Into<String>) -> Step {
-    Step { action: Action::Sql(text.into()), guarded: false }
+    Step {
+        action: Action::Sql(text.into()),
+        guarded: false,
+    }
 }
 
 impl Script {
@@ -47,22 +50,41 @@ impl Script {
             return self.recover(dice, progress);
         }
         if let Some(action) = self.pending.pop_front() {
-            return Step { action, guarded: progress.open && dice.chance(80) };
+            return Step {
+                action,
+                guarded: progress.open && dice.chance(80),
+            };
         }
         if let Some(step) = self.boundary(dice, progress) {
             return step;
         }
         let (schema, views, version) = world;
         let limit = if schema.tables.len() > 2 { 22 } else { 35 };
-        let mut d = Dml { dice, schema, views, counts, version, in_transaction: progress.open, limit };
+        let mut d = Dml {
+            dice,
+            schema,
+            views,
+            counts,
+            version,
+            in_transaction: progress.open,
+            limit,
+        };
         self.pending = dml::random(&mut d).into();
-        let Some(action) = self.pending.pop_front() else { return sql("SELECT 1") };
-        Step { action, guarded: progress.open && dice.chance(80) }
+        let Some(action) = self.pending.pop_front() else {
+            return sql("SELECT 1");
+        };
+        Step {
+            action,
+            guarded: progress.open && dice.chance(80),
+        }
     }
 
     fn recover(&mut self, dice: &mut Dice, progress: &Progress) -> Step {
         if !progress.savepoints.is_empty() && dice.chance(60) {
-            return sql(format!("ROLLBACK TO SAVEPOINT {}", dice.pick(&progress.savepoints)));
+            return sql(format!(
+                "ROLLBACK TO SAVEPOINT {}",
+                dice.pick(&progress.savepoints)
+            ));
         }
         sql(*dice.pick(&["ROLLBACK", "COMMIT"]))
     }
@@ -79,7 +101,14 @@ impl Script {
             });
         }
         let nested = !progress.savepoints.is_empty();
-        match dice.weighted(&[(70, 0), (11, 1), (5, 2), (8, 3), (if nested { 7 } else { 0 }, 4), (if nested { 5 } else { 0 }, 5)]) {
+        match dice.weighted(&[
+            (70, 0),
+            (11, 1),
+            (5, 2),
+            (8, 3),
+            (if nested { 7 } else { 0 }, 4),
+            (if nested { 5 } else { 0 }, 5),
+        ]) {
             0 => None,
             1 => Some(sql("COMMIT")),
             2 => Some(sql("ROLLBACK")),
@@ -87,8 +116,14 @@ impl Script {
                 self.named += 1;
                 Some(sql(format!("SAVEPOINT s{}", self.named)))
             }
-            4 => Some(sql(format!("ROLLBACK TO SAVEPOINT {}", dice.pick(&progress.savepoints)))),
-            _ => Some(sql(format!("RELEASE SAVEPOINT {}", dice.pick(&progress.savepoints)))),
+            4 => Some(sql(format!(
+                "ROLLBACK TO SAVEPOINT {}",
+                dice.pick(&progress.savepoints)
+            ))),
+            _ => Some(sql(format!(
+                "RELEASE SAVEPOINT {}",
+                dice.pick(&progress.savepoints)
+            ))),
         }
     }
 }
@@ -96,7 +131,9 @@ impl Script {
 impl Progress {
     /// Follows a transaction statement; `failed` says that the server raised an error.
     pub fn follow(&mut self, step: &Step, failed: bool) {
-        let Action::Sql(text) = &step.action else { return self.note_failure(step, failed) };
+        let Action::Sql(text) = &step.action else {
+            return self.note_failure(step, failed);
+        };
         let last = text.rsplit(' ').next().unwrap_or_default();
         match text.split(' ').next().unwrap_or_default() {
             "COMMIT" => *self = Progress::default(),
@@ -137,7 +174,10 @@ mod tests {
         p.follow(&sql("DELETE FROM t"), true);
         assert!(p.aborted);
         p.follow(&sql("ROLLBACK TO SAVEPOINT s1"), false);
-        assert_eq!((p.aborted, p.savepoints.clone()), (false, vec!["s1".to_owned()]));
+        assert_eq!(
+            (p.aborted, p.savepoints.clone()),
+            (false, vec!["s1".to_owned()])
+        );
         p.follow(&sql("RELEASE SAVEPOINT s1"), false);
         assert!(p.savepoints.is_empty() && p.open);
         p.follow(&sql("COMMIT"), true);
@@ -146,8 +186,17 @@ mod tests {
 
     #[test]
     fn a_guarded_failure_does_not_abort() {
-        let mut p = Progress { open: true, ..Progress::default() };
-        p.follow(&Step { guarded: true, ..sql("DELETE FROM t") }, true);
+        let mut p = Progress {
+            open: true,
+            ..Progress::default()
+        };
+        p.follow(
+            &Step {
+                guarded: true,
+                ..sql("DELETE FROM t")
+            },
+            true,
+        );
         assert!(!p.aborted);
     }
 }

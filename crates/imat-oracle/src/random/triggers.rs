@@ -28,8 +28,15 @@ fn trigger_name(dice: &mut Dice) -> &'static str {
 
 fn write_other(dice: &mut Dice, schema: &mut Schema, from: usize, to: usize) {
     let (source, target) = (&schema.tables[from], &schema.tables[to]);
-    let (k, tk, t) = (ident(&source.key().name), ident(&target.key().name), ident(&target.name));
-    let qty = target.columns.iter().find(|c| c.role == Role::Value && c.ty == Ty::Int);
+    let (k, tk, t) = (
+        ident(&source.key().name),
+        ident(&target.key().name),
+        ident(&target.name),
+    );
+    let qty = target
+        .columns
+        .iter()
+        .find(|c| c.role == Role::Value && c.ty == Ty::Int);
     let update = match qty {
         Some(c) => format!("UPDATE {t} SET {n} = {n} + 1", n = ident(&c.name)),
         None => format!("UPDATE {t} SET {tk} = {tk}"),
@@ -40,13 +47,23 @@ fn write_other(dice: &mut Dice, schema: &mut Schema, from: usize, to: usize) {
     let function = format!("touch_{from}_{to}");
     let (body, header) = if by_row {
         let action = match dice.index(3) {
-            0 => format!("IF TG_OP = 'DELETE' THEN DELETE FROM {t} WHERE {tk} = OLD.{k}; ELSE {update} WHERE {tk} = NEW.{k}; END IF;"),
-            1 => format!("IF TG_OP <> 'INSERT' THEN {update} WHERE {tk} IS NOT DISTINCT FROM OLD.{k}; END IF;"),
+            0 => format!(
+                "IF TG_OP = 'DELETE' THEN DELETE FROM {t} WHERE {tk} = OLD.{k}; ELSE {update} WHERE {tk} = NEW.{k}; END IF;"
+            ),
+            1 => format!(
+                "IF TG_OP <> 'INSERT' THEN {update} WHERE {tk} IS NOT DISTINCT FROM OLD.{k}; END IF;"
+            ),
             _ => format!("{update} WHERE id % 5 = 1;"),
         };
-        (action, "AFTER INSERT OR UPDATE OR DELETE ON {on} FOR EACH ROW")
+        (
+            action,
+            "AFTER INSERT OR UPDATE OR DELETE ON {on} FOR EACH ROW",
+        )
     } else {
-        (format!("{update} WHERE {tk} IN (SELECT {k} FROM fresh);"), "AFTER INSERT ON {on} REFERENCING NEW TABLE AS fresh")
+        (
+            format!("{update} WHERE {tk} IN (SELECT {k} FROM fresh);"),
+            "AFTER INSERT ON {on} REFERENCING NEW TABLE AS fresh",
+        )
     };
     schema.ddl.push(format!(
         "CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN {body} RETURN NULL; END $body$"
@@ -61,11 +78,20 @@ fn write_other(dice: &mut Dice, schema: &mut Schema, from: usize, to: usize) {
 /// A column changes although the statement does not name it.
 fn change_row(dice: &mut Dice, schema: &mut Schema, table: usize) {
     let t = &schema.tables[table];
-    let Some(column) = t.columns.iter().find(|c| c.role == Role::Value && c.ty == Ty::Int) else { return };
+    let Some(column) = t
+        .columns
+        .iter()
+        .find(|c| c.role == Role::Value && c.ty == Ty::Int)
+    else {
+        return;
+    };
     let name = ident(&column.name);
     let row = match dice.index(3) {
         0 => format!("NEW.{name} := coalesce(NEW.{name}, 0) + 1;"),
-        1 => format!("IF NEW.{k} = 3 THEN RETURN NULL; END IF;", k = ident(&t.key().name)),
+        1 => format!(
+            "IF NEW.{k} = 3 THEN RETURN NULL; END IF;",
+            k = ident(&t.key().name)
+        ),
         _ => format!("NEW.{name} := coalesce(NEW.{name}, 5);"),
     };
     let function = format!("change_{table}");

@@ -14,6 +14,7 @@ pub struct Delta {
     descriptor: pg_sys::TupleDesc,
     rows: u64,
     removals: bool,
+    statements: u32,
 }
 
 /// The rows that a trigger saw: the transition tables of one statement.
@@ -21,6 +22,17 @@ pub struct Transition {
     pub(super) relation: pg_sys::Relation,
     pub(super) old: *mut pg_sys::Tuplestorestate,
     pub(super) new: *mut pg_sys::Tuplestorestate,
+}
+
+impl Transition {
+    /// Whether the statement changed no row.
+    pub fn is_empty(&self) -> bool {
+        // SAFETY: the stores are the trigger's.
+        let rows = |store: *mut pg_sys::Tuplestorestate| {
+            if store.is_null() { 0 } else { unsafe { pg_sys::tuplestore_tuple_count(store) } }
+        };
+        rows(self.old) == 0 && rows(self.new) == 0
+    }
 }
 
 /// A column of the delta: its number in the base table, and in the relation that fired.
@@ -92,14 +104,14 @@ impl Delta {
     /// Copies the used columns of a statement's rows. A row that was taken away and put back as
     /// it was is left out: whatever pairs are compared, dropping two equal rows of opposite
     /// sign changes nothing. Updates hand over both sides in one order, so most are found.
-    pub fn collect(transition: &Transition, fields: &[Field], into: Option<Delta>) -> Option<Delta> {
+    pub fn collect(transition: &Transition, fields: &[Field]) -> Option<Delta> {
         // SAFETY: memory comes from the transaction's context and is written under its resource
         // owner, so that a spilled file outlives the statement.
         unsafe {
             let context = pg_sys::MemoryContextSwitchTo(pg_sys::TopTransactionContext);
             let owner = pg_sys::CurrentResourceOwner;
             pg_sys::CurrentResourceOwner = pg_sys::TopTransactionResourceOwner;
-            let mut delta = into;
+            let mut delta = None;
             copy(transition, fields, &mut delta);
             pg_sys::CurrentResourceOwner = owner;
             pg_sys::MemoryContextSwitchTo(context);
@@ -121,7 +133,7 @@ impl Delta {
             }
             pg_sys::TupleDescInitEntry(descriptor, width as i16 + 1, c"w".as_ptr(), pg_sys::INT4OID, -1, 0);
             let store = pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem);
-            Self { store, descriptor, rows: 0, removals: false }
+            Self { store, descriptor, rows: 0, removals: false, statements: 1 }
         }
     }
 
@@ -155,6 +167,7 @@ impl Delta {
         }
         self.rows += other.rows;
         self.removals |= other.removals;
+        self.statements += other.statements;
     }
 
     pub fn rows(&self) -> u64 {
@@ -164,6 +177,11 @@ impl Delta {
     /// Whether any weight is negative.
     pub fn removals(&self) -> bool {
         self.removals
+    }
+
+    /// Whether no row of it can have been added by one statement and taken away by another.
+    pub fn is_of_one_statement(&self) -> bool {
+        self.statements == 1
     }
 
     /// Lets the statements of the current SPI connection read it as `name`; `expected` is the
