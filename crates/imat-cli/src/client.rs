@@ -6,9 +6,7 @@ use std::fmt::Write;
 
 /// Connects, and shows the server's notices on standard error.
 pub fn connect(url: &str) -> Result<Client> {
-    let mut config: Config = url
-        .parse()
-        .context("the --url is not a connection string")?;
+    let mut config: Config = url.parse().context("the --url is not a connection string")?;
     config.application_name("imat");
     config.notice_callback(|notice| eprintln!("{}: {}", notice.severity(), notice.message()));
     config.connect(NoTls).context("cannot connect")
@@ -16,9 +14,7 @@ pub fn connect(url: &str) -> Result<Client> {
 
 /// A connection for one of many clients: silent, because every one would say the same.
 pub fn connect_quietly(url: &str) -> Result<Client> {
-    let mut config: Config = url
-        .parse()
-        .context("the --url is not a connection string")?;
+    let mut config: Config = url.parse().context("the --url is not a connection string")?;
     config.application_name("imat").notice_callback(|_| {});
     config.connect(NoTls).context("cannot connect")
 }
@@ -41,9 +37,7 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
 pub fn describe(error: &anyhow::Error) -> String {
     let mut out = String::from("error");
     for cause in error.chain() {
-        let server = cause
-            .downcast_ref::<postgres::Error>()
-            .and_then(|e| e.as_db_error());
+        let server = cause.downcast_ref::<postgres::Error>().and_then(|e| e.as_db_error());
         let Some(server) = server else {
             // The causes below a server's error repeat what it says.
             if cause.downcast_ref::<postgres::error::DbError>().is_none() {
@@ -68,9 +62,7 @@ mod tests {
 
     #[test]
     fn an_unreachable_server_is_named_as_such() {
-        let error = connect("host=/nonexistent user=nobody")
-            .err()
-            .expect("nothing listens there");
+        let error = connect("host=/nonexistent user=nobody").err().expect("nothing listens there");
         assert!(describe(&error).starts_with("error: cannot connect: "));
     }
 }

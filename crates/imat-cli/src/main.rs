@@ -12,11 +12,7 @@ mod verbs;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(
-    name = "imat",
-    version,
-    about = "Materialized views that are always current"
-)]
+#[command(name = "imat", version, about = "Materialized views that are always current")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

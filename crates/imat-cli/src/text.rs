@@ -6,9 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// An empty table with a header; `numbers` are the columns that are aligned to the right.
 pub fn table(header: &[&str], numbers: &[usize]) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_header(header);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header);
     for &column in numbers {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -55,24 +53,14 @@ mod tests {
 
     #[test]
     fn counts_are_grouped() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (-336_776, "-336,776"),
-        ] {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (-336_776, "-336,776")] {
             assert_eq!(count(number), text);
         }
     }
 
     #[test]
     fn durations_take_a_fitting_unit() {
-        for (value, text) in [
-            (12.4, "12 µs"),
-            (1_500.0, "1.5 ms"),
-            (150_000.0, "150 ms"),
-            (2.5e6, "2.50 s"),
-        ] {
+        for (value, text) in [(12.4, "12 µs"), (1_500.0, "1.5 ms"), (150_000.0, "150 ms"), (2.5e6, "2.50 s")] {
             assert_eq!(micros(value), text);
         }
         assert_eq!(micros(f64::NAN), "-");

@@ -84,16 +84,10 @@ pub fn verify(options: &Verify) -> Result<()> {
             "SELECT difference, times, \"row\"::text FROM verify_imat($1, repair => $2)",
             &[name, &options.repair],
         )?;
-        line(format_args!(
-            "{name}: {}",
-            if rows.is_empty() { "exact" } else { "differs" }
-        ))?;
+        line(format_args!("{name}: {}", if rows.is_empty() { "exact" } else { "differs" }))?;
         for row in &rows {
             let (difference, times): (String, i64) = (row.get(0), row.get(1));
-            line(format_args!(
-                "  {difference} {times} x {}",
-                row.get::<_, String>(2)
-            ))?;
+            line(format_args!("  {difference} {times} x {}", row.get::<_, String>(2)))?;
         }
         wrong += usize::from(!rows.is_empty());
     }

@@ -31,12 +31,7 @@ pub struct Error {
 
 impl Error {
     pub fn new(state: SqlState, message: impl Into<String>) -> Self {
-        Self {
-            state,
-            message: message.into(),
-            detail: None,
-            hint: None,
-        }
+        Self { state, message: message.into(), detail: None, hint: None }
     }
 
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -68,9 +63,7 @@ pub struct Unsupported {
 
 impl Unsupported {
     pub fn new(construct: impl Into<String>) -> Self {
-        Self {
-            construct: construct.into(),
-        }
+        Self { construct: construct.into() }
     }
 }
 

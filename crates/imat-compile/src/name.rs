@@ -11,10 +11,7 @@ pub struct QName {
 
 impl QName {
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            schema: schema.into(),
-            name: name.into(),
-        }
+        Self { schema: schema.into(), name: name.into() }
     }
 }
 
@@ -46,10 +43,7 @@ mod tests {
 
     #[test]
     fn quoting() {
-        assert_eq!(
-            QName::new("Sales \"x\"", "select").to_string(),
-            "\"Sales \"\"x\"\"\".\"select\""
-        );
+        assert_eq!(QName::new("Sales \"x\"", "select").to_string(), "\"Sales \"\"x\"\"\".\"select\"");
         assert_eq!(literal("it's"), "'it''s'");
         assert_eq!(literal("a\\b'"), "E'a\\\\b'''");
     }

@@ -19,9 +19,7 @@ pub enum Piece {
 
 impl Scalar {
     pub fn column(position: usize) -> Self {
-        Self {
-            pieces: vec![Piece::Column(position)],
-        }
+        Self { pieces: vec![Piece::Column(position)] }
     }
 
     pub fn text(text: impl Into<String>) -> Self {
@@ -134,13 +132,7 @@ mod tests {
         product.push_column(1);
         let mut sum = Scalar::column(5);
         sum.push_text(" + 1");
-        let out = product.substitute(|p| {
-            if p == 0 {
-                sum.clone()
-            } else {
-                Scalar::column(7)
-            }
-        });
+        let out = product.substitute(|p| if p == 0 { sum.clone() } else { Scalar::column(7) });
         assert_eq!(out.render(|p| format!("c{p}")), "(c5 + 1) * c7");
     }
 }

@@ -44,11 +44,7 @@ pub enum From {
     /// An index into [`View::inputs`].
     Input(usize),
     /// An inner join.
-    Join {
-        left: Box<From>,
-        right: Box<From>,
-        on: Condition,
-    },
+    Join { left: Box<From>, right: Box<From>, on: Condition },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,53 +26,24 @@ fn show(view: &View) -> String {
             let _ = writeln!(out, "{label}: {text}");
         }
     };
-    let inputs: Vec<_> = view
-        .inputs
-        .iter()
-        .map(|i| format!("{}({})", i.alias, i.columns.join(" ")))
-        .collect();
+    let inputs: Vec<_> = view.inputs.iter().map(|i| format!("{}({})", i.alias, i.columns.join(" "))).collect();
     line("inputs", inputs.join(" "));
     line("filter", view.filter.iter().map(scope).collect());
     if let Some(grouping) = &view.grouping {
         line("keys", list(&grouping.keys[..grouping.listed]));
         line("determined", list(&grouping.keys[grouping.listed..]));
         for aggregate in &grouping.aggregates {
-            let filter = aggregate
-                .filter
-                .as_ref()
-                .map(|f| format!(" where {}", scope(f)));
-            let marks = [
-                (aggregate.distinct, " distinct"),
-                (aggregate.ordered, " ordered"),
-            ];
-            let marks: String = marks
-                .iter()
-                .filter(|mark| mark.0)
-                .map(|mark| mark.1)
-                .collect();
-            let schema = aggregate
-                .schema
-                .as_ref()
-                .map(|s| format!("{s}."))
-                .unwrap_or_default();
+            let filter = aggregate.filter.as_ref().map(|f| format!(" where {}", scope(f)));
+            let marks = [(aggregate.distinct, " distinct"), (aggregate.ordered, " ordered")];
+            let marks: String = marks.iter().filter(|mark| mark.0).map(|mark| mark.1).collect();
+            let schema = aggregate.schema.as_ref().map(|s| format!("{s}.")).unwrap_or_default();
             let filter = filter.unwrap_or_default();
-            line(
-                "aggregate",
-                format!(
-                    "{schema}{} [{}]{marks}{filter}",
-                    aggregate.name,
-                    list(&aggregate.args)
-                ),
-            );
+            line("aggregate", format!("{schema}{} [{}]{marks}{filter}", aggregate.name, list(&aggregate.args)));
         }
         line("having", grouping.having.iter().map(group).collect());
     }
     let outputs = view.outputs.iter().map(|output| {
-        let expr = if view.grouping.is_some() {
-            group(&output.expr)
-        } else {
-            scope(&output.expr)
-        };
+        let expr = if view.grouping.is_some() { group(&output.expr) } else { scope(&output.expr) };
         format!("{} = {expr}", output.name)
     });
     line("outputs", outputs.collect::<Vec<_>>().join(" | "));
@@ -96,17 +67,8 @@ fn outcomes(fixture: &str) -> String {
         let _ = match parse(&view.definition, &view.columns, &fixture) {
             Ok(parsed) => {
                 let probe = probe(&parsed);
-                let groups = probe
-                    .groups
-                    .map(|sql| format!("\n  groups {sql}"))
-                    .unwrap_or_default();
-                writeln!(
-                    out,
-                    "{}\n  {}\n  rows {}{groups}",
-                    view.name,
-                    recompose(&parsed),
-                    probe.rows
-                )
+                let groups = probe.groups.map(|sql| format!("\n  groups {sql}")).unwrap_or_default();
+                writeln!(out, "{}\n  {}\n  rows {}{groups}", view.name, recompose(&parsed), probe.rows)
             }
             Err(unsupported) => writeln!(out, "{}\n  unsupported: {unsupported}", view.name),
         };
@@ -245,67 +207,24 @@ fn names_that_are_not_columns() {
 fn refused() {
     let from = "FROM shop.orders o";
     for (definition, construct) in [
-        (
-            "SELECT o.nope AS a FROM shop.orders o",
-            "a column that the catalog does not know",
-        ),
-        (
-            "SELECT x.qty AS a FROM shop.orders o",
-            "a column of an outer query",
-        ),
-        (
-            "SELECT count(o.*) AS a FROM shop.orders o",
-            "a whole-row reference",
-        ),
+        ("SELECT o.nope AS a FROM shop.orders o", "a column that the catalog does not know"),
+        ("SELECT x.qty AS a FROM shop.orders o", "a column of an outer query"),
+        ("SELECT count(o.*) AS a FROM shop.orders o", "a whole-row reference"),
         ("SELECT o AS a FROM shop.orders o", "a whole-row reference"),
-        (
-            "SELECT o.tableoid AS a FROM shop.orders o",
-            "the system column tableoid",
-        ),
-        (
-            "SELECT count(*) OVER () AS a FROM shop.orders o",
-            "a window function",
-        ),
-        (
-            "SELECT $1 AS a FROM shop.orders o",
-            "syntax that pg_imat does not know",
-        ),
+        ("SELECT o.tableoid AS a FROM shop.orders o", "the system column tableoid"),
+        ("SELECT count(*) OVER () AS a FROM shop.orders o", "a window function"),
+        ("SELECT $1 AS a FROM shop.orders o", "syntax that pg_imat does not know"),
         ("SELECT GROUPING(o.qty) AS a FROM shop.orders o", "GROUPING"),
-        (
-            "SELECT CURRENT_USER AS a FROM shop.orders o",
-            "CURRENT_USER",
-        ),
-        (
-            "SELECT o.qty AS a FROM shop.orders o GROUP BY 1",
-            "GROUP BY a constant",
-        ),
-        (
-            "SELECT o.qty AS a, 1 AS b FROM shop.orders o",
-            "a column list that its query does not match",
-        ),
-        (
-            "SELECT o.qty AS a FROM shop.orders o, shop.orders o",
-            "two FROM items of the same name",
-        ),
-        (
-            "SELECT sum(count(*)) AS a FROM shop.orders o",
-            "an aggregate in a place of its own kind",
-        ),
-        (
-            "SELECT o.qty AS a FROM shop.orders o; SELECT 1",
-            "a definition this large",
-        ),
-        (
-            "DELETE FROM shop.orders",
-            "syntax that pg_imat does not know",
-        ),
+        ("SELECT CURRENT_USER AS a FROM shop.orders o", "CURRENT_USER"),
+        ("SELECT o.qty AS a FROM shop.orders o GROUP BY 1", "GROUP BY a constant"),
+        ("SELECT o.qty AS a, 1 AS b FROM shop.orders o", "a column list that its query does not match"),
+        ("SELECT o.qty AS a FROM shop.orders o, shop.orders o", "two FROM items of the same name"),
+        ("SELECT sum(count(*)) AS a FROM shop.orders o", "an aggregate in a place of its own kind"),
+        ("SELECT o.qty AS a FROM shop.orders o; SELECT 1", "a definition this large"),
+        ("DELETE FROM shop.orders", "syntax that pg_imat does not know"),
         ("", "syntax that pg_imat does not know"),
     ] {
-        assert_eq!(
-            read(definition, &["a"]),
-            format!("unsupported: {construct}"),
-            "{definition}"
-        );
+        assert_eq!(read(definition, &["a"]), format!("unsupported: {construct}"), "{definition}");
     }
     assert!(read(&format!("SELECT o.qty AS a {from}"), &["a"]).starts_with("inputs"));
 }
@@ -318,12 +237,7 @@ fn comparable_definitions() {
 
 #[test]
 fn too_large_is_refused() {
-    let chains = [
-        ("", "a.x AND ", ""),
-        ("", "(", ")"),
-        ("", "NOT ", ""),
-        ("CASE WHEN ", "CASE WHEN ", ""),
-    ];
+    let chains = [("", "a.x AND ", ""), ("", "(", ")"), ("", "NOT ", ""), ("CASE WHEN ", "CASE WHEN ", "")];
     for (start, repeated, end) in chains {
         let (open, close) = (repeated.repeat(50_000), end.repeat(50_000));
         let text = format!("SELECT {start}{open}a.x{close} AS x FROM shop.orders a");
@@ -335,10 +249,7 @@ fn too_large_is_refused() {
 #[test]
 fn mutations_never_panic() {
     let fixture = Fixture::read(PG15);
-    let texts: Vec<_> = fixture
-        .views()
-        .filter(|view| view.definition.len() < 400)
-        .collect();
+    let texts: Vec<_> = fixture.views().filter(|view| view.definition.len() < 400).collect();
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = |bound: usize| {
         state ^= state << 13;
@@ -346,11 +257,7 @@ fn mutations_never_panic() {
         state ^= state << 17;
         usize::try_from(state >> 33).unwrap_or(0) % bound.max(1)
     };
-    let rounds = if cfg!(debug_assertions) {
-        4_000
-    } else {
-        40_000
-    };
+    let rounds = if cfg!(debug_assertions) { 4_000 } else { 40_000 };
     for _ in 0..rounds {
         let view = &texts[random(texts.len())];
         let other: Vec<char> = texts[random(texts.len())].definition.chars().collect();
@@ -361,18 +268,9 @@ fn mutations_never_panic() {
             let piece: Vec<char> = match random(5) {
                 0 => Vec::new(),
                 1 => text[start..end].repeat(2),
-                2 => other
-                    .iter()
-                    .skip(random(other.len()))
-                    .take(random(40))
-                    .copied()
-                    .collect(),
+                2 => other.iter().skip(random(other.len())).take(random(40)).copied().collect(),
                 3 => vec![char::from(u8::try_from(random(128)).unwrap_or(0))],
-                _ => "\"'()[].,:;$\\é\u{0}*"
-                    .chars()
-                    .skip(random(14))
-                    .take(2)
-                    .collect(),
+                _ => "\"'()[].,:;$\\é\u{0}*".chars().skip(random(14)).take(2).collect(),
             };
             text.splice(start..end, piece);
         }

@@ -7,10 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(
-    about = "Checks that pg_imat's maintained tables always equal their views' queries",
-    version
-)]
+#[command(about = "Checks that pg_imat's maintained tables always equal their views' queries", version)]
 struct Cli {
     #[command(subcommand)]
     check: Check,
@@ -31,11 +28,7 @@ struct Server {
 
 impl Server {
     fn target(&self) -> Target {
-        if self.plain {
-            Target::Plain
-        } else {
-            self.target
-        }
+        if self.plain { Target::Plain } else { self.target }
     }
 }
 
@@ -124,14 +117,7 @@ fn main() -> ExitCode {
             keep_going,
             shrink,
         }),
-        Check::Isolation {
-            server,
-            filter,
-            level,
-            exhaustive,
-            seed,
-            show,
-        } => isolation::run(&isolation::Options {
+        Check::Isolation { server, filter, level, exhaustive, seed, show } => isolation::run(&isolation::Options {
             target: server.target(),
             url: server.url,
             filter,
@@ -140,18 +126,9 @@ fn main() -> ExitCode {
             seed,
             show,
         }),
-        Check::History {
-            server,
-            seconds,
-            clients,
-            seed,
-        } => history::run(&history::Options {
-            target: server.target(),
-            url: server.url,
-            seconds,
-            clients,
-            seed,
-        }),
+        Check::History { server, seconds, clients, seed } => {
+            history::run(&history::Options { target: server.target(), url: server.url, seconds, clients, seed })
+        }
     };
     match outcome {
         Ok(tally) => tally.finish(),

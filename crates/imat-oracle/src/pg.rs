@@ -18,26 +18,11 @@ impl From<postgres::Error> for PgError {
     fn from(error: postgres::Error) -> Self {
         match error.as_db_error() {
             Some(db) => {
-                let parts = [
-                    ("DETAIL", db.detail()),
-                    ("HINT", db.hint()),
-                    ("CONTEXT", db.where_()),
-                ];
-                let more = parts
-                    .iter()
-                    .filter_map(|(label, text)| text.map(|t| format!("\n  {label}: {t}")))
-                    .collect();
-                Self {
-                    code: db.code().code().into(),
-                    message: db.message().into(),
-                    more,
-                }
+                let parts = [("DETAIL", db.detail()), ("HINT", db.hint()), ("CONTEXT", db.where_())];
+                let more = parts.iter().filter_map(|(label, text)| text.map(|t| format!("\n  {label}: {t}"))).collect();
+                Self { code: db.code().code().into(), message: db.message().into(), more }
             }
-            None => Self {
-                code: CONNECTION_LOST.into(),
-                message: error.to_string(),
-                more: String::new(),
-            },
+            None => Self { code: CONNECTION_LOST.into(), message: error.to_string(), more: String::new() },
         }
     }
 }
@@ -63,16 +48,12 @@ pub fn connect(url: &str, purpose: &str) -> Result<Client> {
 
 /// The server's version, such as 150018.
 pub fn version(client: &mut Client) -> Result<u32> {
-    Ok(scalar(client, "SHOW server_version_num")?
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(0))
+    Ok(scalar(client, "SHOW server_version_num")?.and_then(|v| v.parse().ok()).unwrap_or(0))
 }
 
 /// The backend's process id.
 pub fn backend_pid(client: &mut Client) -> Result<i32> {
-    Ok(scalar(client, "SELECT pg_backend_pid()")?
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(0))
+    Ok(scalar(client, "SELECT pg_backend_pid()")?.and_then(|v| v.parse().ok()).unwrap_or(0))
 }
 
 /// A row of text values.
@@ -84,11 +65,7 @@ pub fn query_all(client: &mut Client, sql: &str) -> Result<Vec<Vec<Row>>> {
     for message in client.simple_query(sql)? {
         match message {
             SimpleQueryMessage::Row(row) => {
-                rows.push(
-                    (0..row.len())
-                        .map(|i| row.get(i).map(str::to_owned))
-                        .collect(),
-                );
+                rows.push((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect());
             }
             SimpleQueryMessage::CommandComplete(_) => results.push(std::mem::take(&mut rows)),
             _ => {}
@@ -104,10 +81,7 @@ pub fn query(client: &mut Client, sql: &str) -> Result<Vec<Row>> {
 
 /// The first value of the first row.
 pub fn scalar(client: &mut Client, sql: &str) -> Result<Option<String>> {
-    Ok(query(client, sql)?
-        .into_iter()
-        .next()
-        .and_then(|row| row.into_iter().next().flatten()))
+    Ok(query(client, sql)?.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
 }
 
 /// An identifier, always quoted.

@@ -11,21 +11,13 @@ pub struct Tally {
 
 impl Tally {
     pub fn count(&mut self, passed: bool) {
-        if passed {
-            self.passed += 1
-        } else {
-            self.failed += 1
-        }
+        if passed { self.passed += 1 } else { self.failed += 1 }
     }
 
     /// Prints `N passed, M failed` as the last line and turns it into the exit status.
     /// A run that checked nothing has not passed.
     pub fn finish(self) -> ExitCode {
         println!("{} passed, {} failed", self.passed, self.failed);
-        if self.failed == 0 && self.passed > 0 {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        }
+        if self.failed == 0 && self.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }

@@ -50,15 +50,13 @@ END $$;
 impl Target {
     /// Makes the schema `imat` available in this database.
     pub fn install(self, client: &mut Client) -> Result<()> {
-        Ok(match self {
-            Target::Extension => client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_imat")?,
-            Target::Naive => {
-                client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS imat; {NAIVE}"))?
-            }
-            Target::Plain | Target::Stale => {
-                client.batch_execute("CREATE SCHEMA IF NOT EXISTS imat")?
-            }
-        })
+        let sql = match self {
+            Target::Extension => "CREATE EXTENSION IF NOT EXISTS pg_imat".to_owned(),
+            Target::Naive => format!("CREATE SCHEMA IF NOT EXISTS imat; {NAIVE}"),
+            Target::Plain | Target::Stale => "CREATE SCHEMA IF NOT EXISTS imat".to_owned(),
+        };
+        client.batch_execute(&sql)?;
+        Ok(())
     }
 
     /// The statements that define `schema.view` and put `imat.view` under maintenance.
@@ -67,23 +65,16 @@ impl Target {
         let called = literal(&format!("{s}.{v}"));
         match (self, origin) {
             (Target::Extension, Origin::Materialized) => {
-                format!(
-                    "CREATE MATERIALIZED VIEW {s}.{v} AS\n{query};\nSELECT create_imat({called})"
-                )
+                format!("CREATE MATERIALIZED VIEW {s}.{v} AS\n{query};\nSELECT create_imat({called})")
             }
             (Target::Extension, Origin::MaterializedNoData) => {
-                format!(
-                    "CREATE MATERIALIZED VIEW {s}.{v} AS\n{query}\nWITH NO DATA;\nSELECT create_imat({called})"
-                )
+                format!("CREATE MATERIALIZED VIEW {s}.{v} AS\n{query}\nWITH NO DATA;\nSELECT create_imat({called})")
             }
             (Target::Extension, Origin::PlainView) => {
                 format!("CREATE VIEW {s}.{v} AS\n{query};\nSELECT create_imat({called}, 'imat')")
             }
             (Target::Extension, Origin::Query) => {
-                format!(
-                    "SELECT create_imat({}, query => $imat$\n{query}$imat$)",
-                    literal(&v)
-                )
+                format!("SELECT create_imat({}, query => $imat$\n{query}$imat$)", literal(&v))
             }
             (Target::Plain, _) => format!("CREATE VIEW imat.{v} AS\n{query}"),
             (Target::Stale, _) => format!("CREATE MATERIALIZED VIEW imat.{v} AS\n{query}"),
@@ -162,37 +153,22 @@ impl Maintained {
         let table = client.prepare(&format!("SELECT * FROM imat.{}", ident(name)))?;
         let view = client.prepare(query)?;
         let columns = |s: &postgres::Statement| -> Vec<String> {
-            s.columns()
-                .iter()
-                .map(|c| format!("{} {}", c.name(), c.type_()))
-                .collect()
+            s.columns().iter().map(|c| format!("{} {}", c.name(), c.type_())).collect()
         };
         if columns(&table) != columns(&view) {
             return Err(PgError {
                 code: "columns".into(),
-                message: format!(
-                    "imat.{name} has columns {:?}, its view {:?}",
-                    columns(&table),
-                    columns(&view)
-                ),
+                message: format!("imat.{name} has columns {:?}, its view {:?}", columns(&table), columns(&view)),
                 more: String::new(),
             });
         }
         let kinds = view.columns().iter().map(|c| Kind::of(c.type_())).collect();
-        Ok(Self {
-            name: name.to_owned(),
-            query: query.to_owned(),
-            kinds,
-        })
+        Ok(Self { name: name.to_owned(), query: query.to_owned(), kinds })
     }
 
     /// Both reads as one text of two statements.
     pub fn comparison_sql(&self) -> String {
-        format!(
-            "SELECT * FROM imat.{};\n{};\n",
-            ident(&self.name),
-            self.query
-        )
+        format!("SELECT * FROM imat.{};\n{};\n", ident(&self.name), self.query)
     }
 }
 
@@ -214,12 +190,7 @@ pub fn compare(client: &mut Client, tables: &[Maintained]) -> Result<Option<Foun
         let expected = results.next().unwrap_or_default();
         let difference = bag::difference(&expected, &actual, &table.kinds);
         if !difference.is_empty() {
-            return Ok(Some(Found {
-                view,
-                difference,
-                expected,
-                actual,
-            }));
+            return Ok(Some(Found { view, difference, expected, actual }));
         }
     }
     Ok(None)

@@ -112,11 +112,9 @@ fn check_base(kind: &Kind) -> Result<(), Error> {
             "A REFRESH can't be captured.",
             "Call create_imat on that materialized view first, and read the maintained table instead.",
         ),
-        ('r' | 'p', _) if kind.system => refuse(
-            "system catalog",
-            "Changes to a system catalog can't be captured.",
-            "Query it directly.",
-        ),
+        ('r' | 'p', _) if kind.system => {
+            refuse("system catalog", "Changes to a system catalog can't be captured.", "Query it directly.")
+        }
         ('r' | 'p', 't') => refuse(
             "temporary table",
             "It ends with the session, and a maintained table does not.",

@@ -45,6 +45,7 @@ pub struct Statements {
     pub flush: Flush,
     pub digest: Option<Prepared>,
     pub apply: Prepared,
+    pub twins: Option<Prepared>,
     pub recompute: Option<(Prepared, Prepared)>,
     pub delete: Option<Prepared>,
 }

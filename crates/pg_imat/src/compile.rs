@@ -38,10 +38,8 @@ pub fn plan(view: &View, definition: u32) -> Result<Plan, Unsupported> {
 pub fn whole(construct: &Unsupported, definition: u32, bases: &[(u32, QName)]) -> Plan {
     let outputs: Vec<(String, Type)> =
         facts::column_names(definition).into_iter().zip(facts::column_types(definition)).collect();
-    let tables = bases
-        .iter()
-        .map(|(oid, name)| TableUse { oid: *oid, name: name.clone(), columns: Vec::new() })
-        .collect();
+    let tables =
+        bases.iter().map(|(oid, name)| TableUse { oid: *oid, name: name.clone(), columns: Vec::new() }).collect();
     let definition = facts::name(definition).unwrap_or_else(|| QName::new("imat_catalog", "missing"));
     Plan::whole(construct, outputs, tables, definition)
 }

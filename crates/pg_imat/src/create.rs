@@ -252,12 +252,7 @@ fn copy_indexes(view: u32, state: &QName, plan: &Plan) {
          JOIN pg_catalog.pg_am AS m ON m.oid = c.relam WHERE i.indrelid = $1 AND i.indisvalid ORDER BY c.relname",
     );
     let found = spi::rows(&INDEXES, &[oid(view)], |row| {
-        let index = ddl::Index {
-            unique: row.need(1),
-            method: row.need(2),
-            keys: row.need(3),
-            predicate: row.get(4),
-        };
+        let index = ddl::Index { unique: row.need(1), method: row.need(2), keys: row.need(3), predicate: row.get(4) };
         (index, row.need::<Vec<String>>(5))
     });
     for (mut index, columns) in found {

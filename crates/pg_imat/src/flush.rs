@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use imat_compile::plan::{Flush, Locking, Signs, Size};
 use imat_compile::rel::TableSet;
-use imat_compile::sql::render::delta_name;
 use imat_compile::sql::Sql;
+use imat_compile::sql::render::delta_name;
 
 use crate::cache::{self, Maintained, Statements};
 use crate::capture::{self, Net};
@@ -103,6 +103,12 @@ fn apply(maintained: &Maintained, changed: &TableSet, deltas: Vec<(usize, Delta)
     if statements.flush.returns {
         follow_up(maintained, &connection, &statements);
     }
+    if let Some(twins) = &statements.twins
+        && lock::transaction_snapshot()
+        && connection.execute(twins, &[], Snapshot::Transaction) > 0
+    {
+        raise(&refuse::serialization());
+    }
     connection.close();
 }
 
@@ -145,6 +151,7 @@ fn prepare(connection: &Connection, flush: Flush) -> Statements {
     Statements {
         digest: flush.digest.as_ref().map(plain),
         apply: plain(&flush.apply),
+        twins: flush.twins.as_ref().map(plain),
         recompute: flush.recompute.as_ref().map(|(write, digest)| (with_tids(write), with_tids(digest))),
         delete: flush.delete.as_ref().map(with_tids),
         flush,

@@ -4,8 +4,8 @@ use imat_compile::error::Error;
 use imat_compile::name::QName;
 use imat_compile::plan::{Key, Locking, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
-use imat_compile::sql::ddl::{self, Compare};
 use imat_compile::sql::Sql;
+use imat_compile::sql::ddl::{self, Compare};
 
 use crate::cache::{self, Maintained};
 use crate::catalog::{self, Entry, trusted};
@@ -189,9 +189,8 @@ fn explain_table(maintained: &Maintained, position: usize, table: &QName, lines:
 
 /// Join partners and recomputed tables without any index but their key are read in full.
 fn missing_indexes(maintained: &Maintained, position: usize, recomputes: bool) -> Vec<String> {
-    const INDEXED: Sql = Sql::fixed(
-        "SELECT pg_catalog.count(*) FROM pg_catalog.pg_index AS i WHERE i.indrelid = $1 AND i.indisvalid",
-    );
+    const INDEXED: Sql =
+        Sql::fixed("SELECT pg_catalog.count(*) FROM pg_catalog.pg_index AS i WHERE i.indrelid = $1 AND i.indisvalid");
     let tables = &maintained.plan.tables;
     (0..tables.len())
         .filter(|&other| other != position || recomputes)
@@ -250,7 +249,9 @@ pub fn after_drop() {
         let parts = |row: &spi::Row<'_>| [row.oid(1), row.oid(2), row.oid(3)];
         while let Some([name, state, definition]) = spi::first(&GONE, &[], parts) {
             let relations = forget(name);
-            if name != state && let Some(left) = facts::name(name) {
+            if name != state
+                && let Some(left) = facts::name(name)
+            {
                 spi::run(&ddl::drop_view(&left));
             }
             if let Some(left) = facts::name(state) {
@@ -283,8 +284,7 @@ pub fn after_alter() {
              ON s.name = n.name AND s.base = n.base AND s.relation = n.relation \
          WHERE n.relation IS NULL OR s.relation IS NULL ORDER BY 1, 2, 3",
     );
-    const REMOVE: Sql =
-        Sql::fixed("DELETE FROM imat_catalog.source WHERE name = $1 AND base = $2 AND relation = $3");
+    const REMOVE: Sql = Sql::fixed("DELETE FROM imat_catalog.source WHERE name = $1 AND base = $2 AND relation = $3");
     const SHARED: Sql = Sql::fixed("SELECT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = $1)");
     let changed = trusted(|| {
         let rows = spi::rows(&CHANGED, &[], |row| (row.oid(1), row.oid(2), row.oid(3), row.need::<bool>(4)));

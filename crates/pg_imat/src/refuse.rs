@@ -16,9 +16,8 @@ pub fn not_a_view(name: &str, kind: &str) -> Error {
 }
 
 pub fn already_maintained(name: &str) -> Error {
-    Error::new(SqlState::DUPLICATE_OBJECT, format!("maintained table {name} already exists")).hint(
-        "It is always current. To make it anew, call drop_imat first; to keep a second one, give another schema.",
-    )
+    Error::new(SqlState::DUPLICATE_OBJECT, format!("maintained table {name} already exists"))
+        .hint("It is always current. To make it anew, call drop_imat first; to keep a second one, give another schema.")
 }
 
 pub fn name_taken(name: &str) -> Error {

@@ -45,48 +45,18 @@ pub struct Measure {
 const THINK: Duration = Duration::from_millis(2);
 
 const fn clients(name: &'static str, title: &'static str, groups: u64, think: Duration) -> Measure {
-    Measure {
-        name,
-        title,
-        unit: Unit::PerSecond,
-        kind: Kind::Clients { groups, think },
-    }
+    Measure { name, title, unit: Unit::PerSecond, kind: Kind::Clients { groups, think } }
 }
 
 pub const MEASURES: [Measure; 8] = [
-    Measure {
-        name: "single_row",
-        title: "single-row insert",
-        unit: Unit::Micros,
-        kind: Kind::SingleRow,
-    },
-    clients(
-        "clients_1000",
-        "clients, 1,000 groups",
-        1_000,
-        Duration::ZERO,
-    ),
+    Measure { name: "single_row", title: "single-row insert", unit: Unit::Micros, kind: Kind::SingleRow },
+    clients("clients_1000", "clients, 1,000 groups", 1_000, Duration::ZERO),
     clients("clients_1000_think", "… with 2 ms think time", 1_000, THINK),
     clients("clients_hot", "clients, one hot group", 1, Duration::ZERO),
     clients("clients_hot_think", "… with 2 ms think time ", 1, THINK),
-    Measure {
-        name: "bulk",
-        title: "insert of 100,000 rows",
-        unit: Unit::Micros,
-        kind: Kind::Bulk { rows: 100_000 },
-    },
-    Measure {
-        name: "update",
-        title: "update of 1,000 rows",
-        unit: Unit::Micros,
-        kind: Kind::Update { rows: 1_000 },
-    },
-    Measure {
-        name: "wal",
-        title: "WAL per single-row insert",
-        unit: Unit::Bytes,
-        kind: Kind::Wal,
-    },
+    Measure { name: "bulk", title: "insert of 100,000 rows", unit: Unit::Micros, kind: Kind::Bulk { rows: 100_000 } },
+    Measure { name: "update", title: "update of 1,000 rows", unit: Unit::Micros, kind: Kind::Update { rows: 1_000 } },
+    Measure { name: "wal", title: "WAL per single-row insert", unit: Unit::Bytes, kind: Kind::Wal },
 ];
 
 pub struct Sample {
@@ -101,30 +71,19 @@ const BULK: &str = "INSERT INTO sales (region, product_id, amount)
     SELECT n % 10, n / 10 % 100, n % 97 FROM generate_series(1, $1::bigint) AS n";
 const UPDATE: &str = "UPDATE sales SET amount = amount + 1 WHERE id > $1 AND id <= $1 + $2";
 
-pub fn take(
-    measure: &'static Measure,
-    options: &Options,
-    variants: &[&'static Variant],
-) -> Result<Vec<Sample>> {
+pub fn take(measure: &'static Measure, options: &Options, variants: &[&'static Variant]) -> Result<Vec<Sample>> {
     let time = Duration::from_secs_f64(options.seconds / ROUNDS as f64);
     let mut samples = Vec::new();
     for round in 0..ROUNDS {
         for variant in variants {
             let value = match measure.kind {
                 Kind::SingleRow => Session::open(options, variant)?.single_row(time)?,
-                Kind::Clients { groups, think } => {
-                    clients_run(options, variant, groups, think, time)?
-                }
+                Kind::Clients { groups, think } => clients_run(options, variant, groups, think, time)?,
                 Kind::Bulk { rows } => Session::open(options, variant)?.bulk(rows)?,
                 Kind::Update { rows } => Session::open(options, variant)?.update(rows)?,
                 Kind::Wal => Session::open(options, variant)?.wal()?,
             };
-            samples.push(Sample {
-                measure,
-                variant: variant.name,
-                round,
-                value,
-            });
+            samples.push(Sample { measure, variant: variant.name, round, value });
         }
     }
     Ok(samples)
@@ -147,16 +106,8 @@ impl Session {
         let mut client = connect_quietly(&options.url)?;
         client.batch_execute(&variant.session())?;
         let insert = client.prepare(INSERT)?;
-        let after = variant
-            .after_statement
-            .map(|sql| client.prepare(sql))
-            .transpose()?;
-        Ok(Session {
-            client,
-            insert,
-            after,
-            random: Random::new(number + 1),
-        })
+        let after = variant.after_statement.map(|sql| client.prepare(sql)).transpose()?;
+        Ok(Session { client, insert, after, random: Random::new(number + 1) })
     }
 
     /// A row of one of the first `groups` groups.
@@ -167,8 +118,7 @@ impl Session {
 
     fn insert(&mut self, groups: u64) -> Result<(), postgres::Error> {
         let [region, product, amount] = self.row(groups);
-        self.client
-            .execute(&self.insert, &[&region, &product, &amount])?;
+        self.client.execute(&self.insert, &[&region, &product, &amount])?;
         self.keep_current()
     }
 
@@ -206,8 +156,7 @@ impl Session {
         self.keep_current()?;
         let took = start.elapsed().as_secs_f64() * 1e6;
         // The next round starts from a table of the same size.
-        self.client
-            .execute("DELETE FROM sales WHERE id > $1", &[&last])?;
+        self.client.execute("DELETE FROM sales WHERE id > $1", &[&last])?;
         self.keep_current()?;
         self.client.batch_execute("VACUUM sales")?;
         Ok(took)
@@ -229,11 +178,7 @@ impl Session {
     /// The first change of a page after a checkpoint logs the whole page; the warm-up takes that
     /// out, so that what remains is what one more insert costs.
     fn wal(&mut self) -> Result<f64> {
-        let (inserts, warm_up) = if self.after.is_some() {
-            (20, 5)
-        } else {
-            (1_000, 1_000)
-        };
+        let (inserts, warm_up) = if self.after.is_some() { (20, 5) } else { (1_000, 1_000) };
         for _ in 0..warm_up {
             self.insert(1_000)?;
         }
@@ -250,10 +195,7 @@ impl Session {
     }
 
     fn last_id(&mut self) -> Result<i64> {
-        Ok(self
-            .client
-            .query_one("SELECT max(id) FROM sales", &[])?
-            .get(0))
+        Ok(self.client.query_one("SELECT max(id) FROM sales", &[])?.get(0))
     }
 
     /// BEGIN; INSERT; think; COMMIT, over and over. Returns how many were committed.

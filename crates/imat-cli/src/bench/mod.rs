@@ -40,9 +40,7 @@ pub fn run(options: &Options) -> Result<()> {
     println!("{version}");
     for variant in &variants {
         println!("  {:<12} {}", variant.name, variant.what);
-        variant
-            .create(&mut client)
-            .with_context(|| format!("cannot set up the variant {}", variant.name))?;
+        variant.create(&mut client).with_context(|| format!("cannot set up the variant {}", variant.name))?;
     }
     let bar = text::steps(measures::MEASURES.len() as u64);
     let mut samples = Vec::new();
@@ -60,11 +58,9 @@ pub fn run(options: &Options) -> Result<()> {
     );
     exact(&mut client, &variants)?;
 
-    fs::create_dir_all(&options.out)
-        .with_context(|| format!("cannot make {}", options.out.display()))?;
+    fs::create_dir_all(&options.out).with_context(|| format!("cannot make {}", options.out.display()))?;
     let csv = options.out.join("figures.csv");
-    fs::write(&csv, report::csv(&samples))
-        .with_context(|| format!("cannot write {}", csv.display()))?;
+    fs::write(&csv, report::csv(&samples)).with_context(|| format!("cannot write {}", csv.display()))?;
     let svg = options.out.join("figures.svg");
     picture::draw(&svg, &variants, &summary)?;
     println!("raw figures: {}\npicture: {}", csv.display(), svg.display());
@@ -78,11 +74,7 @@ fn exact(client: &mut postgres::Client, variants: &[&variants::Variant]) -> Resu
             continue;
         };
         let wrong: i64 = client.query_one(&variant.differences(summary), &[])?.get(0);
-        anyhow::ensure!(
-            wrong == 0,
-            "{}: {wrong} rows of the summary are wrong after the run",
-            variant.name
-        );
+        anyhow::ensure!(wrong == 0, "{}: {wrong} rows of the summary are wrong after the run", variant.name);
     }
     println!("every summary is exact after the run");
     Ok(())

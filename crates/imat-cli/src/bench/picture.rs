@@ -37,19 +37,10 @@ pub fn draw(file: &Path, variants: &[&Variant], lines: &[Line]) -> Result<()> {
 
 fn paint(area: &Area, variants: &[&Variant], lines: &[Line]) -> Result<(), String> {
     area.fill(&WHITE).map_err(|error| error.to_string())?;
-    text(
-        area,
-        "Speed against no view (higher is better)",
-        (PLOT.0, 14),
-        20,
-        HPos::Left,
-    )?;
+    text(area, "Speed against no view (higher is better)", (PLOT.0, 14), 20, HPos::Left)?;
     legend(area, variants)?;
     grid(area)?;
-    let shown: Vec<&Line> = lines
-        .iter()
-        .filter(|line| line.measure.unit != Unit::Bytes)
-        .collect();
+    let shown: Vec<&Line> = lines.iter().filter(|line| line.measure.unit != Unit::Bytes).collect();
     let width = (PLOT.2 - PLOT.0) / shown.len().max(1) as i32;
     for (index, line) in shown.into_iter().enumerate() {
         group(area, variants, line, PLOT.0 + index as i32 * width, width)?;
@@ -77,25 +68,13 @@ fn grid(area: &Area) -> Result<(), String> {
         let y = PLOT.3 - height(f64::from(percent) / 100.0);
         let line = PathElement::new(vec![(PLOT.0, y), (PLOT.2, y)], RGBColor(220, 220, 220));
         area.draw(&line).map_err(|error| error.to_string())?;
-        text(
-            area,
-            &format!("{percent} %"),
-            (PLOT.0 - 8, y - 7),
-            13,
-            HPos::Right,
-        )?;
+        text(area, &format!("{percent} %"), (PLOT.0 - 8, y - 7), 13, HPos::Right)?;
     }
     Ok(())
 }
 
 /// The bars of one measure.
-fn group(
-    area: &Area,
-    variants: &[&Variant],
-    line: &Line,
-    left: i32,
-    width: i32,
-) -> Result<(), String> {
+fn group(area: &Area, variants: &[&Variant], line: &Line, left: i32, width: i32) -> Result<(), String> {
     let each = (width - 24) / line.values.len().max(1) as i32;
     for (index, variant) in variants.iter().enumerate() {
         let x = left + 12 + index as i32 * each;
@@ -105,33 +84,17 @@ fn group(
         }
         let y = PLOT.3 - height(ratio);
         bar(area, (x, y), (x + each - 3, PLOT.3), color(variant))?;
-        text(
-            area,
-            &label(ratio),
-            (x + each / 2, y - 14),
-            10,
-            HPos::Center,
-        )?;
+        text(area, &label(ratio), (x + each / 2, y - 14), 10, HPos::Center)?;
     }
     for (row, words) in wrap(line.measure.title).into_iter().enumerate() {
-        text(
-            area,
-            &words,
-            (left + width / 2, PLOT.3 + 12 + 17 * row as i32),
-            13,
-            HPos::Center,
-        )?;
+        text(area, &words, (left + width / 2, PLOT.3 + 12 + 17 * row as i32), 13, HPos::Center)?;
     }
     Ok(())
 }
 
 fn label(ratio: f64) -> String {
     let percent = ratio * 100.0;
-    if percent < 1.0 {
-        format!("{percent:.1}")
-    } else {
-        format!("{percent:.0}")
-    }
+    if percent < 1.0 { format!("{percent:.1}") } else { format!("{percent:.0}") }
 }
 
 /// Titles are longer than their bars are wide.
@@ -150,14 +113,12 @@ fn wrap(title: &str) -> Vec<String> {
 }
 
 fn bar(area: &Area, from: (i32, i32), to: (i32, i32), color: RGBColor) -> Result<(), String> {
-    area.draw(&Rectangle::new([from, to], color.filled()))
-        .map_err(|error| error.to_string())
+    area.draw(&Rectangle::new([from, to], color.filled())).map_err(|error| error.to_string())
 }
 
 fn text(area: &Area, words: &str, at: (i32, i32), size: i32, side: HPos) -> Result<(), String> {
     let style = TextStyle::from(("sans-serif", size).into_font()).pos(Pos::new(side, VPos::Top));
-    area.draw(&Text::new(words.to_owned(), at, style))
-        .map_err(|error| error.to_string())
+    area.draw(&Text::new(words.to_owned(), at, style)).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -166,10 +127,7 @@ mod tests {
 
     #[test]
     fn titles_are_wrapped_between_words() {
-        assert_eq!(
-            wrap("insert of 100,000 rows"),
-            ["insert of", "100,000 rows"]
-        );
+        assert_eq!(wrap("insert of 100,000 rows"), ["insert of", "100,000 rows"]);
         assert_eq!(wrap("short"), ["short"]);
     }
 

@@ -27,20 +27,10 @@ impl Line {
 pub fn summarize(variants: &[&Variant], samples: &[Sample]) -> Vec<Line> {
     let line = |measure: &'static Measure| {
         let value = |variant: &&Variant| {
-            let matching =
-                |s: &&Sample| s.measure.name == measure.name && s.variant == variant.name;
-            stats::median(
-                &samples
-                    .iter()
-                    .filter(matching)
-                    .map(|s| s.value)
-                    .collect::<Vec<_>>(),
-            )
+            let matching = |s: &&Sample| s.measure.name == measure.name && s.variant == variant.name;
+            stats::median(&samples.iter().filter(matching).map(|s| s.value).collect::<Vec<_>>())
         };
-        Line {
-            measure,
-            values: variants.iter().map(value).collect(),
-        }
+        Line { measure, values: variants.iter().map(value).collect() }
     };
     MEASURES.iter().map(line).collect()
 }
@@ -51,20 +41,13 @@ pub fn table(variants: &[&Variant], lines: &[Line]) -> Table {
     let numbers: Vec<usize> = (2..header.len()).collect();
     let mut table = text::table(&header, &numbers);
     for line in lines {
-        let mut cells = vec![
-            line.measure.title.to_owned(),
-            unit(line.measure.unit).to_owned(),
-        ];
+        let mut cells = vec![line.measure.title.to_owned(), unit(line.measure.unit).to_owned()];
         for (index, &value) in line.values.iter().enumerate() {
             let figure = match line.measure.unit {
                 Unit::Micros => text::micros(value),
                 Unit::PerSecond | Unit::Bytes => text::count(value.round() as i64),
             };
-            cells.push(if index == 0 {
-                figure
-            } else {
-                format!("{figure}  {}", ratio(line.ratio(index)))
-            });
+            cells.push(if index == 0 { figure } else { format!("{figure}  {}", ratio(line.ratio(index))) });
         }
         table.add_row(cells);
     }
@@ -95,11 +78,7 @@ pub fn csv(samples: &[Sample]) -> String {
             Unit::PerSecond => "commits_per_second",
             Unit::Bytes => "bytes",
         };
-        let _ = writeln!(
-            out,
-            "{},{},{},{unit},{:.3}",
-            sample.measure.name, sample.variant, sample.round, sample.value
-        );
+        let _ = writeln!(out, "{},{},{},{unit},{:.3}", sample.measure.name, sample.variant, sample.round, sample.value);
     }
     out
 }
@@ -110,10 +89,7 @@ mod tests {
 
     #[test]
     fn ratios_are_speeds_except_for_volumes() {
-        let line = |index: usize, values| Line {
-            measure: &MEASURES[index],
-            values,
-        };
+        let line = |index: usize, values| Line { measure: &MEASURES[index], values };
         assert_eq!(line(0, vec![10.0, 20.0]).ratio(1), 0.5, "twice the time");
         assert_eq!(line(1, vec![10.0, 5.0]).ratio(1), 0.5, "half the commits");
         assert_eq!(line(7, vec![10.0, 20.0]).ratio(1), 2.0, "twice the bytes");
@@ -121,15 +97,7 @@ mod tests {
 
     #[test]
     fn csv_has_one_line_per_sample() {
-        let sample = Sample {
-            measure: &MEASURES[0],
-            variant: "imat",
-            round: 2,
-            value: 1.5,
-        };
-        assert_eq!(
-            csv(&[sample]),
-            "measure,variant,round,unit,value\nsingle_row,imat,2,us,1.500\n"
-        );
+        let sample = Sample { measure: &MEASURES[0], variant: "imat", round: 2, value: 1.5 };
+        assert_eq!(csv(&[sample]), "measure,variant,round,unit,value\nsingle_row,imat,2,us,1.500\n");
     }
 }

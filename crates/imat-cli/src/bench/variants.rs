@@ -26,7 +26,8 @@ const SALES: &str = "
       SELECT n % 10, n / 10 % 100, n % 97 FROM generate_series(0, 99999) AS n;
     ANALYZE sales;";
 
-const QUERY: &str = "SELECT region, product_id, sum(amount) AS total, count(*) AS n FROM sales GROUP BY region, product_id";
+const QUERY: &str =
+    "SELECT region, product_id, sum(amount) AS total, count(*) AS n FROM sales GROUP BY region, product_id";
 
 /// The best that is known without an extension: one upsert per statement, sorted by key so that
 /// two writers never wait for each other in a circle, then delete at zero as a second statement.
@@ -77,13 +78,7 @@ const TRIGGER: &str = "
       FOR EACH STATEMENT EXECUTE FUNCTION sales_deleted();";
 
 const VARIANTS: [Variant; 5] = [
-    Variant {
-        name: "none",
-        what: "no view: the table alone",
-        set_up: "",
-        after_statement: None,
-        summary: None,
-    },
+    Variant { name: "none", what: "no view: the table alone", set_up: "", after_statement: None, summary: None },
     Variant {
         name: "trigger",
         what: "the best hand-written plpgsql statement triggers",
@@ -120,9 +115,7 @@ pub fn available(client: &mut Client, wanted: &[String]) -> Result<Vec<&'static 
     let names = client.query("SELECT name FROM pg_available_extensions", &[])?;
     let has = |extension: &str| names.iter().any(|row| row.get::<_, &str>(0) == extension);
     anyhow::ensure!(
-        wanted
-            .iter()
-            .all(|name| VARIANTS.iter().any(|variant| variant.name == name)),
+        wanted.iter().all(|name| VARIANTS.iter().any(|variant| variant.name == name)),
         "the variants are none, trigger, imat, refresh and pg_ivm"
     );
     let usable = |variant: &&Variant| match variant.name {
@@ -131,9 +124,7 @@ pub fn available(client: &mut Client, wanted: &[String]) -> Result<Vec<&'static 
         _ => true,
     };
     let asked = |variant: &&Variant| {
-        wanted.is_empty()
-            || variant.name == "none"
-            || wanted.iter().any(|name| name == variant.name)
+        wanted.is_empty() || variant.name == "none" || wanted.iter().any(|name| name == variant.name)
     };
     Ok(VARIANTS.iter().filter(asked).filter(usable).collect())
 }
@@ -154,9 +145,7 @@ impl Variant {
         client.batch_execute(SALES)?;
         let mut set_up = self.set_up.replace("{query}", QUERY);
         match self.name {
-            "imat" => {
-                client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_imat SCHEMA public")?
-            }
+            "imat" => client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_imat SCHEMA public")?,
             "pg_ivm" => {
                 client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_ivm")?;
                 // Version 1.9 moved its functions to another schema.
@@ -172,11 +161,7 @@ impl Variant {
 
     /// Counts the rows in which the summary and its query differ.
     pub fn differences(&self, summary: &str) -> String {
-        let summary = if summary.contains('.') {
-            summary.to_owned()
-        } else {
-            format!("{}.{summary}", self.schema())
-        };
+        let summary = if summary.contains('.') { summary.to_owned() } else { format!("{}.{summary}", self.schema()) };
         let query = QUERY.replace("FROM sales", &format!("FROM {}.sales", self.schema()));
         let columns = "region, product_id, total::numeric, n";
         format!(

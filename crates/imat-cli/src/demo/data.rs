@@ -49,15 +49,11 @@ const INDEXES: &str = "CREATE INDEX ON flights (tailnum);
 
 /// Creates and fills the tables; refuses to touch a database that has them.
 pub fn load(client: &mut Client, folder: &Path) -> Result<()> {
-    let exists: bool = client
-        .query_one("SELECT to_regclass('flights') IS NOT NULL", &[])?
-        .get(0);
+    let exists: bool = client.query_one("SELECT to_regclass('flights') IS NOT NULL", &[])?.get(0);
     if exists {
         bail!("this database has a table named flights already; give the demo an empty one");
     }
-    let real = TABLES
-        .iter()
-        .all(|(table, _)| folder.join(format!("{table}.csv")).is_file());
+    let real = TABLES.iter().all(|(table, _)| folder.join(format!("{table}.csv")).is_file());
     if !real {
         announce_sample(folder);
     }

@@ -62,11 +62,7 @@ fn one(client: &mut Client, view: &View) -> Result<Costs> {
         inserts(client, &insert, &mut maintained)?;
         client.execute("SELECT drop_imat($1)", &[&format!("imat.{}", view.name)])?;
     }
-    Ok(Costs {
-        bare: stats::median(&bare),
-        maintained: stats::median(&maintained),
-        refresh,
-    })
+    Ok(Costs { bare: stats::median(&bare), maintained: stats::median(&maintained), refresh })
 }
 
 fn refresh(client: &mut Client, view: &View) -> Result<f64> {

@@ -46,11 +46,7 @@ pub fn run(options: &Options) -> Result<()> {
         VIEWS.len()
     );
     let before = checksums(&mut client)?;
-    let done = traffic::run(
-        &options.url,
-        options.clients,
-        Duration::from_secs(options.seconds),
-    )?;
+    let done = traffic::run(&options.url, options.clients, Duration::from_secs(options.seconds))?;
     println!("{done}");
     let after = checksums(&mut client)?;
     report(&mut client, &costs, &before, &after)
@@ -59,10 +55,7 @@ pub fn run(options: &Options) -> Result<()> {
 /// The materialized views as anybody would have them, before pg_imat comes in.
 fn materialize(client: &mut Client) -> Result<()> {
     for view in &VIEWS {
-        client.batch_execute(&format!(
-            "CREATE MATERIALIZED VIEW {} AS {}",
-            view.name, view.query
-        ))?;
+        client.batch_execute(&format!("CREATE MATERIALIZED VIEW {} AS {}", view.name, view.query))?;
     }
     Ok(())
 }
@@ -72,10 +65,7 @@ fn convert(client: &mut Client) -> Result<()> {
     for view in &VIEWS {
         let start = Instant::now();
         let made = create(client, view)?;
-        println!(
-            "  {made:<32} {:>8}",
-            text::micros(start.elapsed().as_secs_f64() * 1e6)
-        );
+        println!("  {made:<32} {:>8}", text::micros(start.elapsed().as_secs_f64() * 1e6));
     }
     Ok(())
 }
@@ -89,10 +79,7 @@ fn create(client: &mut Client, view: &View) -> Result<String> {
 /// reached it, without which "exact" would say nothing.
 fn checksums(client: &mut Client) -> Result<Vec<i64>> {
     let sum = |view: &View| {
-        let query = format!(
-            "SELECT coalesce(sum(hashtext(v::text)), 0)::bigint FROM imat.{} v",
-            view.name
-        );
+        let query = format!("SELECT coalesce(sum(hashtext(v::text)), 0)::bigint FROM imat.{} v", view.name);
         Ok(client.query_one(&query, &[])?.get(0))
     };
     VIEWS.iter().map(sum).collect()
@@ -114,14 +101,10 @@ fn report(client: &mut Client, costs: &[Costs], before: &[i64], after: &[i64]) -
     let mut wrong = 0;
     for (index, (view, cost)) in VIEWS.iter().zip(costs).enumerate() {
         let name = format!("imat.{}", view.name);
-        let rows: i64 = client
-            .query_one(&format!("SELECT count(*) FROM {name}"), &[])?
-            .get(0);
+        let rows: i64 = client.query_one(&format!("SELECT count(*) FROM {name}"), &[])?.get(0);
         let status = "SELECT strategy FROM imat_status WHERE name::oid = $1::text::regclass::oid";
         let strategy: String = client.query_one(status, &[&name])?.get(0);
-        let differences: i64 = client
-            .query_one("SELECT count(*) FROM verify_imat($1)", &[&name])?
-            .get(0);
+        let differences: i64 = client.query_one("SELECT count(*) FROM verify_imat($1)", &[&name])?.get(0);
         wrong += usize::from(differences != 0);
         table.add_row([
             view.name.to_owned(),
@@ -131,32 +114,18 @@ fn report(client: &mut Client, costs: &[Costs], before: &[i64], after: &[i64]) -
             signed(cost.added()),
             text::micros(cost.refresh),
             format!("{:.0}", cost.refresh / cost.added().max(1.0)),
-            if before[index] == after[index] {
-                "no"
-            } else {
-                "yes"
-            }
-            .to_owned(),
-            if differences == 0 {
-                "exact".to_owned()
-            } else {
-                format!("{differences} rows differ")
-            },
+            if before[index] == after[index] { "no" } else { "yes" }.to_owned(),
+            if differences == 0 { "exact".to_owned() } else { format!("{differences} rows differ") },
         ]);
     }
     println!("{table}");
     println!(
         "cost per insert: median of a single-row INSERT into flights with only that view maintained,\n\
          less the same without any ({} in this run). REFRESH: median of three.",
-        text::micros(crate::stats::median(
-            &costs.iter().map(|c| c.bare).collect::<Vec<_>>()
-        ))
+        text::micros(crate::stats::median(&costs.iter().map(|c| c.bare).collect::<Vec<_>>()))
     );
     if wrong > 0 {
-        bail!(
-            "{wrong} of {} maintained tables differ from their query",
-            VIEWS.len()
-        );
+        bail!("{wrong} of {} maintained tables differ from their query", VIEWS.len());
     }
     Ok(())
 }

@@ -49,18 +49,9 @@ fn airlines() -> String {
 
 fn airports() -> String {
     let mut out = String::from("faa,name,lat,lon,alt,tz,dst,tzone\n");
-    let known = DESTINATIONS
-        .iter()
-        .map(|(faa, _)| *faa)
-        .filter(|faa| *faa != "SJU");
+    let known = DESTINATIONS.iter().map(|(faa, _)| *faa).filter(|faa| *faa != "SJU");
     for (index, faa) in ORIGINS.into_iter().chain(known).enumerate() {
-        let _ = writeln!(
-            out,
-            "{faa},Airport {faa},{},-{},{},-5,A,NA",
-            30 + index,
-            70 + index,
-            10 * index
-        );
+        let _ = writeln!(out, "{faa},Airport {faa},{},-{},{},-5,A,NA", 30 + index, 70 + index, 10 * index);
     }
     out
 }
@@ -70,10 +61,7 @@ fn planes() -> String {
     let mut out = String::from("tailnum,year,type,manufacturer,model,engines,seats,speed,engine\n");
     for plane in 0..PLANES {
         let (maker, year) = (random.pick(&MAKERS), 1990 + random.below(23));
-        let _ = writeln!(
-            out,
-            "N{plane:03},{year},Fixed wing multi engine,{maker},M,2,150,NA,Turbo-fan"
-        );
+        let _ = writeln!(out, "N{plane:03},{year},Fixed wing multi engine,{maker},M,2,150,NA,Turbo-fan");
     }
     out
 }
@@ -107,25 +95,14 @@ fn flights() -> String {
         let (carrier, origin) = (random.pick(&AIRLINES).0, *random.pick(&ORIGINS));
         let (dest, distance) = *random.pick(&DESTINATIONS);
         let tail = random.below(PLANES + 10);
-        let tail = if tail < PLANES {
-            format!("N{tail:03}")
-        } else {
-            "NA".to_owned()
-        };
+        let tail = if tail < PLANES { format!("N{tail:03}") } else { "NA".to_owned() };
         let at = hour * 100;
         let flown = if random.below(40) == 0 {
             ["NA"; 5].map(str::to_owned)
         } else {
             let delay = random.below(160) as i64 - 10;
             let minutes = distance / 8 + random.below(30);
-            [
-                at as i64 + 5,
-                delay,
-                at as i64 + 200,
-                delay - 3,
-                minutes as i64,
-            ]
-            .map(|n| n.to_string())
+            [at as i64 + 5, delay, at as i64 + 200, delay - 3, minutes as i64].map(|n| n.to_string())
         };
         let [dep_time, dep_delay, arr_time, arr_delay, air_time] = flown;
         let _ = writeln!(

@@ -126,8 +126,7 @@ const DELETE_ONE: &str = "DELETE FROM flights
       WHERE time_hour >= timestamptz '2013-01-01 12:00Z' + $2::int * interval '1 hour' AND flight <> $1 LIMIT 2)";
 const RENAME_AIRLINE: &str = "UPDATE airlines SET name = rtrim(name, ' *') || repeat(' *', $1 % 2)
     WHERE carrier = (SELECT carrier FROM airlines ORDER BY carrier OFFSET $2 % 6 LIMIT 1)";
-const CHANGE_MAKER: &str =
-    "UPDATE planes SET manufacturer = CASE $1 % 2 WHEN 0 THEN 'BOEING' ELSE 'AIRBUS' END
+const CHANGE_MAKER: &str = "UPDATE planes SET manufacturer = CASE $1 % 2 WHEN 0 THEN 'BOEING' ELSE 'AIRBUS' END
     WHERE tailnum = (SELECT tailnum FROM planes ORDER BY tailnum OFFSET $2 % 100 LIMIT 1)";
 const CHANGE_WEATHER: &str = "UPDATE weather SET visib = 10 - ($1 % 3)
     WHERE origin = 'JFK' AND time_hour = timestamptz '2013-01-01 12:00Z' + $2::int * interval '1 hour'";
@@ -148,18 +147,11 @@ impl Change {
             92..=95 => (Kind::Update, CHANGE_MAKER),
             _ => (Kind::Update, CHANGE_WEATHER),
         };
-        Change {
-            kind,
-            sql,
-            parameters: [number, hour],
-        }
+        Change { kind, sql, parameters: [number, hour] }
     }
 
     fn apply(&self, client: &mut Client) -> Result<u64, postgres::Error> {
-        let parameters = self
-            .parameters
-            .each_ref()
-            .map(|value| value as &(dyn ToSql + Sync));
+        let parameters = self.parameters.each_ref().map(|value| value as &(dyn ToSql + Sync));
         client.execute(self.sql, &parameters)
     }
 

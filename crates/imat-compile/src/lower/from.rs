@@ -28,17 +28,9 @@ pub(super) fn lower(view: &View, tables: &[Table]) -> Result<Rel, Unsupported> {
     Ok(all.unwrap_or_else(Rel::unit))
 }
 
-fn part(
-    tree: &From,
-    view: &View,
-    offsets: &[usize],
-    tables: &[Table],
-) -> Result<Part, Unsupported> {
+fn part(tree: &From, view: &View, offsets: &[usize], tables: &[Table]) -> Result<Part, Unsupported> {
     match tree {
-        From::Input(index) => Ok(Part {
-            rel: source(&view.inputs[*index], tables)?,
-            start: offsets[*index],
-        }),
+        From::Input(index) => Ok(Part { rel: source(&view.inputs[*index], tables)?, start: offsets[*index] }),
         From::Join { left, right, on } => {
             let left = part(left, view, offsets, tables)?;
             let right = part(right, view, offsets, tables)?;

@@ -8,10 +8,7 @@ pub(super) fn lower(left: Part, right: Part, condition: &Condition) -> Part {
     let start = left.start;
     debug_assert_eq!(right.start, start + left.rel.width());
     let on = predicate(condition).map_columns(|position| position - start);
-    Part {
-        rel: left.rel.join(right.rel, on),
-        start,
-    }
+    Part { rel: left.rel.join(right.rel, on), start }
 }
 
 /// The condition over the scope row.

@@ -34,11 +34,7 @@ pub fn core(view: &View) -> Result<Core, Unsupported> {
     let scans = rel.scans().count();
     let scanned: TableSet = rel.scans().map(|scan| scan.table).collect();
     let self_join = scans > scanned.len();
-    Ok(Core {
-        rel,
-        tables,
-        self_join,
-    })
+    Ok(Core { rel, tables, self_join })
 }
 
 /// The scope row of a view or of a query inside it.

@@ -12,10 +12,7 @@ pub(super) fn affected(input: &Rel, keys: &[Scalar], changed: &TableSet) -> (Rel
         return (input.before(), input.clone());
     }
     let touched = touched_keys(input.delta(changed), keys);
-    (
-        semijoin(input.before(), keys, touched.clone()),
-        semijoin(input.clone(), keys, touched),
-    )
+    (semijoin(input.before(), keys, touched.clone()), semijoin(input.clone(), keys, touched))
 }
 
 /// The set of keys in `delta`, whatever the sign of the rows.
@@ -39,6 +36,5 @@ fn semijoin(rel: Rel, keys: &[Scalar], touched: Rel) -> Rel {
         on.push_column(width + i);
         on.push_text(")");
     }
-    rel.join(touched, on)
-        .project((0..width).map(Scalar::column).collect())
+    rel.join(touched, on).project((0..width).map(Scalar::column).collect())
 }

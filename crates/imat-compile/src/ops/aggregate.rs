@@ -47,10 +47,6 @@ impl Operator for Aggregate {
     }
 
     fn label(&self) -> String {
-        format!(
-            "Aggregate by ({}): {}",
-            listed(&self.keys),
-            listed(&self.calls)
-        )
+        format!("Aggregate by ({}): {}", listed(&self.keys), listed(&self.calls))
     }
 }

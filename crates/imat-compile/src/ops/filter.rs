@@ -14,10 +14,7 @@ pub struct Filter {
 
 impl Filter {
     fn over(&self, input: Rel) -> Rel {
-        Rel::Filter(Filter {
-            input: Box::new(input),
-            conjuncts: self.conjuncts.clone(),
-        })
+        Rel::Filter(Filter { input: Box::new(input), conjuncts: self.conjuncts.clone() })
     }
 }
 

@@ -48,17 +48,11 @@ pub trait Operator {
 
 /// Whether `scalars` are over a row of `width` columns.
 fn within<'a>(scalars: impl IntoIterator<Item = &'a Scalar>, width: usize) -> bool {
-    scalars
-        .into_iter()
-        .flat_map(Scalar::columns)
-        .all(|position| position < width)
+    scalars.into_iter().flat_map(Scalar::columns).all(|position| position < width)
 }
 
 /// `scalars` as text, columns shown as `#0`, `#1`.
 fn listed<'a>(scalars: impl IntoIterator<Item = &'a Scalar>) -> String {
-    let texts: Vec<_> = scalars
-        .into_iter()
-        .map(|scalar| scalar.render(|position| format!("#{position}")))
-        .collect();
+    let texts: Vec<_> = scalars.into_iter().map(|scalar| scalar.render(|position| format!("#{position}"))).collect();
     texts.join(", ")
 }

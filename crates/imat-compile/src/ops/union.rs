@@ -20,9 +20,7 @@ impl Operator for Union {
     }
 
     fn map_inputs(&self, f: &dyn Fn(&Rel) -> Rel) -> Rel {
-        Rel::Union(Union {
-            inputs: self.inputs.iter().map(f).collect(),
-        })
+        Rel::Union(Union { inputs: self.inputs.iter().map(f).collect() })
     }
 
     fn delta(&self, changed: &TableSet) -> Rel {

@@ -31,17 +31,11 @@ impl Operator for Values {
     }
 
     fn is_sound(&self) -> bool {
-        self.rows
-            .iter()
-            .all(|row| row.len() == self.width && within(row, 0))
+        self.rows.iter().all(|row| row.len() == self.width && within(row, 0))
     }
 
     fn label(&self) -> String {
-        let rows: Vec<_> = self
-            .rows
-            .iter()
-            .map(|row| format!("({})", listed(row)))
-            .collect();
+        let rows: Vec<_> = self.rows.iter().map(|row| format!("({})", listed(row))).collect();
         match rows.as_slice() {
             [] => "Empty".to_owned(),
             rows => format!("Values {}", rows.join(", ")),

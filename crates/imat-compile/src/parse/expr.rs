@@ -21,33 +21,25 @@ enum Class {
 
 fn class(kind: SyntaxKind) -> Class {
     match kind {
-        ARG | ARG_LIST | ARRAY_EXPR | BETWEEN_EXPR | BIN_EXPR | CALL_EXPR | CASE_EXPR
-        | CAST_EXPR | COLLATE | FIELD_EXPR | INDEX_EXPR | LITERAL | NAMED_ARG | PAREN_EXPR
-        | POSTFIX_EXPR | PREFIX_EXPR | SLICE_EXPR | TUPLE_EXPR => Class::Walk,
+        ARG | ARG_LIST | ARRAY_EXPR | BETWEEN_EXPR | BIN_EXPR | CALL_EXPR | CASE_EXPR | CAST_EXPR | COLLATE
+        | FIELD_EXPR | INDEX_EXPR | LITERAL | NAMED_ARG | PAREN_EXPR | POSTFIX_EXPR | PREFIX_EXPR | SLICE_EXPR
+        | TUPLE_EXPR => Class::Walk,
         WHEN_CLAUSE_LIST | WHEN_CLAUSE | ELSE_CLAUSE => Class::Walk,
         FILTER_CLAUSE | WITHIN_CLAUSE | ORDER_BY_CLAUSE | SORT_BY_LIST | SORT_BY => Class::Walk,
         ALL_FN | ANY_FN | SOME_FN | EXTRACT_FN | COLLATION_FOR_FN | POSITION_FN => Class::Walk,
         OVERLAY_FN | OVERLAY_EXPRS | OVERLAY_PLACING => Class::Walk,
-        SUBSTRING_FN
-        | SUBSTRING_EXPRS
-        | SUBSTRING_FOR_FROM
-        | SUBSTRING_FROM_FOR
-        | SUBSTRING_SIMILAR_ESCAPE => Class::Walk,
+        SUBSTRING_FN | SUBSTRING_EXPRS | SUBSTRING_FOR_FROM | SUBSTRING_FROM_FOR | SUBSTRING_SIMILAR_ESCAPE => {
+            Class::Walk
+        }
         TRIM_FN | TRIM_EXPRS | TRIM_EXPR_FROM | TRIM_FROM => Class::Walk,
         TRIM_BOTH | TRIM_LEADING | TRIM_TRAILING => Class::Verbatim,
-        ARRAY_TYPE | BIT_TYPE | BIT_VARYING_TYPE | CHARACTER_TYPE | DOUBLE_TYPE | INTERVAL_TYPE
-        | PATH_TYPE | TIMESTAMP_TYPE | TIME_TYPE | VARCHAR_TYPE => Class::Verbatim,
+        ARRAY_TYPE | BIT_TYPE | BIT_VARYING_TYPE | CHARACTER_TYPE | DOUBLE_TYPE | INTERVAL_TYPE | PATH_TYPE
+        | TIMESTAMP_TYPE | TIME_TYPE | VARCHAR_TYPE => Class::Verbatim,
         AT_LOCAL | AT_TIME_ZONE | COLON_COLON | CUSTOM_OP | OPERATOR_CALL => Class::Verbatim,
-        IS_DISTINCT_FROM | IS_NOT_DISTINCT_FROM | IS_NOT | NOT_IN | IS_NORMALIZED
-        | IS_NOT_NORMALIZED | IS_JSON | IS_JSON_ARRAY | IS_JSON_OBJECT | IS_JSON_SCALAR
-        | IS_JSON_VALUE | IS_NOT_JSON | IS_NOT_JSON_ARRAY | IS_NOT_JSON_OBJECT
-        | IS_NOT_JSON_SCALAR | IS_NOT_JSON_VALUE => Class::Verbatim,
-        ALL
-        | COLLATION_REF
-        | DISTINCT
-        | EXTRACT_FIELD_LITERAL
-        | EXTRACT_FIELD_NAME
-        | PARAM_NAME_REF => Class::Verbatim,
+        IS_DISTINCT_FROM | IS_NOT_DISTINCT_FROM | IS_NOT | NOT_IN | IS_NORMALIZED | IS_NOT_NORMALIZED | IS_JSON
+        | IS_JSON_ARRAY | IS_JSON_OBJECT | IS_JSON_SCALAR | IS_JSON_VALUE | IS_NOT_JSON | IS_NOT_JSON_ARRAY
+        | IS_NOT_JSON_OBJECT | IS_NOT_JSON_SCALAR | IS_NOT_JSON_VALUE => Class::Verbatim,
+        ALL | COLLATION_REF | DISTINCT | EXTRACT_FIELD_LITERAL | EXTRACT_FIELD_NAME | PARAM_NAME_REF => Class::Verbatim,
         NULLS_FIRST | NULLS_LAST | SORT_ASC | SORT_DESC | SORT_USING => Class::Verbatim,
         _ => Class::Unknown,
     }
@@ -69,17 +61,11 @@ pub(super) fn callee(node: &SyntaxNode) -> Result<Option<Callee>, Unsupported> {
     match (called.kind(), parts.as_slice()) {
         (NAME_REF, _) => {
             refuse_keyword(&called)?;
-            Ok(Some(Callee {
-                schema: None,
-                name: tree::name(&called)?,
-            }))
+            Ok(Some(Callee { schema: None, name: tree::name(&called)? }))
         }
         (FIELD_EXPR, [schema, name]) if schema.kind() == NAME_REF && name.kind() == NAME_REF => {
             let schema = Some(tree::name(schema)?).filter(|schema| schema != "pg_catalog");
-            Ok(Some(Callee {
-                schema,
-                name: tree::name(name)?,
-            }))
+            Ok(Some(Callee { schema, name: tree::name(name)? }))
         }
         _ => Err(refuse::construct(&called)),
     }
@@ -93,10 +79,9 @@ pub(super) fn is_aggregate(node: &SyntaxNode, catalog: &dyn Catalog) -> Result<b
     match catalog.is_aggregate(callee.schema.as_deref(), &callee.name) {
         Call::Function => Ok(false),
         Call::Aggregate => Ok(true),
-        Call::Ambiguous => Err(Unsupported::new(format!(
-            "{}, which names both an aggregate and a function",
-            callee.name
-        ))),
+        Call::Ambiguous => {
+            Err(Unsupported::new(format!("{}, which names both an aggregate and a function", callee.name)))
+        }
     }
 }
 
@@ -112,11 +97,7 @@ pub(super) fn stripped(node: &SyntaxNode) -> Result<SyntaxNode, Unsupported> {
 type Visit<'v> = &'v mut dyn FnMut(&SyntaxNode, &mut Scalar) -> Result<(), Unsupported>;
 
 /// Appends a node, its children through `visit`.
-pub(super) fn pieces(
-    node: &SyntaxNode,
-    out: &mut Scalar,
-    visit: Visit<'_>,
-) -> Result<(), Unsupported> {
+pub(super) fn pieces(node: &SyntaxNode, out: &mut Scalar, visit: Visit<'_>) -> Result<(), Unsupported> {
     match class(node.kind()) {
         Class::Verbatim => {
             verbatim(node, out);
@@ -147,10 +128,7 @@ pub(super) fn pieces(
 
 /// The text with its space made uniform: how PostgreSQL breaks lines depends on the place.
 fn verbatim(node: &SyntaxNode, out: &mut Scalar) {
-    for token in node
-        .descendants_with_tokens()
-        .filter_map(|element| element.into_token())
-    {
+    for token in node.descendants_with_tokens().filter_map(|element| element.into_token()) {
         match token.kind() {
             WHITESPACE | COMMENT => out.push_text(" "),
             _ => out.push_text(token.text()),
@@ -169,11 +147,7 @@ impl Rows<'_> {
     /// An expression as it is written; a column in parentheses is a column.
     pub fn scalar(self, node: &SyntaxNode) -> Result<Scalar, Unsupported> {
         let bare = self.exact(&stripped(node)?)?;
-        if bare.as_column().is_some() {
-            Ok(bare)
-        } else {
-            self.exact(node)
-        }
+        if bare.as_column().is_some() { Ok(bare) } else { self.exact(node) }
     }
 
     /// The form in which two spellings of an expression compare: without outer parentheses.

@@ -16,15 +16,9 @@ use crate::view::{Condition, From, Input, Source};
 type Shown = Vec<(String, usize)>;
 
 /// The comma-separated items of a FROM clause, and the scope they make.
-pub(super) fn clause(
-    node: &SyntaxNode,
-    context: Context<'_>,
-) -> Result<(Vec<From>, Scope), Unsupported> {
+pub(super) fn clause(node: &SyntaxNode, context: Context<'_>) -> Result<(Vec<From>, Scope), Unsupported> {
     tree::only_tokens(node, &[FROM_KW, COMMA])?;
-    let mut reader = Reader {
-        scope: Scope::default(),
-        context,
-    };
+    let mut reader = Reader { scope: Scope::default(), context };
     let mut items = Vec::new();
     for item in node.children() {
         items.push(reader.item(&item)?.0);
@@ -64,34 +58,19 @@ impl Reader<'_> {
         }
         let (schema, name) = tree::path(&reference)?;
         let Some(relation) = self.context.catalog.relation(schema.as_deref(), &name) else {
-            return Err(Unsupported::new(format!(
-                "{name}, which is not a table or view"
-            )));
+            return Err(Unsupported::new(format!("{name}, which is not a table or view")));
         };
         let source = self.source(relation)?;
         let alias = alias.map(|node| Alias::read(&node)).transpose()?;
-        self.input(
-            source,
-            alias.unwrap_or(Alias {
-                name,
-                columns: None,
-            }),
-        )
+        self.input(source, alias.unwrap_or(Alias { name, columns: None }))
     }
 
     fn source(&self, relation: Relation) -> Result<Source, Unsupported> {
         match relation {
             Relation::Table(table) => Ok(Source::Table(table)),
-            Relation::View {
-                name,
-                columns,
-                definition,
-            } => {
+            Relation::View { name, columns, definition } => {
                 let view = super::named(&definition, &columns, self.context.inner()?)?;
-                Ok(Source::Query {
-                    name: Some(name),
-                    view: Box::new(view),
-                })
+                Ok(Source::Query { name: Some(name), view: Box::new(view) })
             }
         }
     }
@@ -101,10 +80,7 @@ impl Reader<'_> {
         tree::only_tokens(node, &[])?;
         let alias = tree::child(node, FROM_ALIAS);
         let inner = node.first_child().ok_or_else(|| refuse::construct(node))?;
-        if let Some(extra) = node
-            .children()
-            .find(|c| *c != inner && c.kind() != FROM_ALIAS)
-        {
+        if let Some(extra) = node.children().find(|c| *c != inner && c.kind() != FROM_ALIAS) {
             return Err(refuse::construct(&extra));
         }
         match (inner.kind(), alias) {
@@ -118,10 +94,7 @@ impl Reader<'_> {
                 }
                 let context = self.context.inner()?;
                 let view = select::query(&query, select::Names::Implied, context)?;
-                let source = Source::Query {
-                    name: None,
-                    view: Box::new(view),
-                };
+                let source = Source::Query { name: None, view: Box::new(view) };
                 self.input(source, Alias::read(&alias)?)
             }
             _ => Err(refuse::construct(&inner)),
@@ -136,28 +109,17 @@ impl Reader<'_> {
         let columns = match alias.columns {
             None => own,
             Some(columns) if columns.len() != own.len() || columns == own => {
-                return Err(Unsupported::new(
-                    "an incomplete or needless list of column aliases",
-                ));
+                return Err(Unsupported::new("an incomplete or needless list of column aliases"));
             }
             Some(columns) => columns,
         };
-        if self
-            .scope
-            .inputs
-            .iter()
-            .any(|input| input.alias == alias.name)
-        {
+        if self.scope.inputs.iter().any(|input| input.alias == alias.name) {
             return Err(Unsupported::new("two FROM items of the same name"));
         }
         let start = self.scope.width();
         let shown = columns.iter().cloned().zip(start..).collect();
         let index = self.scope.inputs.len();
-        self.scope.inputs.push(Input {
-            alias: alias.name,
-            source,
-            columns,
-        });
+        self.scope.inputs.push(Input { alias: alias.name, source, columns });
         Ok((From::Input(index), shown))
     }
 
@@ -182,30 +144,18 @@ impl Reader<'_> {
         let (right, mut right_shown) = self.item(right_node)?;
         let on = match (kind.kind(), condition) {
             (JOIN_CROSS, None) => Condition::Cross,
-            (JOIN_INNER, Some(on)) if on.kind() == ON_CLAUSE => {
-                self.on(on, start..self.scope.width())?
-            }
+            (JOIN_INNER, Some(on)) if on.kind() == ON_CLAUSE => self.on(on, start..self.scope.width())?,
             (JOIN_INNER, Some(using)) if using.kind() == JOIN_USING_CLAUSE => {
                 self.using(using, &shown, &mut right_shown)?
             }
             _ => return Err(refuse::construct(condition.unwrap_or(kind))),
         };
         shown.append(&mut right_shown);
-        Ok((
-            From::Join {
-                left: Box::new(left),
-                right: Box::new(right),
-                on,
-            },
-            shown,
-        ))
+        Ok((From::Join { left: Box::new(left), right: Box::new(right), on }, shown))
     }
 
     fn on(&self, node: &SyntaxNode, visible: Range<usize>) -> Result<Condition, Unsupported> {
-        let rows = Rows {
-            scope: &self.scope,
-            catalog: self.context.catalog,
-        };
+        let rows = Rows { scope: &self.scope, catalog: self.context.catalog };
         let scalar = rows.scalar(&tree::sole(node)?)?;
         if !scalar.columns().all(|column| visible.contains(&column)) {
             return Err(Unsupported::new("a join condition over other FROM items"));
@@ -214,12 +164,7 @@ impl Reader<'_> {
     }
 
     /// The pairs that USING equates; takes the merged columns out of what the right side shows.
-    fn using(
-        &mut self,
-        node: &SyntaxNode,
-        left: &Shown,
-        right: &mut Shown,
-    ) -> Result<Condition, Unsupported> {
+    fn using(&mut self, node: &SyntaxNode, left: &Shown, right: &mut Shown) -> Result<Condition, Unsupported> {
         tree::only_tokens(node, &[USING_KW])?;
         let list = tree::sole(node)?;
         let mut pairs = Vec::new();
@@ -238,9 +183,7 @@ fn only(shown: &Shown, name: &str) -> Result<usize, Unsupported> {
     let mut found = shown.iter().filter(|(column, _)| column == name);
     match (found.next(), found.next()) {
         (Some((_, position)), None) => Ok(*position),
-        _ => Err(Unsupported::new(
-            "USING over a column that is not on both sides once",
-        )),
+        _ => Err(Unsupported::new("USING over a column that is not on both sides once")),
     }
 }
 
@@ -254,9 +197,7 @@ fn pair(node: &SyntaxNode) -> Result<(SyntaxNode, SyntaxNode), Unsupported> {
 
 /// Whether a node is an alias that only repeats the name of its table.
 pub(super) fn is_repeated_alias(node: &SyntaxNode) -> bool {
-    let relation = node
-        .parent()
-        .and_then(|item| tree::child(&item, RELATION_NAME_REF));
+    let relation = node.parent().and_then(|item| tree::child(&item, RELATION_NAME_REF));
     let (FROM_ALIAS, Some(relation)) = (node.kind(), relation) else {
         return false;
     };
@@ -281,8 +222,7 @@ impl Alias {
             match child.kind() {
                 TABLE_ALIAS => name = Some(tree::name(&child)?),
                 COLUMN_LIST => {
-                    let names: Result<Vec<_>, _> =
-                        child.children().map(|c| tree::name(&c)).collect();
+                    let names: Result<Vec<_>, _> = child.children().map(|c| tree::name(&c)).collect();
                     columns = Some(names?);
                 }
                 _ => return Err(refuse::construct(&child)),

@@ -29,12 +29,7 @@ impl<'a> Groups<'a> {
                 keys.push(key(&item, rows)?);
             }
         }
-        Ok(Self {
-            rows,
-            listed: keys.len(),
-            keys,
-            aggregates: Vec::new(),
-        })
+        Ok(Self { rows, listed: keys.len(), keys, aggregates: Vec::new() })
     }
 
     /// An expression of the target list or of HAVING.
@@ -51,33 +46,12 @@ impl<'a> Groups<'a> {
     /// The grouping, and the scalars in their final numbering.
     pub fn finish(self, exprs: Vec<Scalar>, having: Option<Scalar>) -> (Vec<Scalar>, Grouping) {
         let keys = self.keys.len();
-        let place = |scalar: &Scalar| {
-            scalar.map_columns(|p| {
-                if p >= AGGREGATES {
-                    p - AGGREGATES + keys
-                } else {
-                    p
-                }
-            })
-        };
+        let place = |scalar: &Scalar| scalar.map_columns(|p| if p >= AGGREGATES { p - AGGREGATES + keys } else { p });
         let exprs = exprs.iter().map(place).collect();
         let having = having.as_ref().map(place);
-        let Self {
-            keys,
-            listed,
-            aggregates,
-            ..
-        } = self;
+        let Self { keys, listed, aggregates, .. } = self;
         let keys = keys.into_iter().map(Key::into_spelled).collect();
-        (
-            exprs,
-            Grouping {
-                keys,
-                listed,
-                aggregates,
-                having,
-            },
-        )
+        (exprs, Grouping { keys, listed, aggregates, having })
     }
 
     fn visit(&mut self, node: &SyntaxNode, out: &mut Scalar) -> Result<(), Unsupported> {
@@ -113,14 +87,9 @@ impl<'a> Groups<'a> {
     /// Anything else means that a key was not recognised, and adding one would be wrong.
     fn determined(&mut self, column: usize) -> Result<usize, Unsupported> {
         if !self.is_determined(column) {
-            return Err(Unsupported::new(
-                "an expression that is not recognised as a GROUP BY key",
-            ));
+            return Err(Unsupported::new("an expression that is not recognised as a GROUP BY key"));
         }
-        self.keys.push(Key {
-            bare: Scalar::column(column),
-            closed: true,
-        });
+        self.keys.push(Key { bare: Scalar::column(column), closed: true });
         Ok(self.keys.len() - 1)
     }
 
@@ -133,15 +102,10 @@ impl<'a> Groups<'a> {
             return false;
         };
         let listed = |number: &i16| {
-            let place = table
-                .columns
-                .iter()
-                .position(|column| column.number == *number);
+            let place = table.columns.iter().position(|column| column.number == *number);
             place.is_some_and(|place| {
                 let column = scope.range(index).start + place;
-                self.keys[..self.listed]
-                    .iter()
-                    .any(|key| key.bare.as_column() == Some(column))
+                self.keys[..self.listed].iter().any(|key| key.bare.as_column() == Some(column))
             })
         };
         !table.primary_key.is_empty() && table.primary_key.iter().all(listed)
@@ -191,10 +155,7 @@ fn key(item: &SyntaxNode, rows: Rows<'_>) -> Result<Key, Unsupported> {
         }
         kind => {
             let closed = matches!(kind, NAME_REF | FIELD_EXPR | CALL_EXPR | CASE_EXPR);
-            Ok(Key {
-                bare: rows.bare(&expr)?,
-                closed,
-            })
+            Ok(Key { bare: rows.bare(&expr)?, closed })
         }
     }
 }
@@ -202,20 +163,14 @@ fn key(item: &SyntaxNode, rows: Rows<'_>) -> Result<Key, Unsupported> {
 /// Whether a node is an expression whose extent does not rest on operator precedence, which
 /// the syntax library may see differently than PostgreSQL.
 fn can_be_key(node: &SyntaxNode) -> bool {
-    let operator = |node: &SyntaxNode| {
-        matches!(
-            node.kind(),
-            BIN_EXPR | BETWEEN_EXPR | PREFIX_EXPR | POSTFIX_EXPR | COLLATE
-        )
-    };
+    let operator =
+        |node: &SyntaxNode| matches!(node.kind(), BIN_EXPR | BETWEEN_EXPR | PREFIX_EXPR | POSTFIX_EXPR | COLLATE);
     match node.kind() {
-        NAME_REF | FIELD_EXPR | CALL_EXPR | CAST_EXPR | CASE_EXPR | ARRAY_EXPR | INDEX_EXPR
-        | SLICE_EXPR | TUPLE_EXPR => !node
-            .parent()
-            .is_some_and(|parent| node.kind() == CAST_EXPR && matches!(parent.kind(), PREFIX_EXPR)),
-        _ if operator(node) => !node
-            .parent()
-            .is_some_and(|parent| operator(&parent) || parent.kind() == CAST_EXPR),
+        NAME_REF | FIELD_EXPR | CALL_EXPR | CAST_EXPR | CASE_EXPR | ARRAY_EXPR | INDEX_EXPR | SLICE_EXPR
+        | TUPLE_EXPR => {
+            !node.parent().is_some_and(|parent| node.kind() == CAST_EXPR && matches!(parent.kind(), PREFIX_EXPR))
+        }
+        _ if operator(node) => !node.parent().is_some_and(|parent| operator(&parent) || parent.kind() == CAST_EXPR),
         _ => false,
     }
 }
@@ -257,15 +212,7 @@ fn aggregate(node: &SyntaxNode, rows: Rows<'_>) -> Result<Aggregate, Unsupported
     }
     let call = rows.call(node)?;
     let (schema, name) = (callee.schema, callee.name);
-    Ok(Aggregate {
-        schema,
-        name,
-        distinct,
-        args,
-        filter,
-        ordered,
-        call,
-    })
+    Ok(Aggregate { schema, name, distinct, args, filter, ordered, call })
 }
 
 /// One argument, and whether it is one and nothing else: no VARIADIC, name or ORDER BY.

@@ -41,20 +41,13 @@ impl Context<'_> {
         if self.depth >= MAX_DEPTH {
             return Err(Unsupported::new("queries nested this deeply"));
         }
-        Ok(Self {
-            depth: self.depth + 1,
-            ..self
-        })
+        Ok(Self { depth: self.depth + 1, ..self })
     }
 }
 
 /// The view whose definition `pg_get_viewdef` gives as `definition` under
 /// `search_path = pg_catalog`, and whose columns are called `output_names`.
-pub fn parse(
-    definition: &str,
-    output_names: &[String],
-    catalog: &dyn Catalog,
-) -> Result<View, Unsupported> {
+pub fn parse(definition: &str, output_names: &[String], catalog: &dyn Catalog) -> Result<View, Unsupported> {
     named(definition, output_names, Context { catalog, depth: 0 })
 }
 
@@ -67,11 +60,7 @@ pub fn comparable(definition: &str) -> String {
     };
     let order = tree::child(&query, SyntaxKind::ORDER_BY_CLAUSE);
     let repeated = query.descendants().filter(from::is_repeated_alias);
-    let mut dropped: Vec<_> = order
-        .into_iter()
-        .chain(repeated)
-        .map(|n| n.text_range())
-        .collect();
+    let mut dropped: Vec<_> = order.into_iter().chain(repeated).map(|n| n.text_range()).collect();
     dropped.sort_by_key(|range| range.start());
     let (mut out, mut from) = (String::new(), 0);
     for range in dropped {

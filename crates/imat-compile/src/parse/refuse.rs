@@ -50,13 +50,6 @@ fn known(kind: SyntaxKind) -> Option<&'static str> {
 /// The first word of the text says most where nothing better is known: `XMLELEMENT`.
 fn unknown(node: &SyntaxNode) -> String {
     let text = node.text().to_string();
-    let word: String = text
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect();
-    if word.is_empty() {
-        "syntax that pg_imat does not know".to_owned()
-    } else {
-        word.to_uppercase()
-    }
+    let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    if word.is_empty() { "syntax that pg_imat does not know".to_owned() } else { word.to_uppercase() }
 }

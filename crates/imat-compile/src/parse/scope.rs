@@ -74,11 +74,7 @@ impl Scope {
         }
         let field = node.last_child().ok_or_else(|| refuse::construct(node))?;
         let (alias, column) = (tree::name(&base)?, tree::name(&field)?);
-        let mut inputs = self
-            .inputs
-            .iter()
-            .enumerate()
-            .filter(|(_, i)| i.alias == alias);
+        let mut inputs = self.inputs.iter().enumerate().filter(|(_, i)| i.alias == alias);
         let (Some((index, input)), None) = (inputs.next(), inputs.next()) else {
             return Err(Unsupported::new("a column of an outer query"));
         };
@@ -99,10 +95,7 @@ impl Scope {
 
     /// The positions of an input's columns.
     pub fn range(&self, index: usize) -> Range<usize> {
-        let start = self.inputs[..index]
-            .iter()
-            .map(|input| input.columns.len())
-            .sum();
+        let start = self.inputs[..index].iter().map(|input| input.columns.len()).sum();
         start..start + self.inputs[index].columns.len()
     }
 
@@ -110,9 +103,7 @@ impl Scope {
     pub fn owner(&self, column: usize) -> Option<(usize, usize)> {
         (0..self.inputs.len()).find_map(|index| {
             let range = self.range(index);
-            range
-                .contains(&column)
-                .then(|| (index, column - range.start))
+            range.contains(&column).then(|| (index, column - range.start))
         })
     }
 
@@ -124,11 +115,7 @@ impl Scope {
 }
 
 fn position(input: &Input, name: &str) -> Result<usize, Unsupported> {
-    let mut found = input
-        .columns
-        .iter()
-        .enumerate()
-        .filter(|(_, column)| *column == name);
+    let mut found = input.columns.iter().enumerate().filter(|(_, column)| *column == name);
     match (found.next(), found.next()) {
         (Some((index, _)), None) => Ok(index),
         (Some(_), Some(_)) => Err(Unsupported::new("two columns of the same name")),

@@ -31,44 +31,22 @@ struct Clauses {
     having: Option<SyntaxNode>,
 }
 
-pub(super) fn query(
-    node: &SyntaxNode,
-    names: Names<'_>,
-    context: Context<'_>,
-) -> Result<View, Unsupported> {
+pub(super) fn query(node: &SyntaxNode, names: Names<'_>, context: Context<'_>) -> Result<View, Unsupported> {
     let clauses = clauses(node, context)?;
     let Some(from) = &clauses.from else {
         return Err(Unsupported::new("a query without FROM"));
     };
     let (from, scope) = from::clause(from, context)?;
-    let rows = Rows {
-        scope: &scope,
-        catalog: context.catalog,
-    };
+    let rows = Rows { scope: &scope, catalog: context.catalog };
     let filter = match &clauses.filter {
         Some(node) => Some(rows.scalar(&tree::sole(node)?)?),
         None => None,
     };
-    let targets = targets(
-        clauses
-            .select
-            .as_ref()
-            .ok_or_else(|| refuse::construct(node))?,
-    )?;
+    let targets = targets(clauses.select.as_ref().ok_or_else(|| refuse::construct(node))?)?;
     let (exprs, grouping) = outputs(&clauses, &targets, rows)?;
     let names = output_names(names, &targets, &scope)?;
-    let outputs = names
-        .into_iter()
-        .zip(exprs)
-        .map(|(name, expr)| Output { name, expr })
-        .collect();
-    Ok(View {
-        inputs: scope.inputs,
-        from,
-        filter,
-        grouping,
-        outputs,
-    })
+    let outputs = names.into_iter().zip(exprs).map(|(name, expr)| Output { name, expr }).collect();
+    Ok(View { inputs: scope.inputs, from, filter, grouping, outputs })
 }
 
 fn clauses(node: &SyntaxNode, context: Context<'_>) -> Result<Clauses, Unsupported> {
@@ -105,13 +83,8 @@ pub(super) fn inner_order(_clause: &SyntaxNode) -> Unsupported {
 }
 
 fn set_operation(node: &SyntaxNode) -> Unsupported {
-    let operation = node
-        .children()
-        .find(|c| matches!(c.kind(), UNION | INTERSECT | EXCEPT));
-    operation.map_or_else(
-        || Unsupported::new("a set operation"),
-        |node| refuse::construct(&node),
-    )
+    let operation = node.children().find(|c| matches!(c.kind(), UNION | INTERSECT | EXCEPT));
+    operation.map_or_else(|| Unsupported::new("a set operation"), |node| refuse::construct(&node))
 }
 
 /// One item of the target list.
@@ -123,9 +96,7 @@ struct Target {
 fn targets(clause: &SyntaxNode) -> Result<Vec<Target>, Unsupported> {
     tree::only_tokens(clause, &[SELECT_KW])?;
     let list = tree::sole(clause).map_err(|error| match tree::child(clause, DISTINCT_CLAUSE) {
-        Some(distinct) if tree::child(&distinct, DISTINCT_ON).is_some() => {
-            Unsupported::new("DISTINCT ON")
-        }
+        Some(distinct) if tree::child(&distinct, DISTINCT_ON).is_some() => Unsupported::new("DISTINCT ON"),
         Some(distinct) => refuse::construct(&distinct),
         None => error,
     })?;
@@ -154,10 +125,7 @@ fn outputs(
     rows: Rows<'_>,
 ) -> Result<(Vec<Scalar>, Option<Grouping>), Unsupported> {
     if !is_grouped(clauses, targets, rows.catalog)? {
-        let exprs: Result<_, _> = targets
-            .iter()
-            .map(|target| rows.scalar(&target.expr))
-            .collect();
+        let exprs: Result<_, _> = targets.iter().map(|target| rows.scalar(&target.expr)).collect();
         return Ok((exprs?, None));
     }
     let mut groups = Groups::new(clauses.group.as_ref(), rows)?;
@@ -173,20 +141,13 @@ fn outputs(
     Ok((exprs, Some(grouping)))
 }
 
-fn is_grouped(
-    clauses: &Clauses,
-    targets: &[Target],
-    catalog: &dyn Catalog,
-) -> Result<bool, Unsupported> {
+fn is_grouped(clauses: &Clauses, targets: &[Target], catalog: &dyn Catalog) -> Result<bool, Unsupported> {
     if clauses.group.is_some() || clauses.having.is_some() {
         return Ok(true);
     }
     for node in targets.iter().flat_map(|target| target.expr.descendants()) {
         // Its aggregates would not be this query's.
-        if matches!(
-            node.kind(),
-            SELECT | COMPOUND_SELECT | PAREN_SELECT | VALUES
-        ) {
+        if matches!(node.kind(), SELECT | COMPOUND_SELECT | PAREN_SELECT | VALUES) {
             return Err(refuse::construct(&node));
         }
         if is_aggregate(&node, catalog)? {
@@ -196,20 +157,11 @@ fn is_grouped(
     Ok(false)
 }
 
-fn output_names(
-    names: Names<'_>,
-    targets: &[Target],
-    scope: &Scope,
-) -> Result<Vec<String>, Unsupported> {
+fn output_names(names: Names<'_>, targets: &[Target], scope: &Scope) -> Result<Vec<String>, Unsupported> {
     match names {
         Names::Given(names) if names.len() == targets.len() => Ok(names.to_vec()),
-        Names::Given(_) => Err(Unsupported::new(
-            "a column list that its query does not match",
-        )),
-        Names::Implied => targets
-            .iter()
-            .map(|target| implied_name(target, scope))
-            .collect(),
+        Names::Given(_) => Err(Unsupported::new("a column list that its query does not match")),
+        Names::Implied => targets.iter().map(|target| implied_name(target, scope)).collect(),
     }
 }
 
@@ -218,8 +170,6 @@ fn implied_name(target: &Target, scope: &Scope) -> Result<String, Unsupported> {
     if let Some(name) = &target.name {
         return Ok(name.clone());
     }
-    let column = scope
-        .column(&target.expr)?
-        .and_then(|position| scope.name(position));
+    let column = scope.column(&target.expr)?.and_then(|position| scope.name(position));
     Ok(column.unwrap_or("?column?").to_owned())
 }

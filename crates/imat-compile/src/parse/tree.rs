@@ -23,10 +23,7 @@ pub(super) fn query(text: &str) -> Result<SyntaxNode, Unsupported> {
         return Err(Unsupported::new("a definition this large"));
     }
     // Other statements have bodies and options that nest in ways of their own.
-    if !["select", "with", "values", "("]
-        .iter()
-        .any(|word| begins_with(text, word))
-    {
+    if !["select", "with", "values", "("].iter().any(|word| begins_with(text, word)) {
         return Err(not_understood());
     }
     let root = checked(text)?;
@@ -41,9 +38,7 @@ pub(super) fn query(text: &str) -> Result<SyntaxNode, Unsupported> {
 }
 
 fn begins_with(text: &str, word: &str) -> bool {
-    text.trim_start()
-        .get(..word.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(word))
+    text.trim_start().get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
 fn checked(text: &str) -> Result<SyntaxNode, Unsupported> {
@@ -76,10 +71,7 @@ struct Extent {
 
 /// Whether the text is of a shape that the syntax library reads within a small stack.
 fn is_modest(text: &str) -> bool {
-    let mut extent = Extent {
-        chains: vec![0],
-        ..Extent::default()
-    };
+    let mut extent = Extent { chains: vec![0], ..Extent::default() };
     let mut start = 0;
     text.len() <= MAX_LENGTH
         && squawk_lexer::tokenize(text).all(|token| {
@@ -117,8 +109,7 @@ impl Extent {
             TokenKind::Semi => self.ended = true,
             _ => {}
         }
-        self.chains.len() + self.keywords + self.prefixes <= MAX_NESTING
-            && self.chained <= MAX_CHAINED
+        self.chains.len() + self.keywords + self.prefixes <= MAX_NESTING && self.chained <= MAX_CHAINED
     }
 
     fn nest(&mut self, kind: TokenKind, word: &str) {
@@ -140,16 +131,12 @@ impl Extent {
 
 /// A word whose construct can contain itself with no bracket between.
 fn nests(word: &str) -> bool {
-    ["case", "join", "begin"]
-        .iter()
-        .any(|w| word.eq_ignore_ascii_case(w))
+    ["case", "join", "begin"].iter().any(|w| word.eq_ignore_ascii_case(w))
 }
 
 /// A word that ends such a construct.
 fn closes(word: &str) -> bool {
-    ["end", "on", "using"]
-        .iter()
-        .any(|w| word.eq_ignore_ascii_case(w))
+    ["end", "on", "using"].iter().any(|w| word.eq_ignore_ascii_case(w))
 }
 
 fn levels(root: &SyntaxNode) -> usize {
@@ -194,9 +181,7 @@ pub(super) fn sole(node: &SyntaxNode) -> Result<SyntaxNode, Unsupported> {
 
 /// The name that a node of one identifier spells, as PostgreSQL folds it.
 pub(super) fn name(node: &SyntaxNode) -> Result<String, Unsupported> {
-    let mut tokens = node
-        .descendants_with_tokens()
-        .filter_map(|element| element.into_token());
+    let mut tokens = node.descendants_with_tokens().filter_map(|element| element.into_token());
     let (Some(token), None) = (tokens.next(), tokens.next()) else {
         return Err(refuse::construct(node));
     };

@@ -145,9 +145,7 @@ impl Component {
     /// (`retracted`) and nothing as extreme was added (`new`).
     pub fn extreme_lost(&self, old: &str, new: &str, retracted: &str) -> String {
         let beats = if self.kind == Kind::Min { "<=" } else { ">=" };
-        format!(
-            "({retracted} {beats} {old} AND ({new} {beats} {old}) IS NOT TRUE) IS TRUE",
-        )
+        format!("({retracted} {beats} {old} AND ({new} {beats} {old}) IS NOT TRUE) IS TRUE",)
     }
 
     /// Whether a stored sum is a value from which nothing can be subtracted.

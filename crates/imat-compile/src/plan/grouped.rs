@@ -66,6 +66,7 @@ impl Grouped {
         Flush {
             digest: joined.then(|| sql::digest(plan, self, changed, signs)),
             apply: sql::apply(plan, self, state, changed, signs),
+            twins: sql::twins(plan, self, state, changed, signs),
             returns: signs.removals() || recomputes,
             recompute: recomputes.then(|| sql::recompute(plan, self, state, size)),
             delete: (signs.removals() && plan.key != Key::Single).then(|| sql::delete(plan, state)),

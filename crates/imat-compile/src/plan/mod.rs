@@ -90,7 +90,9 @@ pub struct StateColumn {
 pub enum Key {
     /// No key: one row, always.
     Single,
-    Columns { nulls_not_distinct: bool },
+    Columns {
+        nulls_not_distinct: bool,
+    },
     /// Two 64-bit hashes of the key columns. Serves keys too long for a btree entry, and
     /// nullable keys where the server can't treat NULLs as equal in an index.
     Hash,
@@ -133,6 +135,9 @@ pub struct Flush {
     /// snapshot it must be the same when taken under the latest one.
     pub digest: Option<Sql>,
     pub apply: Sql,
+    /// Returns a row if, under a transaction snapshot, `apply` made a second row for a key whose
+    /// first one another transaction has deleted since: both would be seen.
+    pub twins: Option<Sql>,
     /// `apply` returns one row: the tids of emptied rows, of rows to recompute, and the number
     /// of rows whose multiplicity fell below zero.
     pub returns: bool,
@@ -375,15 +380,32 @@ impl Plan {
 
     /// What ON CONFLICT infers the key's index from, parentheses included.
     pub(crate) fn conflict_target(&self) -> Option<String> {
-        let columns = self.key_columns().join(", ");
+        let columns = self.key_columns();
         match self.key {
             Key::Single => None,
-            Key::Columns { .. } => Some(format!("({columns})")),
-            Key::Hash => Some(format!(
-                "(pg_catalog.hash_record_extended(ROW({columns}), 0), pg_catalog.hash_record_extended(ROW({columns}), 1))"
-            )),
-            Key::Image => Some(format!("(imat_catalog.row_image(ROW({columns})))")),
+            Key::Columns { .. } => Some(format!("({})", columns.join(", "))),
+            Key::Hash | Key::Image => Some(format!("({})", self.key_hashes(&columns).join(", "))),
         }
+    }
+
+    /// What the index of a hashed key is over.
+    pub(crate) fn key_hashes(&self, columns: &[String]) -> Vec<String> {
+        let row = format!("ROW({})", columns.join(", "));
+        match self.key {
+            Key::Hash => (0..2).map(|seed| format!("pg_catalog.hash_record_extended({row}, {seed})")).collect(),
+            Key::Image => vec![format!("(imat_catalog.row_image({row}))")],
+            Key::Single | Key::Columns { .. } => Vec::new(),
+        }
+    }
+
+    /// Whether the key columns of `left` and `right` have the same hashes, for an index.
+    pub(crate) fn same_hashes(&self, left: &str, right: &str) -> String {
+        let side = |alias: &str| {
+            let columns: Vec<String> = self.key_columns().iter().map(|column| format!("{alias}.{column}")).collect();
+            self.key_hashes(&columns)
+        };
+        let pairs = side(left).into_iter().zip(side(right));
+        pairs.map(|(left, right)| format!("{left} = {right}")).collect::<Vec<_>>().join(" AND ")
     }
 }
 

@@ -38,13 +38,16 @@ impl Rows {
 
     pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet) -> Flush {
         let (locking, reads) = match &self.query {
-            Query::Source { source, .. } => (source.locking(changed), source.core.self_join || source.core.tables.len() > 1),
+            Query::Source { source, .. } => {
+                (source.locking(changed), source.core.self_join || source.core.tables.len() > 1)
+            }
             Query::Definition(_) => (Locking::View, true),
         };
         Flush {
             locking,
             digest: reads.then(|| sql::digest(plan, &self.query, state, changed)),
             apply: sql::apply(plan, &self.query, state, changed),
+            twins: sql::twins(plan, &self.query, state, changed),
             returns: true,
             recompute: None,
             delete: Some(crate::sql::grouped::delete(plan, state)),

@@ -6,49 +6,29 @@ use crate::scalar::Scalar;
 
 impl Rel {
     pub fn scan(table: usize, image: Image, width: usize) -> Rel {
-        Rel::Scan(Scan {
-            table,
-            image,
-            width,
-        })
+        Rel::Scan(Scan { table, image, width })
     }
 
     /// No rows.
     pub fn empty(width: usize) -> Rel {
-        Rel::Values(Values {
-            width,
-            rows: Vec::new(),
-        })
+        Rel::Values(Values { width, rows: Vec::new() })
     }
 
     /// One row of no columns: the neutral element of joins.
     pub fn unit() -> Rel {
-        Rel::Values(Values {
-            width: 0,
-            rows: vec![Vec::new()],
-        })
+        Rel::Values(Values { width: 0, rows: vec![Vec::new()] })
     }
 
     pub fn filter(self, predicate: Scalar) -> Rel {
-        Rel::Filter(Filter {
-            input: Box::new(self),
-            conjuncts: vec![predicate],
-        })
+        Rel::Filter(Filter { input: Box::new(self), conjuncts: vec![predicate] })
     }
 
     pub fn project(self, outputs: Vec<Scalar>) -> Rel {
-        Rel::Project(Project {
-            input: Box::new(self),
-            outputs,
-        })
+        Rel::Project(Project { input: Box::new(self), outputs })
     }
 
     pub fn join(self, right: Rel, on: Scalar) -> Rel {
-        Rel::Join(Join {
-            left: Box::new(self),
-            right: Box::new(right),
-            on,
-        })
+        Rel::Join(Join { left: Box::new(self), right: Box::new(right), on })
     }
 
     /// Every pair of rows.
@@ -57,15 +37,11 @@ impl Rel {
     }
 
     pub fn union(self, right: Rel) -> Rel {
-        Rel::Union(Union {
-            inputs: vec![self, right],
-        })
+        Rel::Union(Union { inputs: vec![self, right] })
     }
 
     pub fn negate(self) -> Rel {
-        Rel::Negate(Negate {
-            input: Box::new(self),
-        })
+        Rel::Negate(Negate { input: Box::new(self) })
     }
 
     /// `self` minus `right`; multiplicities may become negative.
@@ -74,17 +50,11 @@ impl Rel {
     }
 
     pub fn distinct(self) -> Rel {
-        Rel::Distinct(Distinct {
-            input: Box::new(self),
-        })
+        Rel::Distinct(Distinct { input: Box::new(self) })
     }
 
     pub fn aggregate(self, keys: Vec<Scalar>, calls: Vec<Scalar>) -> Rel {
-        Rel::Aggregate(Aggregate {
-            input: Box::new(self),
-            keys,
-            calls,
-        })
+        Rel::Aggregate(Aggregate { input: Box::new(self), keys, calls })
     }
 
     pub fn is_empty(&self) -> bool {

@@ -14,9 +14,7 @@ pub mod term;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::ops::{
-    Aggregate, Distinct, Filter, Join, Negate, Operator, Project, Scan, Union, Values,
-};
+use crate::ops::{Aggregate, Distinct, Filter, Join, Negate, Operator, Project, Scan, Union, Values};
 
 /// A relation: an operator over its input relations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,10 +80,7 @@ impl Rel {
 
     /// This view as it was before the change.
     pub fn before(&self) -> Rel {
-        self.map_scans(&|scan| Scan {
-            image: Image::Old,
-            ..scan.clone()
-        })
+        self.map_scans(&|scan| Scan { image: Image::Old, ..scan.clone() })
     }
 
     /// The same relation over other leaves.

@@ -25,12 +25,7 @@ impl Term {
         match rel {
             Rel::Scan(scan) => Ok(vec![Term::leaf(scan)]),
             Rel::Values(values) => Ok(values.rows.iter().map(|row| Term::row(row)).collect()),
-            Rel::Union(union) => Ok(union
-                .inputs
-                .iter()
-                .map(Term::all)
-                .collect::<Result<Vec<_>, _>>()?
-                .concat()),
+            Rel::Union(union) => Ok(union.inputs.iter().map(Term::all).collect::<Result<Vec<_>, _>>()?.concat()),
             Rel::Negate(negate) => Term::each(&negate.input, Term::negated),
             Rel::Filter(filter) => Term::each(&filter.input, |t| t.filtered(&filter.conjuncts)),
             Rel::Project(project) => Term::each(&project.input, |t| t.projected(&project.outputs)),
@@ -59,18 +54,9 @@ impl Term {
 
     /// The relation that the term is.
     pub fn to_rel(&self) -> Rel {
-        let product = self
-            .leaves
-            .iter()
-            .map(|leaf| Rel::Scan(leaf.clone()))
-            .reduce(Rel::cross)
-            .unwrap_or_else(Rel::unit);
-        let rel = self
-            .filter
-            .iter()
-            .cloned()
-            .fold(product, Rel::filter)
-            .project(self.columns.clone());
+        let product =
+            self.leaves.iter().map(|leaf| Rel::Scan(leaf.clone())).reduce(Rel::cross).unwrap_or_else(Rel::unit);
+        let rel = self.filter.iter().cloned().fold(product, Rel::filter).project(self.columns.clone());
         if self.negative { rel.negate() } else { rel }
     }
 
@@ -88,19 +74,11 @@ impl Term {
     }
 
     fn row(constants: &[Scalar]) -> Term {
-        Term {
-            negative: false,
-            leaves: Vec::new(),
-            filter: Vec::new(),
-            columns: constants.to_vec(),
-        }
+        Term { negative: false, leaves: Vec::new(), filter: Vec::new(), columns: constants.to_vec() }
     }
 
     fn negated(self) -> Term {
-        Term {
-            negative: !self.negative,
-            ..self
-        }
+        Term { negative: !self.negative, ..self }
     }
 
     fn filtered(mut self, conjuncts: &[Scalar]) -> Term {

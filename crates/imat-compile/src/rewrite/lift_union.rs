@@ -36,11 +36,7 @@ fn lift(operator: &dyn Operator, input: &Rel) -> Option<Rel> {
     let Rel::Union(union) = input else {
         return None;
     };
-    let inputs = union
-        .inputs
-        .iter()
-        .map(|term| operator.map_inputs(&|_| term.clone()))
-        .collect();
+    let inputs = union.inputs.iter().map(|term| operator.map_inputs(&|_| term.clone())).collect();
     Some(Rel::Union(Union { inputs }))
 }
 
@@ -49,10 +45,8 @@ fn lift_join(join: &Join) -> Option<Rel> {
         return None;
     }
     let over = |left: &Rel, right: &Rel| left.clone().join(right.clone(), join.on.clone());
-    let inputs = terms(&join.left)
-        .iter()
-        .flat_map(|left| terms(&join.right).iter().map(|right| over(left, right)))
-        .collect();
+    let inputs =
+        terms(&join.left).iter().flat_map(|left| terms(&join.right).iter().map(|right| over(left, right))).collect();
     Some(Rel::Union(Union { inputs }))
 }
 

@@ -17,20 +17,13 @@ impl Rule for MergeProjects {
         let Rel::Project(inner) = outer.input.as_ref() else {
             return None;
         };
-        let outputs = outer
-            .outputs
-            .iter()
-            .map(|output| output.substitute(|position| inner.outputs[position].clone()))
-            .collect();
+        let outputs =
+            outer.outputs.iter().map(|output| output.substitute(|position| inner.outputs[position].clone())).collect();
         Some((*inner.input).clone().project(outputs))
     }
 }
 
 fn is_identity(project: &Project) -> bool {
     project.outputs.len() == project.input.width()
-        && project
-            .outputs
-            .iter()
-            .enumerate()
-            .all(|(i, output)| output.as_column() == Some(i))
+        && project.outputs.iter().enumerate().all(|(i, output)| output.as_column() == Some(i))
 }

@@ -54,9 +54,7 @@ pub fn normalise(rel: &Rel, changed: &TableSet) -> Rel {
 
 /// Applies one rule at every operator, inputs first.
 fn everywhere(rule: &dyn Rule, rel: &Rel, changed: &TableSet) -> Rel {
-    let rebuilt = rel
-        .operator()
-        .map_inputs(&|input| everywhere(rule, input, changed));
+    let rebuilt = rel.operator().map_inputs(&|input| everywhere(rule, input, changed));
     rule.apply(&rebuilt, changed).unwrap_or(rebuilt)
 }
 

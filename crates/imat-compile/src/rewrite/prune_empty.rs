@@ -31,8 +31,6 @@ fn prune(union: &Union) -> Option<Rel> {
         [] => Some(Rel::empty(union.inputs[0].width())),
         [only] => Some((*only).clone()),
         _ if full.len() == union.inputs.len() => None,
-        _ => Some(Rel::Union(Union {
-            inputs: full.into_iter().cloned().collect(),
-        })),
+        _ => Some(Rel::Union(Union { inputs: full.into_iter().cloned().collect() })),
     }
 }

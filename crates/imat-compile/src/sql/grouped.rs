@@ -95,8 +95,12 @@ fn delta(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs) -> De
     }
     let values: Vec<String> = fields.iter().map(|(column, value)| format!("{value} AS {column}")).collect();
     let touched = if grouped.keys.is_empty() { ", pg_catalog.count(*) AS imat_touched" } else { "" };
-    let select =
-        format!("SELECT {}{touched} FROM ({}) AS d{}", values.join(", "), grouped.source.delta(changed), group_by(grouped));
+    let select = format!(
+        "SELECT {}{touched} FROM ({}) AS d{}",
+        values.join(", "),
+        grouped.source.delta(changed),
+        group_by(grouped)
+    );
     Delta { columns: fields.into_iter().map(|(column, _)| column).collect(), select }
 }
 
@@ -253,6 +257,27 @@ pub fn recompute(plan: &Plan, grouped: &Grouped, state: &QName, size: Size) -> (
         .collect();
     let write = format!("UPDATE {state} AS s SET {} FROM ({select}) AS r WHERE s.ctid = r.tid", assignments.join(", "));
     (Sql::new(write), digest_of(&select))
+}
+
+/// See [`crate::plan::Flush::twins`].
+pub fn twins(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs) -> Option<Sql> {
+    let same = match plan.key {
+        Key::Single => return None,
+        Key::Columns { .. } => {
+            grouped.keys.iter().map(|key| same_key(plan, key, "s", "e")).collect::<Vec<_>>().join(" AND ")
+        }
+        Key::Hash | Key::Image => plan.same_hashes("s", "e"),
+    };
+    Some(more_than_one(state, &delta(plan, grouped, changed, signs).select, &same))
+}
+
+/// Returns a row if some row of `keys`, a SELECT of distinct ones, meets several of the state.
+/// They are counted one key at a time: a join would stop at the first, trusting the unique index.
+pub(crate) fn more_than_one(state: &QName, keys: &str, same: &str) -> Sql {
+    Sql::new(format!(
+        "SELECT 1 FROM ({keys}) AS e CROSS JOIN LATERAL \
+         (SELECT pg_catalog.count(*) AS n FROM {state} AS s WHERE {same}) AS c WHERE c.n > 1 LIMIT 1"
+    ))
 }
 
 /// What the upsert would write, as one number.

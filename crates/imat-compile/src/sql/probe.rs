@@ -17,29 +17,13 @@ pub struct Probe {
 pub fn probe(view: &View) -> Probe {
     let Some(grouping) = &view.grouping else {
         let outputs = view.outputs.iter().map(|output| text(view, &output.expr));
-        return Probe {
-            rows: select(view, outputs),
-            groups: None,
-        };
+        return Probe { rows: select(view, outputs), groups: None };
     };
-    let args = grouping
-        .aggregates
-        .iter()
-        .flat_map(|aggregate| &aggregate.args);
-    let rows = grouping
-        .keys
-        .iter()
-        .chain(args)
-        .map(|scalar| text(view, scalar));
-    let calls = grouping
-        .aggregates
-        .iter()
-        .map(|aggregate| text(view, &aggregate.call));
+    let args = grouping.aggregates.iter().flat_map(|aggregate| &aggregate.args);
+    let rows = grouping.keys.iter().chain(args).map(|scalar| text(view, scalar));
+    let calls = grouping.aggregates.iter().map(|aggregate| text(view, &aggregate.call));
     let groups = (!grouping.aggregates.is_empty()).then(|| select(view, calls));
-    Probe {
-        rows: select(view, rows),
-        groups,
-    }
+    Probe { rows: select(view, rows), groups }
 }
 
 fn select(view: &View, list: impl Iterator<Item = String>) -> Sql {

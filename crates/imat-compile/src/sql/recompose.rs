@@ -33,10 +33,7 @@ fn query(view: &View) -> String {
 
 fn grouped(view: &View, grouping: &Grouping) -> String {
     let mut sql = String::new();
-    let keys: Vec<String> = grouping.keys[..grouping.listed]
-        .iter()
-        .map(|key| parenthesised(view, key))
-        .collect();
+    let keys: Vec<String> = grouping.keys[..grouping.listed].iter().map(|key| parenthesised(view, key)).collect();
     if !keys.is_empty() {
         sql.push_str(&format!(" GROUP BY {}", keys.join(", ")));
     }
@@ -51,12 +48,10 @@ fn grouped(view: &View, grouping: &Grouping) -> String {
 fn scope_scalar(view: &View, scalar: &Scalar) -> Scalar {
     match &view.grouping {
         None => scalar.clone(),
-        Some(grouping) => {
-            scalar.substitute(|position| match position.checked_sub(grouping.keys.len()) {
-                None => grouping.keys[position].clone(),
-                Some(aggregate) => grouping.aggregates[aggregate].call.clone(),
-            })
-        }
+        Some(grouping) => scalar.substitute(|position| match position.checked_sub(grouping.keys.len()) {
+            None => grouping.keys[position].clone(),
+            Some(aggregate) => grouping.aggregates[aggregate].call.clone(),
+        }),
     }
 }
 
@@ -87,14 +82,8 @@ fn from_item(view: &View, item: &From) -> String {
 
 fn input(input: &Input) -> String {
     let (name, own): (_, Vec<&String>) = match &input.source {
-        Source::Table(table) => (
-            Some(&table.name),
-            table.columns.iter().map(|column| &column.name).collect(),
-        ),
-        Source::Query { name, view } => (
-            name.as_ref(),
-            view.outputs.iter().map(|output| &output.name).collect(),
-        ),
+        Source::Table(table) => (Some(&table.name), table.columns.iter().map(|column| &column.name).collect()),
+        Source::Query { name, view } => (name.as_ref(), view.outputs.iter().map(|output| &output.name).collect()),
     };
     let same_columns = own.iter().copied().eq(&input.columns);
     let mut sql = match (name, &input.source) {

@@ -53,20 +53,12 @@ pub fn used_columns(core: &Core, scalars: &[Scalar]) -> Result<Vec<Vec<usize>>, 
     for term in Term::all(&core.rel)? {
         let leaves = Leaves::new(&term, &core.tables);
         let resolved: Vec<_> = scalars.iter().map(|scalar| term.resolve(scalar)).collect();
-        for position in term
-            .filter
-            .iter()
-            .chain(&resolved)
-            .flat_map(Scalar::columns)
-        {
+        for position in term.filter.iter().chain(&resolved).flat_map(Scalar::columns) {
             let (leaf, column) = leaves.locate(position);
             used[term.leaves[leaf].table].insert(column);
         }
     }
-    Ok(used
-        .into_iter()
-        .map(|set| set.into_iter().collect())
-        .collect())
+    Ok(used.into_iter().map(|set| set.into_iter().collect()).collect())
 }
 
 /// The SELECTs joined by UNION ALL; `None` where there are none.
@@ -101,21 +93,12 @@ impl Block {
 fn block(term: &Term, outputs: &[Scalar], tables: &[Table]) -> Block {
     let leaves = Leaves::new(term, tables);
     let outputs: Vec<_> = outputs.iter().map(|output| term.resolve(output)).collect();
-    let read: BTreeSet<_> = term
-        .filter
-        .iter()
-        .chain(&outputs)
-        .flat_map(Scalar::columns)
-        .map(|position| leaves.locate(position))
-        .collect();
+    let read: BTreeSet<_> =
+        term.filter.iter().chain(&outputs).flat_map(Scalar::columns).map(|position| leaves.locate(position)).collect();
     let render = |scalar: &Scalar| scalar.render(|position| leaves.column(position));
     Block {
         from: leaves.from(&read),
-        filter: term
-            .filter
-            .iter()
-            .map(|conjunct| format!("({})", render(conjunct)))
-            .collect(),
+        filter: term.filter.iter().map(|conjunct| format!("({})", render(conjunct))).collect(),
         outputs: outputs.iter().map(render).collect(),
         weight: weight(term),
     }
@@ -127,12 +110,7 @@ fn weight(term: &Term) -> Option<String> {
         Image::New => None,
         Image::Old | Image::Delta => Some(format!("{}.w", alias(i))),
     };
-    let factors: Vec<_> = term
-        .leaves
-        .iter()
-        .enumerate()
-        .filter_map(weighted)
-        .collect();
+    let factors: Vec<_> = term.leaves.iter().enumerate().filter_map(weighted).collect();
     let sign = if term.negative { "-" } else { "" };
     match factors.as_slice() {
         [] => term.negative.then(|| "-1".to_owned()),
@@ -160,11 +138,7 @@ impl<'a> Leaves<'a> {
             .enumerate()
             .flat_map(|(leaf, scan)| (0..scan.width).map(move |column| (leaf, column)))
             .collect();
-        Leaves {
-            scans,
-            tables,
-            columns,
-        }
+        Leaves { scans, tables, columns }
     }
 
     fn locate(&self, position: usize) -> (usize, usize) {
@@ -189,9 +163,7 @@ impl<'a> Leaves<'a> {
     fn from(&self, read: &BTreeSet<(usize, usize)>) -> Vec<String> {
         (0..self.scans.len())
             .map(|leaf| {
-                let columns = read
-                    .range((leaf, 0)..(leaf + 1, 0))
-                    .map(|(_, column)| *column);
+                let columns = read.range((leaf, 0)..(leaf + 1, 0)).map(|(_, column)| *column);
                 format!("{} AS {}", self.relation(leaf, columns), alias(leaf))
             })
             .collect()
@@ -220,10 +192,7 @@ fn old<'a>(table: &Table, delta: &str, columns: impl Iterator<Item = &'a Column>
         now += &format!("{} AS {name}, ", ident(&column.name));
         back += &format!("{name}, ");
     }
-    format!(
-        "(SELECT {now}1 AS w FROM {} UNION ALL SELECT {back}-w FROM {delta})",
-        table.name
-    )
+    format!("(SELECT {now}1 AS w FROM {} UNION ALL SELECT {back}-w FROM {delta})", table.name)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Statements of a rows state.
 
 use crate::name::{QName, ident};
-use crate::plan::rows::Query;
 use crate::plan::Plan;
+use crate::plan::rows::Query;
 use crate::rel::TableSet;
 use crate::sql::Sql;
-use crate::sql::grouped::{digest_of, returning};
+use crate::sql::grouped::{digest_of, more_than_one, returning};
 
 fn output_columns(plan: &Plan) -> Vec<String> {
     plan.key_columns()
@@ -57,7 +57,7 @@ fn delta(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Strin
 fn folded(plan: &Plan, rows: &str) -> String {
     let width = plan.columns.len() - 1;
     format!(
-        "SELECT {columns}, e.n::bigint FROM (SELECT v.*, pg_catalog.sum(v.w) OVER same AS n, \
+        "SELECT {columns}, e.n::bigint AS n FROM (SELECT v.*, pg_catalog.sum(v.w) OVER same AS n, \
          pg_catalog.row_number() OVER same AS r FROM (SELECT b.*, imat_catalog.row_image(ROW({bag})) AS image \
          FROM ({rows}) AS b) AS v WINDOW same AS (PARTITION BY v.image)) AS e \
          WHERE e.r = 1 AND e.n <> 0 ORDER BY e.image",
@@ -83,6 +83,21 @@ pub fn apply(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> S
         insert(plan, state, &delta(plan, query, state, changed))
     );
     Sql::new(returning(&write, &format!("s.{count}"), "false", plan))
+}
+
+/// See [`crate::plan::Flush::twins`].
+pub fn twins(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Option<Sql> {
+    let columns = output_columns(plan);
+    let keys = match query {
+        Query::Source { .. } => {
+            let rows = folded(plan, &delta(plan, query, state, changed));
+            let values = columns.iter().enumerate().map(|(position, column)| format!("f.c{position} AS {column}"));
+            format!("SELECT {} FROM ({rows}) AS f", values.collect::<Vec<_>>().join(", "))
+        }
+        // By now the query and the state agree, so the delta is empty.
+        Query::Definition(_) => format!("SELECT {} FROM {state}", columns.join(", ")),
+    };
+    Some(more_than_one(state, &keys, &plan.same_hashes("s", "e")))
 }
 
 pub fn digest(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Sql {

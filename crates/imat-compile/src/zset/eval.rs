@@ -30,17 +30,14 @@ impl Rel {
             Rel::Filter(filter) => {
                 let predicates = parse_all(&filter.conjuncts);
                 let input = filter.input.eval(db);
-                let kept = input
-                    .iter()
-                    .filter(|(row, _)| predicates.iter().all(|p| p.holds(row)));
+                let kept = input.iter().filter(|(row, _)| predicates.iter().all(|p| p.holds(row)));
                 kept.map(|(row, weight)| (row.clone(), weight)).collect()
             }
             Rel::Project(op) => {
                 let outputs = parse_all(&op.outputs);
                 let input = op.input.eval(db);
                 let rows = input.iter();
-                rows.map(|(row, weight)| (project(&outputs, row), weight))
-                    .collect()
+                rows.map(|(row, weight)| (project(&outputs, row), weight)).collect()
             }
             Rel::Join(op) => join(op, &op.left.eval(db), &op.right.eval(db)),
             Rel::Union(union) => {

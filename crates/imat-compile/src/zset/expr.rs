@@ -49,9 +49,7 @@ impl Expr {
                 Value::Bool(truth) => Value::Bool(!truth),
                 _ => Value::Null,
             },
-            Expr::Binary(operation, left, right) => {
-                operation.apply(left.eval(row), right.eval(row))
-            }
+            Expr::Binary(operation, left, right) => operation.apply(left.eval(row), right.eval(row)),
         }
     }
 }
@@ -92,11 +90,7 @@ pub fn parse_call(scalar: &Scalar) -> (String, Option<Expr>) {
     let mut parser = Parser::new(scalar);
     let name = parser.word();
     parser.expect("(");
-    let arg = if parser.eat("*") {
-        None
-    } else {
-        Some(parser.or())
-    };
+    let arg = if parser.eat("*") { None } else { Some(parser.or()) };
     parser.expect(")");
     assert!(parser.at_end(), "trailing text in {}", parser.text);
     (name, arg)
@@ -109,10 +103,7 @@ struct Parser {
 
 impl Parser {
     fn new(scalar: &Scalar) -> Self {
-        Parser {
-            text: scalar.render(|position| format!("#{position}")),
-            at: 0,
-        }
+        Parser { text: scalar.render(|position| format!("#{position}")), at: 0 }
     }
 
     fn or(&mut self) -> Expr {
@@ -124,11 +115,7 @@ impl Parser {
     }
 
     fn not(&mut self) -> Expr {
-        if self.eat("NOT") {
-            Expr::Not(Box::new(self.is()))
-        } else {
-            self.is()
-        }
+        if self.eat("NOT") { Expr::Not(Box::new(self.is())) } else { self.is() }
     }
 
     fn is(&mut self) -> Expr {
@@ -148,11 +135,7 @@ impl Parser {
             let right = self.comparison();
             (binary(Operation::Same, left, right), false)
         };
-        if negated == truth_means {
-            Expr::Not(Box::new(test))
-        } else {
-            test
-        }
+        if negated == truth_means { Expr::Not(Box::new(test)) } else { test }
     }
 
     fn comparison(&mut self) -> Expr {
@@ -172,11 +155,7 @@ impl Parser {
     }
 
     fn sum(&mut self) -> Expr {
-        let operations = [
-            ("+", Operation::Add),
-            ("-", Operation::Subtract),
-            ("*", Operation::Multiply),
-        ];
+        let operations = [("+", Operation::Add), ("-", Operation::Subtract), ("*", Operation::Multiply)];
         self.chain(&operations, Self::atom)
     }
 
@@ -250,12 +229,7 @@ impl Parser {
     }
 
     fn expect(&mut self, symbol: &str) {
-        assert!(
-            self.eat(symbol),
-            "no {symbol} at {} of {}",
-            self.at,
-            self.text
-        );
+        assert!(self.eat(symbol), "no {symbol} at {} of {}", self.at, self.text);
     }
 
     fn word(&mut self) -> String {

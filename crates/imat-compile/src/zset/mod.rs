@@ -68,9 +68,7 @@ impl Mul<i64> for &ZSet {
     type Output = ZSet;
 
     fn mul(self, factor: i64) -> ZSet {
-        let scaled = self
-            .iter()
-            .map(|(row, weight)| (row.clone(), weight * factor));
+        let scaled = self.iter().map(|(row, weight)| (row.clone(), weight * factor));
         scaled.collect()
     }
 }
@@ -126,10 +124,7 @@ impl Database {
     }
 
     fn settled(&self, rows: impl Fn(&Stored) -> ZSet) -> Database {
-        let still = |table| Stored {
-            old: rows(table),
-            delta: ZSet::default(),
-        };
+        let still = |table| Stored { old: rows(table), delta: ZSet::default() };
         Database(self.0.iter().map(still).collect())
     }
 }

@@ -40,28 +40,15 @@ impl Fixture {
                 }
                 ["C", oid, number, name, not_null, key] => {
                     let number = number.parse().expect("an attribute number");
-                    let column = Column {
-                        name: (*name).to_owned(),
-                        number,
-                        not_null: *not_null == "t",
-                    };
-                    columns
-                        .entry((*oid).to_owned())
-                        .or_default()
-                        .push((column, *key == "t"));
+                    let column = Column { name: (*name).to_owned(), number, not_null: *not_null == "t" };
+                    columns.entry((*oid).to_owned()).or_default().push((column, *key == "t"));
                 }
                 ["D", oid, definition] => {
                     definitions.insert((*oid).to_owned(), (*definition).to_owned());
                 }
                 ["A", schema, name, only] => {
-                    let call = if *only == "t" {
-                        Call::Aggregate
-                    } else {
-                        Call::Ambiguous
-                    };
-                    fixture
-                        .aggregates
-                        .insert(((*schema).to_owned(), (*name).to_owned()), call);
+                    let call = if *only == "t" { Call::Aggregate } else { Call::Ambiguous };
+                    fixture.aggregates.insert(((*schema).to_owned(), (*name).to_owned()), call);
                 }
                 _ => panic!("not a line of a fixture: {line}"),
             }
@@ -72,11 +59,7 @@ impl Fixture {
             let relation = if is_view {
                 let definition = definitions[&oid].clone();
                 let columns = columns.into_iter().map(|(column, _)| column.name).collect();
-                Relation::View {
-                    name,
-                    columns,
-                    definition,
-                }
+                Relation::View { name, columns, definition }
             } else {
                 table(oid.parse().expect("an OID"), name, columns)
             };
@@ -86,20 +69,10 @@ impl Fixture {
     }
 
     pub fn views(&self) -> impl Iterator<Item = Recorded> + '_ {
-        self.relations
-            .values()
-            .filter_map(|relation| match relation.clone() {
-                Relation::View {
-                    name,
-                    columns,
-                    definition,
-                } => Some(Recorded {
-                    name,
-                    columns,
-                    definition,
-                }),
-                Relation::Table(_) => None,
-            })
+        self.relations.values().filter_map(|relation| match relation.clone() {
+            Relation::View { name, columns, definition } => Some(Recorded { name, columns, definition }),
+            Relation::Table(_) => None,
+        })
     }
 }
 
@@ -107,12 +80,7 @@ fn table(oid: u32, name: QName, columns: Vec<(Column, bool)>) -> Relation {
     let in_key = columns.iter().filter(|(_, key)| *key);
     let primary_key = in_key.map(|(column, _)| column.number).collect();
     let columns = columns.into_iter().map(|(column, _)| column).collect();
-    Relation::Table(Table {
-        oid,
-        name,
-        columns,
-        primary_key,
-    })
+    Relation::Table(Table { oid, name, columns, primary_key })
 }
 
 fn unescaped(field: &str) -> String {

@@ -130,11 +130,7 @@ impl Generator {
             });
             let outputs = outputs.collect();
             let input = input.project(outputs);
-            inputs.push(if self.chance(30) {
-                input.negate()
-            } else {
-                input
-            });
+            inputs.push(if self.chance(30) { input.negate() } else { input });
         }
         Rel::Union(Union { inputs })
     }
@@ -165,16 +161,7 @@ impl Generator {
 
     fn scalar(&mut self, width: usize) -> Scalar {
         let columns = [self.column(width), self.column(width)];
-        let templates = [
-            "$",
-            "$",
-            "$",
-            "$ + $",
-            "$ - 1",
-            "coalesce($, 0)",
-            "'a'",
-            "NULL",
-        ];
+        let templates = ["$", "$", "$", "$ + $", "$ - 1", "coalesce($, 0)", "'a'", "NULL"];
         fill(templates[self.below(templates.len())], &columns)
     }
 

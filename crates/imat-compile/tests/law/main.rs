@@ -32,12 +32,7 @@ fn delta_is_difference() {
         let case = Case::new(seed);
         let delta = case.view.delta(&case.changed);
         assert!(delta.is_sound(), "seed {seed}:\n{delta}");
-        assert_eq!(
-            delta.eval(&case.db),
-            difference(&case),
-            "seed {seed}:\n{}\n{delta}",
-            case.view
-        );
+        assert_eq!(delta.eval(&case.db), difference(&case), "seed {seed}:\n{}\n{delta}", case.view);
     }
 }
 
@@ -48,11 +43,7 @@ fn rewriting_keeps_the_value() {
         let delta = view.delta(&changed);
         for rel in [view, delta] {
             let normal = normalise(&rel, &changed);
-            assert_eq!(
-                normal.eval(&db),
-                rel.eval(&db),
-                "seed {seed}:\n{rel}\n{normal}"
-            );
+            assert_eq!(normal.eval(&db), rel.eval(&db), "seed {seed}:\n{rel}\n{normal}");
         }
     }
 }
@@ -110,26 +101,20 @@ mod power {
         let changing = (0..CASES).filter(changes).count();
         assert!(changing > 4_000, "only {changing} views change");
         let is_bag = |seed: &u64| {
-            Case::new(*seed)
-                .db
-                .0
-                .iter()
-                .all(|table| (&table.old + &table.delta).is_bag() && table.old.is_bag())
+            Case::new(*seed).db.0.iter().all(|table| (&table.old + &table.delta).is_bag() && table.old.is_bag())
         };
         assert!((0..CASES).all(|seed| is_bag(&seed)));
     }
 
     #[test]
     fn both_sides_after_the_change_is_noticed() {
-        let wrong =
-            failures(|case| replaced(&case.view.delta(&case.changed), Image::Old, Image::New));
+        let wrong = failures(|case| replaced(&case.view.delta(&case.changed), Image::Old, Image::New));
         assert!(wrong > 500, "noticed {wrong} times");
     }
 
     #[test]
     fn both_sides_before_the_change_is_noticed() {
-        let wrong =
-            failures(|case| replaced(&case.view.delta(&case.changed), Image::New, Image::Old));
+        let wrong = failures(|case| replaced(&case.view.delta(&case.changed), Image::New, Image::Old));
         assert!(wrong > 500, "noticed {wrong} times");
     }
 
@@ -145,9 +130,7 @@ mod power {
         match rel {
             Rel::Join(join) => {
                 let left = naive(&join.left, case).join((*join.right).clone(), join.on.clone());
-                let right = (*join.left)
-                    .clone()
-                    .join(naive(&join.right, case), join.on.clone());
+                let right = (*join.left).clone().join(naive(&join.right, case), join.on.clone());
                 left.union(right)
             }
             Rel::Filter(_) | Rel::Project(_) | Rel::Union(_) | Rel::Negate(_) => {

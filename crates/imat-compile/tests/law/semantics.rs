@@ -12,17 +12,12 @@ fn int(number: i64) -> Value {
 }
 
 fn zset<const N: usize>(rows: impl IntoIterator<Item = ([Value; N], i64)>) -> ZSet {
-    rows.into_iter()
-        .map(|(row, weight)| (row.to_vec(), weight))
-        .collect()
+    rows.into_iter().map(|(row, weight)| (row.to_vec(), weight)).collect()
 }
 
 /// `relation(t)`, where `t` has two columns and these rows.
 fn eval(relation: impl Fn(Rel) -> Rel, rows: &ZSet) -> ZSet {
-    let table = Stored {
-        old: rows.clone(),
-        delta: ZSet::default(),
-    };
+    let table = Stored { old: rows.clone(), delta: ZSet::default() };
     relation(Rel::scan(0, Image::New, 2)).eval(&Database(vec![table]))
 }
 
@@ -40,11 +35,7 @@ fn scalar(template: &str) -> Scalar {
 
 #[test]
 fn null_is_not_true() {
-    let rows = zset([
-        ([NULL, int(1)], 1),
-        ([int(0), int(2)], 1),
-        ([int(1), int(3)], 1),
-    ]);
+    let rows = zset([([NULL, int(1)], 1), ([int(0), int(2)], 1), ([int(1), int(3)], 1)]);
     let kept = |predicate| eval(|t| t.filter(scalar(predicate)), &rows);
     assert_eq!(kept("$0 = 0"), zset([([int(0), int(2)], 1)]));
     assert_eq!(kept("NOT ($0 = 0)"), zset([([int(1), int(3)], 1)]));
@@ -79,10 +70,8 @@ fn null_keys_are_a_group() {
     let rows = zset([([NULL, int(1)], 2), ([NULL, NULL], 1), ([int(1), NULL], 1)]);
     let calls = ["count(*)", "count($1)", "sum($1)", "min($1)", "max($1)"];
     let grouped = |t: Rel| t.aggregate(vec![scalar("$0")], calls.map(scalar).to_vec());
-    let expected = zset([
-        ([NULL, int(3), int(2), int(2), int(1), int(1)], 1),
-        ([int(1), int(1), int(0), NULL, NULL, NULL], 1),
-    ]);
+    let expected =
+        zset([([NULL, int(3), int(2), int(2), int(1), int(1)], 1), ([int(1), int(1), int(0), NULL, NULL, NULL], 1)]);
     assert_eq!(eval(grouped, &rows), expected);
 }
 

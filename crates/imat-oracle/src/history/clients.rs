@@ -31,15 +31,7 @@ pub struct Counters {
 }
 
 /// Serialization, deadlock, cancel, an ended session, and constraints that random data breaks.
-const EXPECTED: [&str; 7] = [
-    "40001",
-    "40P01",
-    "57014",
-    "57P01",
-    CONNECTION_LOST,
-    "23503",
-    "23505",
-];
+const EXPECTED: [&str; 7] = ["40001", "40P01", "57014", "57P01", CONNECTION_LOST, "23503", "23505"];
 
 /// A crash of the server ends sessions like this; nothing may cause it.
 const CRASH: [&str; 2] = ["57P02", "57P03"];
@@ -72,9 +64,7 @@ impl Shared {
 
 /// A panic elsewhere must not hide what was counted.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Random transactions until told to stop; a lost connection is opened again.
@@ -97,30 +87,19 @@ pub fn client(shared: &Shared, number: u64) {
 
 fn connect(shared: &Shared, number: u64) -> Result<Client> {
     let mut client = pg::connect(&shared.url, &format!("client {number}"))?;
-    client.batch_execute(&format!(
-        "SET search_path = {SCHEMA}, public; SET lock_timeout = 0"
-    ))?;
+    client.batch_execute(&format!("SET search_path = {SCHEMA}, public; SET lock_timeout = 0"))?;
     let pid = pg::backend_pid(&mut client)?;
     lock(&shared.pids).insert(number, pid);
     Ok(client)
 }
 
 fn transaction(shared: &Shared, client: &mut Client, dice: &mut Dice) {
-    let level = *dice.pick(&[
-        "READ COMMITTED",
-        "READ COMMITTED",
-        "REPEATABLE READ",
-        "SERIALIZABLE",
-    ]);
+    let level = *dice.pick(&["READ COMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]);
     let mut statements = vec![format!("BEGIN ISOLATION LEVEL {level}")];
     for _ in 0..dice.range(1, 4) {
         let statement = workload::statement(dice);
         if dice.chance(15) {
-            statements.extend([
-                "SAVEPOINT p".into(),
-                statement,
-                "ROLLBACK TO SAVEPOINT p".into(),
-            ]);
+            statements.extend(["SAVEPOINT p".into(), statement, "ROLLBACK TO SAVEPOINT p".into()]);
         } else {
             statements.push(statement);
         }
@@ -140,11 +119,7 @@ fn transaction(shared: &Shared, client: &mut Client, dice: &mut Dice) {
         }
     }
     let mut counters = lock(&shared.counters);
-    if commit {
-        counters.committed += 1
-    } else {
-        counters.rolled_back += 1
-    }
+    if commit { counters.committed += 1 } else { counters.rolled_back += 1 }
 }
 
 /// Cancels a client's statement every few milliseconds, and now and then ends its session.
@@ -159,11 +134,7 @@ pub fn canceller(shared: &Shared) {
         if pids.is_empty() {
             continue;
         }
-        let how = if dice.chance(3) {
-            "pg_terminate_backend"
-        } else {
-            "pg_cancel_backend"
-        };
+        let how = if dice.chance(3) { "pg_terminate_backend" } else { "pg_cancel_backend" };
         // A session that has just gone is no concern of ours.
         let _ = client.batch_execute(&format!("SELECT {how}({})", dice.pick(&pids)));
     }

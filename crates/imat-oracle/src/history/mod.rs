@@ -72,12 +72,7 @@ fn set_up(control: &mut Client, target: Target) -> Result<Vec<Maintained>> {
 }
 
 /// One snapshot after another until the time is up or a difference is found.
-fn read_until_done(
-    options: &Options,
-    tables: &[Maintained],
-    shared: &Shared,
-    tally: &mut Tally,
-) -> Result<()> {
+fn read_until_done(options: &Options, tables: &[Maintained], shared: &Shared, tally: &mut Tally) -> Result<()> {
     let mut reader = pg::connect(&options.url, "reader")?;
     reader.batch_execute(&format!("SET search_path = {SCHEMA}, public"))?;
     let end = Instant::now() + Duration::from_secs(options.seconds);
@@ -87,12 +82,7 @@ fn read_until_done(
         reader.batch_execute("COMMIT")?;
         tally.count(found.is_none());
         if let Some(found) = found {
-            show(
-                options,
-                "in a reader's snapshot",
-                &tables[found.view],
-                &found,
-            );
+            show(options, "in a reader's snapshot", &tables[found.view], &found);
             break;
         }
         if shared.stop.load(Ordering::Relaxed) {
@@ -104,14 +94,8 @@ fn read_until_done(
 }
 
 fn show(options: &Options, when: &str, table: &Maintained, found: &target::Found) {
-    println!(
-        "DIFFERENCE {when}: imat.{}, seed {}",
-        table.name, options.seed
-    );
-    for (label, rows) in [
-        ("missing", &found.difference.missing),
-        ("extra", &found.difference.extra),
-    ] {
+    println!("DIFFERENCE {when}: imat.{}, seed {}", table.name, options.seed);
+    for (label, rows) in [("missing", &found.difference.missing), ("extra", &found.difference.extra)] {
         for row in rows {
             println!("  {label} {}", bag::show(row));
         }
@@ -131,12 +115,7 @@ fn closing(
     if let Some(found) = found {
         show(options, "at the end", &tables[found.view], &found);
     }
-    let Counters {
-        committed,
-        rolled_back,
-        errors,
-        unexpected,
-    } = shared.counters();
+    let Counters { committed, rolled_back, errors, unexpected } = shared.counters();
     let by: BTreeMap<&String, &u64> = errors.iter().collect();
     println!(
         "history: {} clients, {} s, {committed} commits, {rolled_back} rollbacks, errors {by:?}, {} snapshots compared, seed {}",

@@ -12,10 +12,7 @@ INSERT INTO branches VALUES (0, 'north'), (1, 'south'), (2, 'east'), (3, NULL);
 ";
 
 pub const VIEWS: [(&str, &str); 7] = [
-    (
-        "balances",
-        "SELECT branch, sum(balance) AS total, count(*) AS n FROM accounts GROUP BY branch",
-    ),
+    ("balances", "SELECT branch, sum(balance) AS total, count(*) AS n FROM accounts GROUP BY branch"),
     (
         "amounts",
         "SELECT account, min(amount) AS low, max(amount) AS high, avg(amount) AS mean FROM moves GROUP BY account",
@@ -29,14 +26,8 @@ pub const VIEWS: [(&str, &str); 7] = [
         "SELECT b.name, sum(m.amount) AS total, count(*) AS n FROM moves m JOIN accounts a ON a.id = m.account \
          JOIN branches b ON b.id = a.branch GROUP BY b.name",
     ),
-    (
-        "large",
-        "SELECT m.note, a.branch FROM moves m, accounts a WHERE a.id = m.account AND m.amount > 5",
-    ),
-    (
-        "everything",
-        "SELECT count(*) AS n, sum(amount) AS total, stddev(amount) AS spread FROM moves",
-    ),
+    ("large", "SELECT m.note, a.branch FROM moves m, accounts a WHERE a.id = m.account AND m.amount > 5"),
+    ("everything", "SELECT count(*) AS n, sum(amount) AS total, stddev(amount) AS spread FROM moves"),
     (
         "silent",
         "SELECT a.id, count(m.id) AS n FROM accounts a LEFT JOIN moves m ON m.account = a.id WHERE a.branch = 1 GROUP BY a.id",
@@ -48,22 +39,8 @@ pub fn statement(dice: &mut Dice) -> String {
     let (account, branch) = (dice.range(1, 26), dice.range(0, 4));
     let amount = dice.range(-3, 12);
     let note = *dice.pick(&["'x'", "'y'", "'z'", "NULL"]);
-    match dice.weighted(&[
-        (20, 0),
-        (8, 1),
-        (8, 2),
-        (10, 3),
-        (5, 4),
-        (4, 5),
-        (3, 6),
-        (2, 7),
-        (2, 8),
-        (4, 9),
-        (2, 10),
-    ]) {
-        0 => format!(
-            "INSERT INTO moves (account, amount, note) VALUES ({account}, {amount}, {note})"
-        ),
+    match dice.weighted(&[(20, 0), (8, 1), (8, 2), (10, 3), (5, 4), (4, 5), (3, 6), (2, 7), (2, 8), (4, 9), (2, 10)]) {
+        0 => format!("INSERT INTO moves (account, amount, note) VALUES ({account}, {amount}, {note})"),
         1 => format!("UPDATE accounts SET balance = balance + {amount} WHERE id = {account}"),
         2 => format!("UPDATE moves SET amount = {amount} WHERE account = {account} AND id % 2 = 0"),
         3 => format!("DELETE FROM moves WHERE account = {account}"),

@@ -74,34 +74,16 @@ pub fn run(options: &Options) -> Result<Tally> {
     if let Some(n) = options.exhaustive {
         return exhaustive::run(&mut control, options, &levels, n);
     }
-    let specs = specs().map_err(|message| PgError {
-        code: "spec".into(),
-        message,
-        more: String::new(),
-    })?;
+    let specs = specs().map_err(|message| PgError { code: "spec".into(), message, more: String::new() })?;
     let mut tally = Tally::default();
-    for spec in specs.iter().filter(|s| {
-        options
-            .filter
-            .as_ref()
-            .is_none_or(|f| s.name.contains(f.as_str()))
-    }) {
+    for spec in specs.iter().filter(|s| options.filter.as_ref().is_none_or(|f| s.name.contains(f.as_str()))) {
         for run in &spec.runs {
             for level in &levels {
-                let wrong = runner::check(
-                    &mut control,
-                    (&options.url, options.target),
-                    (spec, run),
-                    *level,
-                    options.show,
-                )?;
+                let wrong =
+                    runner::check(&mut control, (&options.url, options.target), (spec, run), *level, options.show)?;
                 tally.count(wrong.is_empty());
                 let verdict = if wrong.is_empty() { "ok  " } else { "FAIL" };
-                println!(
-                    "{verdict} {} [{}] {level:?}",
-                    spec.name,
-                    run.steps.join(" ")
-                );
+                println!("{verdict} {} [{}] {level:?}", spec.name, run.steps.join(" "));
                 for what in wrong {
                     println!("    {what}");
                 }
@@ -117,10 +99,6 @@ mod tests {
     fn every_spec_file_reads() {
         let specs = super::specs().unwrap();
         assert!(specs.len() >= 40);
-        assert!(
-            specs
-                .iter()
-                .all(|s| !s.runs.is_empty() && !s.views.is_empty())
-        );
+        assert!(specs.iter().all(|s| !s.runs.is_empty() && !s.views.is_empty()));
     }
 }

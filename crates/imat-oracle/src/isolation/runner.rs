@@ -21,9 +21,7 @@ impl Outcome {
     pub fn code(&self) -> &str {
         match &self.answer {
             None => "stuck",
-            Some(Answer {
-                error: Some(error), ..
-            }) => &error.code,
+            Some(Answer { error: Some(error), .. }) => &error.code,
             Some(_) => "ok",
         }
     }
@@ -57,11 +55,7 @@ pub fn inside_sql(views: &[(String, String)]) -> String {
              ((({table}) EXCEPT ALL ({query})) UNION ALL (({query}) EXCEPT ALL ({table})))"
         )
     };
-    views
-        .iter()
-        .map(one)
-        .collect::<Vec<_>>()
-        .join(" UNION ALL ")
+    views.iter().map(one).collect::<Vec<_>>().join(" UNION ALL ")
 }
 
 /// Plays the steps in order. A step whose session still waits is held back until it does not.
@@ -85,10 +79,7 @@ pub fn play(
     let mut idle_since = Instant::now();
     while !pending.is_empty() && idle_since.elapsed() < STUCK {
         // All sessions wait: a deadlock, which the server ends.
-        let Some(at) = pending
-            .iter()
-            .position(|(_, session, _)| !workers[session].busy)
-        else {
+        let Some(at) = pending.iter().position(|(_, session, _)| !workers[session].busy) else {
             drain(control, &mut workers, &running, &mut outcomes)?;
             continue;
         };
@@ -97,13 +88,7 @@ pub fn play(
         worker.send(sql);
         running.insert(session.clone(), name.clone());
         let answer = worker.settle(control)?;
-        outcomes.insert(
-            name.clone(),
-            Outcome {
-                waited: answer.is_none(),
-                answer,
-            },
-        );
+        outcomes.insert(name.clone(), Outcome { waited: answer.is_none(), answer });
         drain(control, &mut workers, &running, &mut outcomes)?;
         idle_since = Instant::now();
     }
@@ -135,12 +120,8 @@ fn finish(
 ) -> Result<()> {
     for (session, worker) in workers.iter_mut().filter(|(_, w)| w.busy) {
         match worker.answer(STUCK) {
-            Some(answer) => {
-                outcomes.entry(running[session].clone()).or_default().answer = Some(answer)
-            }
-            None => {
-                control.batch_execute(&format!("SELECT pg_terminate_backend({})", worker.pid))?
-            }
+            Some(answer) => outcomes.entry(running[session].clone()).or_default().answer = Some(answer),
+            None => control.batch_execute(&format!("SELECT pg_terminate_backend({})", worker.pid))?,
         }
     }
     Ok(())
@@ -163,34 +144,19 @@ pub fn check(
     let steps: Vec<_> = run
         .steps
         .iter()
-        .map(|name| {
-            (
-                name.clone(),
-                spec.steps[name].session.clone(),
-                spec.steps[name].sql.clone(),
-            )
-        })
+        .map(|name| (name.clone(), spec.steps[name].session.clone(), spec.steps[name].sql.clone()))
         .collect();
     let outcomes = play(control, url, level, &steps, inside)?;
     let mut wrong = Vec::new();
     for (name, session, _) in &steps {
         let outcome = outcomes.get(name).cloned().unwrap_or_default();
         if show_outcomes {
-            println!(
-                "      {name}: {}{}",
-                outcome.code(),
-                if outcome.waited { " (waited)" } else { "" }
-            );
+            println!("      {name}: {}{}", outcome.code(), if outcome.waited { " (waited)" } else { "" });
         }
         let aborted = steps
             .iter()
             .take_while(|(n, _, _)| n != name)
-            .any(|(n, s, _)| {
-                s == session
-                    && outcomes
-                        .get(n)
-                        .is_some_and(|o| !["ok", "stuck"].contains(&o.code()))
-            });
+            .any(|(n, s, _)| s == session && outcomes.get(n).is_some_and(|o| !["ok", "stuck"].contains(&o.code())));
         judge(target, run, level, name, &outcome, aborted, &mut wrong);
     }
     wrong.extend(final_difference(control, &tables)?);
@@ -206,11 +172,7 @@ fn judge(
     aborted: bool,
     wrong: &mut Vec<String>,
 ) {
-    if let Some(Answer {
-        inexact: Some(what),
-        ..
-    }) = &outcome.answer
-    {
+    if let Some(Answer { inexact: Some(what), .. }) = &outcome.answer {
         wrong.push(format!("after {name}: {what}"));
     }
     if outcome.code() == "stuck" {
@@ -223,11 +185,7 @@ fn judge(
     }
     let expected = run.expectation(name, level);
     if !expected.codes.iter().any(|code| code == outcome.code()) {
-        let detail = outcome
-            .answer
-            .as_ref()
-            .and_then(|a| a.error.as_ref())
-            .map(|e| format!(" ({e})"));
+        let detail = outcome.answer.as_ref().and_then(|a| a.error.as_ref()).map(|e| format!(" ({e})"));
         wrong.push(format!(
             "{name} gave {}{}, expected {}",
             outcome.code(),
@@ -246,8 +204,7 @@ fn judge(
 pub fn final_difference(control: &mut Client, tables: &[Maintained]) -> Result<Option<String>> {
     Ok(match target::compare(control, tables) {
         Ok(found) => found.map(|found| {
-            let rows =
-                |rows: &[crate::pg::Row]| rows.iter().map(show).collect::<Vec<_>>().join(" ");
+            let rows = |rows: &[crate::pg::Row]| rows.iter().map(show).collect::<Vec<_>>().join(" ");
             format!(
                 "imat.{} differs at the end\n      expected {}\n      actual   {}",
                 tables[found.view].name,

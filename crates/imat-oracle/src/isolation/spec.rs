@@ -61,19 +61,9 @@ pub struct Expectation {
 impl Run {
     /// The expectation of a step at a level; a level's own goes before one for all levels.
     pub fn expectation(&self, step: &str, level: Level) -> Expectation {
-        let find = |wanted: Option<Level>| {
-            self.expectations
-                .iter()
-                .find(|(l, e)| *l == wanted && e.step == step)
-        };
-        let found = find(Some(level))
-            .or_else(|| find(None))
-            .map(|(_, e)| e.clone());
-        let mut e = found.unwrap_or(Expectation {
-            step: step.to_owned(),
-            waits: None,
-            codes: Vec::new(),
-        });
+        let find = |wanted: Option<Level>| self.expectations.iter().find(|(l, e)| *l == wanted && e.step == step);
+        let found = find(Some(level)).or_else(|| find(None)).map(|(_, e)| e.clone());
+        let mut e = found.unwrap_or(Expectation { step: step.to_owned(), waits: None, codes: Vec::new() });
         if e.codes.is_empty() {
             e.codes.push("ok".into());
             if level == Level::Ser {
@@ -95,33 +85,20 @@ enum Section {
 
 /// Reads a file; errors name the line.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Spec>, String> {
-    let mut reader = Reader {
-        common: Spec {
-            inside: true,
-            ..Spec::default()
-        },
-        specs: Vec::new(),
-        section: Section::Nothing,
-    };
+    let mut reader =
+        Reader { common: Spec { inside: true, ..Spec::default() }, specs: Vec::new(), section: Section::Nothing };
     for (number, line) in text.lines().enumerate() {
         let bare = line.trim();
         if bare.is_empty() || bare.starts_with('#') {
             continue;
         }
-        let outcome = if line.starts_with(' ') {
-            reader.content(bare)
-        } else {
-            reader.heading(bare)
-        };
+        let outcome = if line.starts_with(' ') { reader.content(bare) } else { reader.heading(bare) };
         outcome.map_err(|why| format!("{file}:{}: {why}: {bare}", number + 1))?;
     }
     for spec in &reader.specs {
         for step in spec.runs.iter().flat_map(|r| &r.steps) {
             if !spec.steps.contains_key(step) {
-                return Err(format!(
-                    "{file}: spec {} runs an unknown step {step}",
-                    spec.name
-                ));
+                return Err(format!("{file}: spec {} runs an unknown step {step}", spec.name));
             }
         }
     }
@@ -143,10 +120,7 @@ impl Reader {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         self.section = match word {
             "spec" => {
-                let spec = Spec {
-                    name: rest.to_owned(),
-                    ..self.common.clone()
-                };
+                let spec = Spec { name: rest.to_owned(), ..self.common.clone() };
                 self.specs.push(spec);
                 Section::Nothing
             }
@@ -162,10 +136,7 @@ impl Reader {
             "session" => Section::Session(rest.to_owned()),
             "run" => {
                 let steps = rest.split_whitespace().map(str::to_owned).collect();
-                self.current().runs.push(Run {
-                    steps,
-                    ..Run::default()
-                });
+                self.current().runs.push(Run { steps, ..Run::default() });
                 Section::Run
             }
             _ => return Err("unknown heading".into()),
@@ -189,22 +160,15 @@ impl Reader {
                 Ok(())
             }
             Section::Session(session) => {
-                let (name, sql) = line
-                    .split_once(": ")
-                    .ok_or("a step is written `name: SQL`")?;
-                let step = StepDef {
-                    session,
-                    sql: sql.to_owned(),
-                };
+                let (name, sql) = line.split_once(": ").ok_or("a step is written `name: SQL`")?;
+                let step = StepDef { session, sql: sql.to_owned() };
                 match self.current().steps.insert(name.to_owned(), step) {
                     None => Ok(()),
                     Some(_) => Err("a step of this name exists".into()),
                 }
             }
             Section::Run => {
-                let (level, list) = line
-                    .split_once(": ")
-                    .ok_or("an expectation is written `level: step …`")?;
+                let (level, list) = line.split_once(": ").ok_or("an expectation is written `level: step …`")?;
                 let level = match level {
                     "rc" => Some(Level::Rc),
                     "rr" => Some(Level::Rr),
@@ -224,15 +188,8 @@ impl Reader {
 
 fn expectation(text: &str) -> Result<Expectation, String> {
     let mut words = text.split_whitespace();
-    let step = words
-        .next()
-        .ok_or("an expectation needs a step")?
-        .to_owned();
-    let mut out = Expectation {
-        step,
-        waits: None,
-        codes: Vec::new(),
-    };
+    let step = words.next().ok_or("an expectation needs a step")?.to_owned();
+    let mut out = Expectation { step, waits: None, codes: Vec::new() };
     for word in words {
         match word {
             "waits" => out.waits = Some(true),
@@ -282,22 +239,10 @@ setup
     fn reads_shared_parts_steps_and_runs() {
         let specs = parse("f", TEXT).unwrap();
         assert_eq!(specs.len(), 2);
-        assert_eq!(
-            specs[0].views[0].1,
-            "SELECT k,\ncount(*) AS n FROM t GROUP BY k\n"
-        );
-        assert_eq!(
-            specs[0].steps["b1"],
-            StepDef {
-                session: "b".into(),
-                sql: "SELECT ': '".into()
-            }
-        );
+        assert_eq!(specs[0].views[0].1, "SELECT k,\ncount(*) AS n FROM t GROUP BY k\n");
+        assert_eq!(specs[0].steps["b1"], StepDef { session: "b".into(), sql: "SELECT ': '".into() });
         assert!(specs[0].inside && !specs[1].inside);
-        assert_eq!(
-            specs[1].setup,
-            "CREATE TABLE t (k int);\nINSERT INTO t VALUES (2);\n"
-        );
+        assert_eq!(specs[1].setup, "CREATE TABLE t (k int);\nINSERT INTO t VALUES (2);\n");
     }
 
     #[test]
@@ -313,23 +258,9 @@ setup
 
     #[test]
     fn mistakes_are_named_with_their_line() {
-        assert!(
-            parse("f", "spec x\nrun q1\n")
-                .unwrap_err()
-                .contains("unknown step q1")
-        );
-        assert!(
-            parse("f", "oops\n")
-                .unwrap_err()
-                .starts_with("f:1: unknown heading")
-        );
+        assert!(parse("f", "spec x\nrun q1\n").unwrap_err().contains("unknown step q1"));
+        assert!(parse("f", "oops\n").unwrap_err().starts_with("f:1: unknown heading"));
         assert!(parse("f", "spec x\nsession a\n  a1 SELECT\n").is_err());
-        assert!(
-            parse(
-                "f",
-                "spec x\nsession a\n  a1: SELECT\nrun a1\n  rc: a1 4000\n"
-            )
-            .is_err()
-        );
+        assert!(parse("f", "spec x\nsession a\n  a1: SELECT\nrun a1\n  rc: a1 4000\n").is_err());
     }
 }

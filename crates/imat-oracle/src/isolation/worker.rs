@@ -29,19 +29,11 @@ pub const STUCK: Duration = Duration::from_secs(10);
 
 impl Worker {
     /// Connects and begins. `inside` is SQL that returns a row per view that is not exact.
-    pub fn start(
-        url: &str,
-        name: &str,
-        schema: &str,
-        level: Level,
-        inside: Option<String>,
-    ) -> Result<Self> {
+    pub fn start(url: &str, name: &str, schema: &str, level: Level, inside: Option<String>) -> Result<Self> {
         let mut client = pg::connect(url, &format!("session {name}"))?;
-        client.batch_execute(&format!(
-            "SET search_path = {schema}, public; BEGIN ISOLATION LEVEL {}",
-            level.sql()
-        ))?;
+        // Asked for before BEGIN: a query after it would take the transaction's snapshot.
         let pid = pg::backend_pid(&mut client)?;
+        client.batch_execute(&format!("SET search_path = {schema}, public; BEGIN ISOLATION LEVEL {}", level.sql()))?;
         let (commands, inbox) = channel::<String>();
         let (outbox, answers) = channel();
         let thread = thread::spawn(move || {
@@ -52,13 +44,7 @@ impl Worker {
                 }
             }
         });
-        Ok(Self {
-            pid,
-            commands: Some(commands),
-            answers,
-            thread: Some(thread),
-            busy: false,
-        })
+        Ok(Self { pid, commands: Some(commands), answers, thread: Some(thread), busy: false })
     }
 
     pub fn send(&mut self, sql: &str) {
@@ -75,15 +61,9 @@ impl Worker {
             Ok(answer) => answer,
             Err(RecvTimeoutError::Timeout) => return None,
             Err(RecvTimeoutError::Disconnected) => {
-                let error = PgError {
-                    code: pg::CONNECTION_LOST.into(),
-                    message: "session ended".into(),
-                    more: String::new(),
-                };
-                Answer {
-                    error: Some(error),
-                    inexact: None,
-                }
+                let error =
+                    PgError { code: pg::CONNECTION_LOST.into(), message: "session ended".into(), more: String::new() };
+                Answer { error: Some(error), inexact: None }
             }
         };
         self.busy = false;
@@ -98,11 +78,7 @@ impl Worker {
                 return Ok(Some(answer));
             }
             let sql = format!("SELECT cardinality(pg_blocking_pids({})) > 0", self.pid);
-            seen = if pg::scalar(control, &sql)?.as_deref() == Some("t") {
-                seen + 1
-            } else {
-                0
-            };
+            seen = if pg::scalar(control, &sql)?.as_deref() == Some("t") { seen + 1 } else { 0 };
             if seen >= 2 {
                 return Ok(None);
             }
@@ -125,10 +101,7 @@ fn answer(client: &mut Client, sql: &str, inside: Option<&str>) -> Answer {
     let ends = ["COMMIT", "ROLLBACK"].contains(&sql);
     let inexact = match inside {
         Some(check) if error.is_none() && !ends => match pg::query(client, check) {
-            Ok(rows) => rows
-                .into_iter()
-                .next()
-                .and_then(|row| row.into_iter().next().flatten()),
+            Ok(rows) => rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()),
             // A transaction that failed before has nothing to compare.
             Err(error) if error.code == "25P02" => None,
             Err(error) => Some(error.to_string()),

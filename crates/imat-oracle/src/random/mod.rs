@@ -52,10 +52,7 @@ pub struct Totals {
 pub fn run(options: &Options) -> Result<Tally> {
     let started = Instant::now();
     let mut totals = Totals::default();
-    println!(
-        "random: seed {}, {} statements, {:?}",
-        options.seed, options.statements, options.target
-    );
+    println!("random: seed {}, {} statements, {:?}", options.seed, options.statements, options.target);
     let mut control = pg::connect(&options.url, "control")?;
     options.target.install(&mut control)?;
     let mut number = options.round.unwrap_or(0);
@@ -81,8 +78,62 @@ pub fn run(options: &Options) -> Result<Tally> {
         }
     }
     report::summary(options, &totals, started.elapsed());
-    Ok(Tally {
-        passed: totals.statements.saturating_sub(totals.differences),
-        failed: totals.differences,
-    })
+    Ok(Tally { passed: totals.statements.saturating_sub(totals.differences), failed: totals.differences })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dml::{self, Action, Dml};
+    use super::round::World;
+    use crate::dice::Dice;
+
+    /// A round as text, with a stretch of its changes.
+    fn round(seed: u64, number: u64) -> String {
+        let mut dice = Dice::new(seed, number);
+        let world = World::random(&mut dice, None);
+        let mut text = format!("{:?}\n{:?}\n{:?}", world.schema.ddl, world.views, world.rows);
+        let counts = vec![0; world.schema.tables.len()];
+        for _ in 0..40 {
+            let mut d = Dml {
+                dice: &mut dice,
+                schema: &world.schema,
+                views: &world.views,
+                counts: &counts,
+                version: 150_000,
+                in_transaction: true,
+                limit: 30,
+            };
+            for action in dml::random(&mut d) {
+                text += &match action {
+                    Action::Sql(sql) | Action::Extended(sql) => sql,
+                    Action::Copy { sql, data } => sql + &data,
+                };
+                text.push('\n');
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn a_round_is_the_same_for_the_same_seed() {
+        for number in 0..30 {
+            assert_eq!(round(5, number), round(5, number));
+        }
+        assert_ne!(round(5, 0), round(6, 0));
+        assert_ne!(round(5, 0), round(5, 1));
+    }
+
+    #[test]
+    fn every_construct_turns_up() {
+        let all: String = (0..150).map(|number| round(1, number)).collect();
+        let wanted = "HAVING|FILTER (WHERE|USING (|CROSS JOIN|LEFT JOIN|FULL JOIN|UNION ALL|EXCEPT|INTERSECT|EXISTS (|\
+            NOT IN (|OVER (|WITH RECURSIVE|LIMIT|GROUPING SETS|ROLLUP|DISTINCT ON|LATERAL|percentile_cont|\
+            array_agg(|string_agg(|count(DISTINCT|stddev|var_pop|bool_and(|date_trunc(|PARTITION OF|INHERITS|\
+            ATTACH PARTITION|ON DELETE CASCADE|ON UPDATE CASCADE|SET NULL|DEFERRABLE|GENERATED|CREATE TRIGGER|\
+            MERGE INTO|ON CONFLICT (id) DO UPDATE|DO NOTHING|TRUNCATE|CASCADE|COPY |WITH s AS (DELETE|EXCEPTION WHEN|\
+            CURRENT OF|PREPARE job|FETCH ALL|CREATE OR REPLACE FUNCTION|tally(|bucket(|plain groups|plain rows";
+        for construct in wanted.split('|') {
+            assert!(all.contains(construct.trim_start()), "never generated: {construct}");
+        }
+    }
 }

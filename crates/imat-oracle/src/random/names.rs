@@ -34,35 +34,17 @@ const COLUMNS: [&str; 16] = [
     "sum",
     "quo\"te",
 ];
-const OUTPUTS: [&str; 14] = [
-    "x", "total", "Key", "group", "order", "count", "sum", "a b", "null", "y", "avg", "all", "Z",
-    "limit",
-];
-const VIEWS: [&str; 12] = [
-    "v",
-    "summary",
-    "Sales",
-    "view",
-    "by day",
-    "select",
-    "v\"q",
-    "übersicht",
-    "order",
-    "m",
-    "report",
-    "V2",
-];
+const OUTPUTS: [&str; 14] =
+    ["x", "total", "Key", "group", "order", "count", "sum", "a b", "null", "y", "avg", "all", "Z", "limit"];
+const VIEWS: [&str; 12] =
+    ["v", "summary", "Sales", "view", "by day", "select", "v\"q", "übersicht", "order", "m", "report", "V2"];
 
 fn distinct(dice: &mut Dice, pool: &[&str], n: usize) -> Vec<String> {
     let order = dice.shuffled(pool);
     (0..n)
         .map(|i| {
             let base = order[i % order.len()];
-            if i < order.len() {
-                base.to_owned()
-            } else {
-                format!("{base}{}", i / order.len())
-            }
+            if i < order.len() { base.to_owned() } else { format!("{base}{}", i / order.len()) }
         })
         .collect()
 }

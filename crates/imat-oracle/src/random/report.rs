@@ -11,11 +11,7 @@ use std::time::Duration;
 
 pub fn failure(options: &Options, number: u64, failure: &Failure) {
     let world = &failure.world;
-    println!(
-        "DIFFERENCE: seed {}, round {number}, statement {}",
-        options.seed,
-        failure.history.len()
-    );
+    println!("DIFFERENCE: seed {}, round {number}, statement {}", options.seed, failure.history.len());
     for sql in &world.schema.ddl {
         println!("{sql};");
     }
@@ -33,33 +29,18 @@ pub fn failure(options: &Options, number: u64, failure: &Failure) {
         }
     }
     for (step, error) in failure.history.iter().rev().take(3).rev() {
-        println!(
-            "-- {}{}",
-            step_sql(step),
-            error
-                .as_ref()
-                .map_or(String::new(), |e| format!("\n-- failed: {e}"))
-        );
+        println!("-- {}{}", step_sql(step), error.as_ref().map_or(String::new(), |e| format!("\n-- failed: {e}")));
     }
     println!("{}", failure.what);
     rows("expected", &failure.expected);
     rows("actual", &failure.actual);
-    let path = options
-        .out
-        .join(format!("seed-{}-round-{number}.sql", options.seed));
-    let written = std::fs::create_dir_all(&options.out)
-        .and_then(|()| std::fs::write(&path, replay(options, failure)));
+    let path = options.out.join(format!("seed-{}-round-{number}.sql", options.seed));
+    let written = std::fs::create_dir_all(&options.out).and_then(|()| std::fs::write(&path, replay(options, failure)));
     match written {
         Ok(()) => println!("history: {}", path.display()),
-        Err(error) => println!(
-            "history could not be written to {}: {error}",
-            path.display()
-        ),
+        Err(error) => println!("history could not be written to {}: {error}", path.display()),
     }
-    println!(
-        "again: imat-oracle random --url … --seed {} --round {number}",
-        options.seed
-    );
+    println!("again: imat-oracle random --url … --seed {} --round {number}", options.seed);
 }
 
 fn rows(label: &str, rows: &[Row]) {
@@ -90,20 +71,11 @@ fn replay(options: &Options, failure: &Failure) -> String {
         failure.what.replace('\n', "\n-- "),
         schema = ident(&world.schema_name)
     );
-    for sql in world
-        .schema
-        .ddl
-        .iter()
-        .chain(&world.base_sql())
-        .chain(&world.rows)
-    {
+    for sql in world.schema.ddl.iter().chain(&world.base_sql()).chain(&world.rows) {
         let _ = writeln!(out, "{sql};");
     }
     for view in &world.views {
-        let sql =
-            options
-                .target
-                .create_sql(&world.schema_name, &view.name, &view.query, view.origin);
+        let sql = options.target.create_sql(&world.schema_name, &view.name, &view.query, view.origin);
         let _ = writeln!(out, "{sql};");
     }
     for (number, (step, error)) in failure.history.iter().enumerate() {
@@ -113,38 +85,22 @@ fn replay(options: &Options, failure: &Failure) -> String {
             (false, _) => writeln!(out, "{text}"),
             (true, None) => writeln!(out, "SAVEPOINT guard;\n{text}\nRELEASE SAVEPOINT guard;"),
             (true, Some(_)) => {
-                writeln!(
-                    out,
-                    "SAVEPOINT guard;\n{text}\nROLLBACK TO SAVEPOINT guard;\nRELEASE SAVEPOINT guard;"
-                )
+                writeln!(out, "SAVEPOINT guard;\n{text}\nROLLBACK TO SAVEPOINT guard;\nRELEASE SAVEPOINT guard;")
             }
         };
     }
     if let Some(at) = failure.view {
         let view = &world.views[at];
-        let _ = writeln!(
-            out,
-            "\\echo expected\n{};\n\\echo actual\nTABLE imat.{};",
-            view.query,
-            ident(&view.name)
-        );
+        let _ = writeln!(out, "\\echo expected\n{};\n\\echo actual\nTABLE imat.{};", view.query, ident(&view.name));
     }
     out
 }
 
 pub fn summary(options: &Options, totals: &Totals, time: Duration) {
     let views: u64 = totals.views.values().sum();
-    let by: Vec<String> = totals
-        .views
-        .iter()
-        .map(|(strategy, n)| format!("{n} {strategy}"))
-        .collect();
+    let by: Vec<String> = totals.views.iter().map(|(strategy, n)| format!("{n} {strategy}")).collect();
     let failed: u64 = totals.failed_statements.values().sum();
-    let codes: Vec<String> = totals
-        .failed_statements
-        .iter()
-        .map(|(code, n)| format!("{code} {n}"))
-        .collect();
+    let codes: Vec<String> = totals.failed_statements.iter().map(|(code, n)| format!("{code} {n}")).collect();
     println!("failed as expected, by SQLSTATE: {}", codes.join(", "));
     println!(
         "random: {} rounds, {views} views ({}), {} statements ({failed} failed as expected), {} comparisons, \
@@ -176,10 +132,7 @@ pub fn shrunk(
             None => world.views = all,
         }
     }
-    steps = history
-        .iter()
-        .map(|(s, _): &(Step, Option<PgError>)| s.clone())
-        .collect();
+    steps = history.iter().map(|(s, _): &(Step, Option<PgError>)| s.clone()).collect();
     let mut chunk = steps.len().div_ceil(2).max(1);
     loop {
         let mut at = 0;
@@ -213,21 +166,8 @@ pub fn shrunk(
     if strategy.is_empty() {
         strategy = "see imat_status".to_owned();
     }
-    let Problem {
-        view,
-        what,
-        expected,
-        actual,
-    } = found;
-    Ok(Failure {
-        world,
-        view,
-        strategy,
-        history,
-        what,
-        expected,
-        actual,
-    })
+    let Problem { view, what, expected, actual } = found;
+    Ok(Failure { world, view, strategy, history, what, expected, actual })
 }
 
 type Attempt = Option<(Problem, Vec<(Step, Option<PgError>)>)>;

@@ -44,41 +44,25 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(view: Option<usize>, what: impl Into<String>) -> Self {
-        Self {
-            view,
-            what: what.into(),
-            expected: Vec::new(),
-            actual: Vec::new(),
-        }
+        Self { view, what: what.into(), expected: Vec::new(), actual: Vec::new() }
     }
 }
 
 impl World {
     /// The tables, rows and views of a round, the same for the same seed and number.
     pub fn random(dice: &mut Dice, views: Option<usize>) -> Self {
-        let schema_name = dice
-            .pick(&["oracle", "oracle", "Oracle Mixed", "select"])
-            .to_string();
+        let schema_name = dice.pick(&["oracle", "oracle", "Oracle Mixed", "select"]).to_string();
         let schema = schema::random(dice);
         let bases = view::bases(dice, &schema);
         let n = views.unwrap_or_else(|| dice.range(4, 10) as usize);
         let views = view::random(dice, &schema, &bases, n);
         let rows = dml::initial(dice, &schema);
-        Self {
-            schema_name,
-            schema,
-            bases,
-            views,
-            rows,
-        }
+        Self { schema_name, schema, bases, views, rows }
     }
 
     /// The plain views that maintained ones may read.
     pub fn base_sql(&self) -> Vec<String> {
-        self.bases
-            .iter()
-            .map(|b| format!("CREATE VIEW {} AS {}", ident(&b.name), b.query.sql))
-            .collect()
+        self.bases.iter().map(|b| format!("CREATE VIEW {} AS {}", ident(&b.name), b.query.sql)).collect()
     }
 }
 
@@ -95,9 +79,7 @@ pub fn run(options: &Options, number: u64, totals: &mut Totals) -> Result<Option
     let world = World::random(&mut dice, options.views_per_round);
     let (mut stage, problem) = Stage::set_up(options, &world)?;
     for view in &stage.tables {
-        let strategy = options
-            .target
-            .strategy(&mut stage.main.client, &view.name)?;
+        let strategy = options.target.strategy(&mut stage.main.client, &view.name)?;
         *totals.views.entry(strategy).or_default() += 1;
     }
     let mut history = Vec::new();
@@ -128,34 +110,19 @@ fn play(
         if n % 4 == 0 && !stage.progress.aborted {
             counts = stage.counts(&world.schema)?;
         }
-        let step = script.next(
-            dice,
-            &stage.progress,
-            (&world.schema, &world.views, version),
-            &counts,
-        );
+        let step = script.next(dice, &stage.progress, (&world.schema, &world.views, version), &counts);
         let (error, problem) = stage.step(&step)?;
         totals.statements += 1;
         if let Some(error) = &error {
-            *totals
-                .failed_statements
-                .entry(error.code.clone())
-                .or_default() += 1;
+            *totals.failed_statements.entry(error.code.clone()).or_default() += 1;
         }
-        totals.comparisons += if stage.progress.aborted {
-            0
-        } else {
-            stage.tables.len() as u64
-        };
+        totals.comparisons += if stage.progress.aborted { 0 } else { stage.tables.len() as u64 };
         history.push((step, error));
         if problem.is_some() {
             return Ok(problem);
         }
     }
-    let end = Step {
-        action: dml::Action::Sql("COMMIT".into()),
-        guarded: false,
-    };
+    let end = Step { action: dml::Action::Sql("COMMIT".into()), guarded: false };
     let (error, problem) = stage.step(&end)?;
     history.push((end, error));
     match problem {
@@ -174,31 +141,15 @@ fn fail(
     let steps: Vec<Step> = history.iter().map(|(step, _)| step.clone()).collect();
     let strategy = match problem.view {
         // After a lost connection nobody can be asked.
-        Some(v) => options
-            .target
-            .strategy(&mut stage.main.client, &world.views[v].name)
-            .unwrap_or_default(),
+        Some(v) => options.target.strategy(&mut stage.main.client, &world.views[v].name).unwrap_or_default(),
         None => String::new(),
     };
     drop(stage);
     if options.shrink {
         return super::report::shrunk(options, world, problem, steps, strategy);
     }
-    let Problem {
-        view,
-        what,
-        expected,
-        actual,
-    } = problem;
-    Ok(Failure {
-        world,
-        view,
-        strategy,
-        history,
-        what,
-        expected,
-        actual,
-    })
+    let Problem { view, what, expected, actual } = problem;
+    Ok(Failure { world, view, strategy, history, what, expected, actual })
 }
 
 impl Stage {
@@ -215,12 +166,7 @@ impl Stage {
         for client in [&mut main.client, &mut twin.client] {
             populate(client, world)?;
         }
-        let mut stage = Self {
-            main,
-            twin,
-            tables: Vec::new(),
-            progress: Progress::default(),
-        };
+        let mut stage = Self { main, twin, tables: Vec::new(), progress: Progress::default() };
         let problem = stage.create_views(options, world)?;
         let problem = match problem {
             None => stage.compare()?,
@@ -232,29 +178,15 @@ impl Stage {
     fn create_views(&mut self, options: &Options, world: &World) -> Result<Option<Problem>> {
         for (at, view) in world.views.iter().enumerate() {
             // A query that PostgreSQL itself refuses is the generator's mistake, not a finding.
-            self.twin
-                .client
-                .batch_execute(&format!(
-                    "CREATE VIEW {} AS\n{}",
-                    ident(&view.name),
-                    view.query
-                ))
-                .map_err(|e| {
+            self.twin.client.batch_execute(&format!("CREATE VIEW {} AS\n{}", ident(&view.name), view.query)).map_err(
+                |e| {
                     let error = PgError::from(e);
-                    PgError {
-                        more: format!("{}\ngenerated query: {}", error.more, view.query),
-                        ..error
-                    }
-                })?;
-            let sql =
-                options
-                    .target
-                    .create_sql(&world.schema_name, &view.name, &view.query, view.origin);
+                    PgError { more: format!("{}\ngenerated query: {}", error.more, view.query), ..error }
+                },
+            )?;
+            let sql = options.target.create_sql(&world.schema_name, &view.name, &view.query, view.origin);
             if let Err(error) = self.main.client.batch_execute(&sql) {
-                return Ok(Some(Problem::new(
-                    Some(at),
-                    format!("creation failed: {}", PgError::from(error)),
-                )));
+                return Ok(Some(Problem::new(Some(at), format!("creation failed: {}", PgError::from(error)))));
             }
             match Maintained::describe(&mut self.main.client, &view.name, &view.query) {
                 Ok(table) => self.tables.push(table),
@@ -272,11 +204,7 @@ impl Stage {
         if let Some(problem) = disagreement(ours.as_ref(), twins.as_ref()) {
             return Ok((ours, Some(problem)));
         }
-        let problem = if self.progress.aborted {
-            None
-        } else {
-            self.compare()?
-        };
+        let problem = if self.progress.aborted { None } else { self.compare()? };
         Ok((ours, problem))
     }
 
@@ -299,21 +227,10 @@ impl Stage {
 
     /// Rows per table, so that the generator can keep tables small.
     fn counts(&mut self, schema: &Schema) -> Result<Vec<i64>> {
-        let list: Vec<String> = schema
-            .tables
-            .iter()
-            .map(|t| format!("(SELECT count(*) FROM {})", ident(&t.name)))
-            .collect();
-        let row = pg::query(
-            &mut self.main.client,
-            &format!("SELECT {}", list.join(", ")),
-        )?
-        .pop()
-        .unwrap_or_default();
-        Ok(row
-            .iter()
-            .map(|v| v.as_deref().and_then(|t| t.parse().ok()).unwrap_or(0))
-            .collect())
+        let list: Vec<String> =
+            schema.tables.iter().map(|t| format!("(SELECT count(*) FROM {})", ident(&t.name))).collect();
+        let row = pg::query(&mut self.main.client, &format!("SELECT {}", list.join(", ")))?.pop().unwrap_or_default();
+        Ok(row.iter().map(|v| v.as_deref().and_then(|t| t.parse().ok()).unwrap_or(0)).collect())
     }
 
     /// After the last statement: the base tables of both sides agree, `verify_imat` finds nothing,
@@ -321,24 +238,13 @@ impl Stage {
     fn closing(&mut self, options: &Options, world: &World) -> Result<Option<Problem>> {
         for table in &world.schema.tables {
             let sql = format!("SELECT * FROM {}", ident(&table.name));
-            let kinds: Vec<Kind> = self
-                .main
-                .client
-                .prepare(&sql)?
-                .columns()
-                .iter()
-                .map(|c| Kind::of(c.type_()))
-                .collect();
+            let kinds: Vec<Kind> =
+                self.main.client.prepare(&sql)?.columns().iter().map(|c| Kind::of(c.type_())).collect();
             let ours = pg::query(&mut self.main.client, &sql)?;
             let twins = pg::query(&mut self.twin.client, &sql)?;
             if !bag::difference(&twins, &ours, &kinds).is_empty() {
                 let what = format!("base table {} differs from its twin", table.name);
-                return Ok(Some(Problem {
-                    view: None,
-                    what,
-                    expected: twins,
-                    actual: ours,
-                }));
+                return Ok(Some(Problem { view: None, what, expected: twins, actual: ours }));
             }
         }
         for (at, view) in world.views.iter().enumerate() {
@@ -346,27 +252,14 @@ impl Stage {
                 Ok(rows) if rows.is_empty() => {}
                 Ok(rows) => {
                     let what = "verify_imat reports rows although the comparison finds none";
-                    return Ok(Some(Problem {
-                        actual: rows,
-                        ..Problem::new(Some(at), what)
-                    }));
+                    return Ok(Some(Problem { actual: rows, ..Problem::new(Some(at), what) }));
                 }
                 Err(error) => {
-                    return Ok(Some(Problem::new(
-                        Some(at),
-                        format!("verify_imat failed: {error}"),
-                    )));
+                    return Ok(Some(Problem::new(Some(at), format!("verify_imat failed: {error}"))));
                 }
             }
-            if let Err(error) = self
-                .main
-                .client
-                .batch_execute(&options.target.drop_sql(&view.name))
-            {
-                return Ok(Some(Problem::new(
-                    Some(at),
-                    format!("drop failed: {}", PgError::from(error)),
-                )));
+            if let Err(error) = self.main.client.batch_execute(&options.target.drop_sql(&view.name)) {
+                return Ok(Some(Problem::new(Some(at), format!("drop failed: {}", PgError::from(error)))));
             }
         }
         Ok(None)
@@ -380,14 +273,7 @@ fn disagreement(ours: Option<&PgError>, twins: Option<&PgError>) -> Option<Probl
     if ours.map(|e| &e.code) == twins.map(|e| &e.code) && !ours.iter().any(internal) {
         return None;
     }
-    Some(Problem::new(
-        None,
-        format!(
-            "outcome: {}\nwithout maintained tables: {}",
-            text(ours),
-            text(twins)
-        ),
-    ))
+    Some(Problem::new(None, format!("outcome: {}\nwithout maintained tables: {}", text(ours), text(twins))))
 }
 
 /// Removes what an earlier round left.
@@ -403,10 +289,7 @@ fn populate(client: &mut Client, world: &World) -> Result<()> {
     for sql in &world.schema.ddl {
         client.batch_execute(sql).map_err(|e| {
             let error = PgError::from(e);
-            PgError {
-                more: format!("{}\ngenerated statement: {sql}", error.more),
-                ..error
-            }
+            PgError { more: format!("{}\ngenerated statement: {sql}", error.more), ..error }
         })?;
     }
     for sql in world.base_sql() {

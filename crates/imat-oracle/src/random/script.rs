@@ -30,10 +30,7 @@ pub struct Script {
 }
 
 fn sql(text: impl Into<String>) -> Step {
-    Step {
-        action: Action::Sql(text.into()),
-        guarded: false,
-    }
+    Step { action: Action::Sql(text.into()), guarded: false }
 }
 
 impl Script {
@@ -50,41 +47,24 @@ impl Script {
             return self.recover(dice, progress);
         }
         if let Some(action) = self.pending.pop_front() {
-            return Step {
-                action,
-                guarded: progress.open && dice.chance(80),
-            };
+            return Step { action, guarded: progress.open && dice.chance(80) };
         }
         if let Some(step) = self.boundary(dice, progress) {
             return step;
         }
         let (schema, views, version) = world;
         let limit = if schema.tables.len() > 2 { 22 } else { 35 };
-        let mut d = Dml {
-            dice,
-            schema,
-            views,
-            counts,
-            version,
-            in_transaction: progress.open,
-            limit,
-        };
+        let mut d = Dml { dice, schema, views, counts, version, in_transaction: progress.open, limit };
         self.pending = dml::random(&mut d).into();
         let Some(action) = self.pending.pop_front() else {
             return sql("SELECT 1");
         };
-        Step {
-            action,
-            guarded: progress.open && dice.chance(80),
-        }
+        Step { action, guarded: progress.open && dice.chance(80) }
     }
 
     fn recover(&mut self, dice: &mut Dice, progress: &Progress) -> Step {
         if !progress.savepoints.is_empty() && dice.chance(60) {
-            return sql(format!(
-                "ROLLBACK TO SAVEPOINT {}",
-                dice.pick(&progress.savepoints)
-            ));
+            return sql(format!("ROLLBACK TO SAVEPOINT {}", dice.pick(&progress.savepoints)));
         }
         sql(*dice.pick(&["ROLLBACK", "COMMIT"]))
     }
@@ -116,14 +96,8 @@ impl Script {
                 self.named += 1;
                 Some(sql(format!("SAVEPOINT s{}", self.named)))
             }
-            4 => Some(sql(format!(
-                "ROLLBACK TO SAVEPOINT {}",
-                dice.pick(&progress.savepoints)
-            ))),
-            _ => Some(sql(format!(
-                "RELEASE SAVEPOINT {}",
-                dice.pick(&progress.savepoints)
-            ))),
+            4 => Some(sql(format!("ROLLBACK TO SAVEPOINT {}", dice.pick(&progress.savepoints)))),
+            _ => Some(sql(format!("RELEASE SAVEPOINT {}", dice.pick(&progress.savepoints)))),
         }
     }
 }
@@ -174,10 +148,7 @@ mod tests {
         p.follow(&sql("DELETE FROM t"), true);
         assert!(p.aborted);
         p.follow(&sql("ROLLBACK TO SAVEPOINT s1"), false);
-        assert_eq!(
-            (p.aborted, p.savepoints.clone()),
-            (false, vec!["s1".to_owned()])
-        );
+        assert_eq!((p.aborted, p.savepoints.clone()), (false, vec!["s1".to_owned()]));
         p.follow(&sql("RELEASE SAVEPOINT s1"), false);
         assert!(p.savepoints.is_empty() && p.open);
         p.follow(&sql("COMMIT"), true);
@@ -186,17 +157,8 @@ mod tests {
 
     #[test]
     fn a_guarded_failure_does_not_abort() {
-        let mut p = Progress {
-            open: true,
-            ..Progress::default()
-        };
-        p.follow(
-            &Step {
-                guarded: true,
-                ..sql("DELETE FROM t")
-            },
-            true,
-        );
+        let mut p = Progress { open: true, ..Progress::default() };
+        p.follow(&Step { guarded: true, ..sql("DELETE FROM t") }, true);
         assert!(!p.aborted);
     }
 }

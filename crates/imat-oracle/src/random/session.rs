@@ -19,10 +19,7 @@ pub struct Session {
 impl Session {
     pub fn new(mut client: Client, schema: &str, imat: &str) -> Result<Self> {
         client.batch_execute(&format!("SET search_path = {}, public", ident(schema)))?;
-        Ok(Self {
-            client,
-            imat: ident(imat),
-        })
+        Ok(Self { client, imat: ident(imat) })
     }
 
     /// Runs one step; the error is the server's answer to it, not a failure of ours.

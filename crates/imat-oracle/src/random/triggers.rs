@@ -23,20 +23,14 @@ pub fn add(dice: &mut Dice, schema: &mut Schema) {
 
 /// Triggers fire in the order of their names; ours come before or after everyone else's.
 fn trigger_name(dice: &mut Dice) -> &'static str {
-    *dice.pick(&["AAA_first", "zzz_last", "my trigger"])
+    const NAMES: [&str; 3] = ["AAA_first", "zzz_last", "my trigger"];
+    NAMES[dice.index(NAMES.len())]
 }
 
 fn write_other(dice: &mut Dice, schema: &mut Schema, from: usize, to: usize) {
     let (source, target) = (&schema.tables[from], &schema.tables[to]);
-    let (k, tk, t) = (
-        ident(&source.key().name),
-        ident(&target.key().name),
-        ident(&target.name),
-    );
-    let qty = target
-        .columns
-        .iter()
-        .find(|c| c.role == Role::Value && c.ty == Ty::Int);
+    let (k, tk, t) = (ident(&source.key().name), ident(&target.key().name), ident(&target.name));
+    let qty = target.columns.iter().find(|c| c.role == Role::Value && c.ty == Ty::Int);
     let update = match qty {
         Some(c) => format!("UPDATE {t} SET {n} = {n} + 1", n = ident(&c.name)),
         None => format!("UPDATE {t} SET {tk} = {tk}"),
@@ -50,15 +44,10 @@ fn write_other(dice: &mut Dice, schema: &mut Schema, from: usize, to: usize) {
             0 => format!(
                 "IF TG_OP = 'DELETE' THEN DELETE FROM {t} WHERE {tk} = OLD.{k}; ELSE {update} WHERE {tk} = NEW.{k}; END IF;"
             ),
-            1 => format!(
-                "IF TG_OP <> 'INSERT' THEN {update} WHERE {tk} IS NOT DISTINCT FROM OLD.{k}; END IF;"
-            ),
+            1 => format!("IF TG_OP <> 'INSERT' THEN {update} WHERE {tk} IS NOT DISTINCT FROM OLD.{k}; END IF;"),
             _ => format!("{update} WHERE id % 5 = 1;"),
         };
-        (
-            action,
-            "AFTER INSERT OR UPDATE OR DELETE ON {on} FOR EACH ROW",
-        )
+        (action, "AFTER INSERT OR UPDATE OR DELETE ON {on} FOR EACH ROW")
     } else {
         (
             format!("{update} WHERE {tk} IN (SELECT {k} FROM fresh);"),
@@ -78,20 +67,13 @@ fn write_other(dice: &mut Dice, schema: &mut Schema, from: usize, to: usize) {
 /// A column changes although the statement does not name it.
 fn change_row(dice: &mut Dice, schema: &mut Schema, table: usize) {
     let t = &schema.tables[table];
-    let Some(column) = t
-        .columns
-        .iter()
-        .find(|c| c.role == Role::Value && c.ty == Ty::Int)
-    else {
+    let Some(column) = t.columns.iter().find(|c| c.role == Role::Value && c.ty == Ty::Int) else {
         return;
     };
     let name = ident(&column.name);
     let row = match dice.index(3) {
         0 => format!("NEW.{name} := coalesce(NEW.{name}, 0) + 1;"),
-        1 => format!(
-            "IF NEW.{k} = 3 THEN RETURN NULL; END IF;",
-            k = ident(&t.key().name)
-        ),
+        1 => format!("IF NEW.{k} = 3 THEN RETURN NULL; END IF;", k = ident(&t.key().name)),
         _ => format!("NEW.{name} := coalesce(NEW.{name}, 5);"),
     };
     let function = format!("change_{table}");

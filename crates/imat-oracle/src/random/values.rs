@@ -18,17 +18,7 @@ pub enum Ty {
     Float,
 }
 
-pub const ALL: [Ty; 9] = [
-    Ty::Int,
-    Ty::Big,
-    Ty::Money,
-    Ty::Num,
-    Ty::Text,
-    Ty::Bool,
-    Ty::Date,
-    Ty::Ts,
-    Ty::Float,
-];
+pub const ALL: [Ty; 9] = [Ty::Int, Ty::Big, Ty::Money, Ty::Num, Ty::Text, Ty::Bool, Ty::Date, Ty::Ts, Ty::Float];
 
 impl Ty {
     pub fn sql(self) -> &'static str {
@@ -59,43 +49,24 @@ pub fn value(dice: &mut Dice, ty: Ty, wild: bool) -> String {
         Ty::Int => dice.range(-3, 9).to_string(),
         Ty::Big if dice.chance(15) => (3_000_000_000 + dice.range(0, 3)).to_string(),
         Ty::Big => dice.range(-2, 6).to_string(),
-        Ty::Money => format!(
-            "{}.{:02}",
-            dice.range(-3, 12),
-            *dice.pick(&[0, 5, 25, 50, 99])
-        ),
-        Ty::Num if wild && dice.chance(8) => dice
-            .pick(&["NaN", "12345678901234567890", "0.000000000000000000001"])
-            .to_string(),
+        Ty::Money => format!("{}.{:02}", dice.range(-3, 12), *dice.pick(&[0, 5, 25, 50, 99])),
+        Ty::Num if wild && dice.chance(8) => {
+            dice.pick(&["NaN", "12345678901234567890", "0.000000000000000000001"]).to_string()
+        }
         Ty::Num => {
             let whole = dice.range(-2, 8);
             let fraction = dice.pick(&["", ".0", ".5", ".50", ".125", ".333333"]);
             format!("{whole}{fraction}")
         }
-        Ty::Text => dice
-            .pick(&["", "a", "A", "b", "bb", "Bb", "ünï", "it's", "NULL", "z z"])
-            .to_string(),
+        Ty::Text => dice.pick(&["", "a", "A", "b", "bb", "Bb", "ünï", "it's", "NULL", "z z"]).to_string(),
         Ty::Bool => dice.pick(&["t", "f"]).to_string(),
-        Ty::Date => format!(
-            "2024-0{}-{:02}",
-            dice.range(1, 3),
-            *dice.pick(&[1, 2, 15, 28])
-        ),
-        Ty::Ts => format!(
-            "2024-01-0{} {:02}:{}:00",
-            dice.range(1, 3),
-            dice.range(0, 23),
-            dice.pick(&["00", "15", "59"])
-        ),
-        Ty::Float if wild && dice.chance(12) => {
-            dice.pick(&["1e17", "Infinity", "NaN", "3e16"]).to_string()
+        Ty::Date => format!("2024-0{}-{:02}", dice.range(1, 3), *dice.pick(&[1, 2, 15, 28])),
+        Ty::Ts => {
+            format!("2024-01-0{} {:02}:{}:00", dice.range(1, 3), dice.range(0, 23), dice.pick(&["00", "15", "59"]))
         }
+        Ty::Float if wild && dice.chance(12) => dice.pick(&["1e17", "Infinity", "NaN", "3e16"]).to_string(),
         Ty::Float if wild => format!("{}.25", dice.range(0, 9)),
-        Ty::Float => format!(
-            "{}{}",
-            dice.range(-4, 9),
-            dice.pick(&["", ".25", ".5", ".75"])
-        ),
+        Ty::Float => format!("{}{}", dice.range(-4, 9), dice.pick(&["", ".25", ".5", ".75"])),
     }
 }
 

@@ -89,7 +89,12 @@ unsafe fn set(name: &str, value: &str) {
 /// twice a statement. The override stack is what the setting was for there.
 #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
 unsafe fn push_search_path() {
-    let mut path = pg_sys::OverrideSearchPath { schemas: std::ptr::null_mut(), addCatalog: true, addTemp: false, ..Default::default() };
+    let mut path = pg_sys::OverrideSearchPath {
+        schemas: std::ptr::null_mut(),
+        addCatalog: true,
+        addTemp: false,
+        ..Default::default()
+    };
     // SAFETY: the path is copied.
     unsafe { pg_sys::PushOverrideSearchPath(&mut path) }
 }

@@ -45,10 +45,7 @@ fn digest(record: pg_sys::Datum) -> [u8; 32] {
 }
 
 /// An attribute of a tuple descriptor.
-pub(super) unsafe fn attribute(
-    descriptor: pg_sys::TupleDesc,
-    position: usize,
-) -> *mut pg_sys::FormData_pg_attribute {
+pub(super) unsafe fn attribute(descriptor: pg_sys::TupleDesc, position: usize) -> *mut pg_sys::FormData_pg_attribute {
     // SAFETY: the caller's position is below `natts`. From 18 on the attributes follow the array
     // of compact ones, which is as long.
     unsafe {

@@ -52,8 +52,7 @@ pub extern "C-unwind" fn imat_capture(fcinfo: pg_sys::FunctionCallInfo) -> pg_sy
     let (event, relation, transition) = unsafe {
         let data = data(fcinfo);
         let event = if is_truncate(data.tg_event) { Event::Truncate } else { Event::Rows };
-        let transition =
-            Transition { relation: data.tg_relation, old: data.tg_oldtable, new: data.tg_newtable };
+        let transition = Transition { relation: data.tg_relation, old: data.tg_oldtable, new: data.tg_newtable };
         (event, (*data.tg_relation).rd_id.to_u32(), transition)
     };
     xact::register();

@@ -12,11 +12,7 @@ use crate::view::{Condition, From, Input, Output, Source, View};
 
 /// A table `public.<name>` whose columns are `id`, `k`, `V`; attribute 2 was dropped.
 fn table(oid: u32, name: &str) -> Table {
-    let column = |name: &str, number| Column {
-        name: name.to_owned(),
-        number,
-        not_null: false,
-    };
+    let column = |name: &str, number| Column { name: name.to_owned(), number, not_null: false };
     Table {
         oid,
         name: QName::new("public", name),
@@ -30,11 +26,7 @@ fn input(alias: &str, source: Source) -> Input {
         Source::Table(table) => table.columns.iter().map(|c| c.name.clone()).collect(),
         Source::Query { view, .. } => view.outputs.iter().map(|o| o.name.clone()).collect(),
     };
-    Input {
-        alias: alias.to_owned(),
-        source,
-        columns,
-    }
+    Input { alias: alias.to_owned(), source, columns }
 }
 
 /// `"$1 = $4"`: a `$` and a digit is a column of the scope row.
@@ -50,10 +42,7 @@ fn scalar(template: &str) -> Scalar {
 }
 
 fn view(inputs: Vec<Input>, from: Vec<From>, filter: Option<&str>, outputs: &[&str]) -> View {
-    let output = |(i, text): (usize, &&str)| Output {
-        name: format!("o{i}"),
-        expr: scalar(text),
-    };
+    let output = |(i, text): (usize, &&str)| Output { name: format!("o{i}"), expr: scalar(text) };
     View {
         inputs,
         from,
@@ -64,39 +53,23 @@ fn view(inputs: Vec<Input>, from: Vec<From>, filter: Option<&str>, outputs: &[&s
 }
 
 fn tables(names: &[(u32, &str)]) -> Vec<Input> {
-    names
-        .iter()
-        .map(|(oid, name)| input(name, Source::Table(table(*oid, name))))
-        .collect()
+    names.iter().map(|(oid, name)| input(name, Source::Table(table(*oid, name)))).collect()
 }
 
 fn join(left: From, right: From, on: &str) -> From {
-    From::Join {
-        left: Box::new(left),
-        right: Box::new(right),
-        on: Condition::On(scalar(on)),
-    }
+    From::Join { left: Box::new(left), right: Box::new(right), on: Condition::On(scalar(on)) }
 }
 
 /// `a JOIN b ON a.k = b.k`, where `b` has the lower oid.
 fn two() -> View {
     let from = join(From::Input(0), From::Input(1), "($1 = $4)");
-    view(
-        tables(&[(20, "a"), (10, "b")]),
-        vec![from],
-        None,
-        &["$0", "$5"],
-    )
+    view(tables(&[(20, "a"), (10, "b")]), vec![from], None, &["$0", "$5"])
 }
 
 fn expressions(view: &View) -> (Core, Vec<Scalar>, Vec<String>) {
     let outputs = view.outputs.iter().map(|output| output.expr.clone());
     let names = view.outputs.iter().map(|output| output.name.clone());
-    (
-        core(view).expect("supported"),
-        outputs.collect(),
-        names.collect(),
-    )
+    (core(view).expect("supported"), outputs.collect(), names.collect())
 }
 
 /// The SELECTs of the view's delta when the named tables change.
@@ -123,12 +96,7 @@ fn used(view: &View) -> Vec<Vec<usize>> {
 
 #[test]
 fn one_table() {
-    let one = view(
-        tables(&[(10, "a")]),
-        vec![From::Input(0)],
-        Some("($2 > 0 OR $1 IS NULL)"),
-        &["$1", "$2 * 2"],
-    );
+    let one = view(tables(&[(10, "a")]), vec![From::Input(0)], Some("($2 > 0 OR $1 IS NULL)"), &["$1", "$2 * 2"]);
     assert_snapshot!(whole(&one), @r#"
     SELECT t0."k" AS "o0", t0."V" * 2 AS "o1", 1 AS w
     FROM "public"."a" AS t0
@@ -178,10 +146,7 @@ fn join_with_both_sides_changed() {
 
 #[test]
 fn join_of_three() {
-    let from = vec![
-        join(From::Input(0), From::Input(1), "($1 = $4)"),
-        From::Input(2),
-    ];
+    let from = vec![join(From::Input(0), From::Input(1), "($1 = $4)"), From::Input(2)];
     let inputs = tables(&[(10, "a"), (20, "b"), (30, "c")]);
     let three = view(inputs, from, Some("($5 < $8)"), &["$0", "$7"]);
     assert_snapshot!(delta(&three, &["a", "b", "c"]), @r#"
@@ -217,12 +182,7 @@ fn join_using() {
 #[test]
 fn self_join() {
     let from = join(From::Input(0), From::Input(1), "($0 = $4)");
-    let itself = view(
-        tables(&[(10, "a"), (10, "a")]),
-        vec![from],
-        None,
-        &["$2", "$5"],
-    );
+    let itself = view(tables(&[(10, "a"), (10, "a")]), vec![from], None, &["$2", "$5"]);
     assert!(core(&itself).expect("supported").self_join);
     assert_snapshot!(delta(&itself, &["a"]), @r#"
     SELECT t0.c4 AS "o0", t1."V" AS "o1", t0.w AS w
@@ -238,24 +198,11 @@ fn self_join() {
 
 #[test]
 fn projected_subquery() {
-    let inner = view(
-        tables(&[(20, "b")]),
-        vec![From::Input(0)],
-        Some("($2 > 10)"),
-        &["$1 + 1", "$2", "'x'::text"],
-    );
-    let source = Source::Query {
-        name: None,
-        view: Box::new(inner),
-    };
+    let inner = view(tables(&[(20, "b")]), vec![From::Input(0)], Some("($2 > 10)"), &["$1 + 1", "$2", "'x'::text"]);
+    let source = Source::Query { name: None, view: Box::new(inner) };
     let inputs = vec![tables(&[(10, "a")]).remove(0), input("q", source)];
     let from = join(From::Input(0), From::Input(1), "($1 = $3)");
-    let outer = view(
-        inputs,
-        vec![from],
-        Some("($2 <> $4)"),
-        &["$0", "$3 * 2", "$5"],
-    );
+    let outer = view(inputs, vec![from], Some("($2 <> $4)"), &["$0", "$3 * 2", "$5"]);
     assert_snapshot!(delta(&outer, &["a", "b"]), @r#"
     SELECT t0.c1 AS "o0", (t1."k" + 1) * 2 AS "o1", 'x'::text AS "o2", t0.w AS w
     FROM "imat_delta_0" AS t0, "public"."b" AS t1
@@ -305,22 +252,10 @@ fn subtraction_has_negative_weight() {
 #[test]
 fn grouped_subquery_has_no_rule() {
     let mut inner = view(tables(&[(20, "b")]), vec![From::Input(0)], None, &["$0"]);
-    inner.grouping = Some(crate::view::Grouping {
-        keys: vec![Scalar::column(0)],
-        listed: 1,
-        aggregates: Vec::new(),
-        having: None,
-    });
-    let source = Source::Query {
-        name: None,
-        view: Box::new(inner),
-    };
-    let outer = view(
-        vec![input("q", source)],
-        vec![From::Input(0)],
-        None,
-        &["$0"],
-    );
+    inner.grouping =
+        Some(crate::view::Grouping { keys: vec![Scalar::column(0)], listed: 1, aggregates: Vec::new(), having: None });
+    let source = Source::Query { name: None, view: Box::new(inner) };
+    let outer = view(vec![input("q", source)], vec![From::Input(0)], None, &["$0"]);
     let unsupported = core(&outer).expect_err("no rule");
     assert_snapshot!(unsupported, @"GROUP BY in a subquery or view in FROM");
 }

@@ -17,12 +17,7 @@ pub fn insert_one(d: &mut Dml, place: &Place, id: Option<i64>) -> String {
             _ => d.literal(c),
         })
         .collect();
-    format!(
-        "INSERT INTO {} ({}) VALUES ({})",
-        ident(&place.name),
-        names.join(", "),
-        values.join(", ")
-    )
+    format!("INSERT INTO {} ({}) VALUES ({})", ident(&place.name), names.join(", "), values.join(", "))
 }
 
 /// Columns to write, in some order, now and then without one of them.
@@ -32,9 +27,7 @@ fn some_columns<'a>(d: &mut Dml, table: &'a Table) -> Vec<&'a Column> {
         columns = d.dice.shuffled(&columns);
     }
     if d.dice.chance(15) {
-        let optional: Vec<usize> = (0..columns.len())
-            .filter(|i| !columns[*i].not_null)
-            .collect();
+        let optional: Vec<usize> = (0..columns.len()).filter(|i| !columns[*i].not_null).collect();
         if !optional.is_empty() && columns.len() > 1 {
             columns.remove(*d.dice.pick(&optional));
         }
@@ -43,11 +36,7 @@ fn some_columns<'a>(d: &mut Dml, table: &'a Table) -> Vec<&'a Column> {
 }
 
 pub fn names(columns: &[&Column]) -> String {
-    columns
-        .iter()
-        .map(|c| ident(&c.name))
-        .collect::<Vec<_>>()
-        .join(", ")
+    columns.iter().map(|c| ident(&c.name)).collect::<Vec<_>>().join(", ")
 }
 
 pub fn insert(d: &mut Dml) -> String {
@@ -56,24 +45,10 @@ pub fn insert(d: &mut Dml) -> String {
     let columns = some_columns(d, table);
     let rows = d.dice.weighted(&[(5, 1), (3, 2), (2, 5)]);
     let rows: Vec<String> = (0..rows)
-        .map(|_| {
-            format!(
-                "({})",
-                columns
-                    .iter()
-                    .map(|c| d.literal(c))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            )
-        })
+        .map(|_| format!("({})", columns.iter().map(|c| d.literal(c)).collect::<Vec<_>>().join(", ")))
         .collect();
     let returning = if d.dice.chance(8) { " RETURNING *" } else { "" };
-    format!(
-        "INSERT INTO {} ({}) VALUES {}{returning}",
-        ident(&place.name),
-        names(&columns),
-        rows.join(", ")
-    )
+    format!("INSERT INTO {} ({}) VALUES {}{returning}", ident(&place.name), names(&columns), rows.join(", "))
 }
 
 /// What an UPDATE assigns. An id only ever moves to where no other row of the statement can be.
@@ -83,14 +58,7 @@ pub fn assignments(d: &mut Dml, table: &Table, alias: &str) -> (String, Option<S
     let mut only = None;
     let mut parts = Vec::new();
     let many = d.dice.chance(25);
-    for c in if many {
-        d.dice.shuffled(&columns)
-    } else {
-        vec![*d.dice.pick(&columns)]
-    }
-    .iter()
-    .take(2)
-    {
+    for c in if many { d.dice.shuffled(&columns) } else { vec![*d.dice.pick(&columns)] }.iter().take(2) {
         let name = ident(&c.name);
         let value = match c.role {
             Role::Id => {
@@ -119,30 +87,15 @@ pub fn update(d: &mut Dml) -> String {
         Some(only) => only,
         None => condition(d, table, ""),
     };
-    let one = if table.shape == Shape::Inherited && place.root && d.dice.chance(20) {
-        "ONLY "
-    } else {
-        ""
-    };
-    let returning = if d.dice.chance(5) {
-        " RETURNING id"
-    } else {
-        ""
-    };
-    format!(
-        "UPDATE {one}{} SET {set} WHERE {filter}{returning}",
-        ident(&place.name)
-    )
+    let one = if table.shape == Shape::Inherited && place.root && d.dice.chance(20) { "ONLY " } else { "" };
+    let returning = if d.dice.chance(5) { " RETURNING id" } else { "" };
+    format!("UPDATE {one}{} SET {set} WHERE {filter}{returning}", ident(&place.name))
 }
 
 pub fn delete(d: &mut Dml) -> String {
     let place = d.place();
     let table = d.table(&place);
-    let one = if table.shape == Shape::Inherited && place.root && d.dice.chance(20) {
-        "ONLY "
-    } else {
-        ""
-    };
+    let one = if table.shape == Shape::Inherited && place.root && d.dice.chance(20) { "ONLY " } else { "" };
     if d.dice.chance(20) {
         let other = d.dice.pick(&d.schema.tables).clone();
         let filter = condition(d, &other, "o.");
@@ -159,11 +112,7 @@ pub fn delete(d: &mut Dml) -> String {
 
 pub fn truncate(d: &mut Dml) -> String {
     let place = d.place();
-    let one = if d.table(&place).shape == Shape::Inherited && place.root && d.dice.chance(20) {
-        "ONLY "
-    } else {
-        ""
-    };
+    let one = if d.table(&place).shape == Shape::Inherited && place.root && d.dice.chance(20) { "ONLY " } else { "" };
     let mut list = format!("{one}{}", ident(&place.name));
     if d.dice.chance(20) {
         let second = d.place();
@@ -185,14 +134,7 @@ pub fn copy(d: &mut Dml) -> Action {
         data += &cells.join("\t");
         data.push('\n');
     }
-    Action::Copy {
-        sql: format!(
-            "COPY {} ({}) FROM STDIN",
-            ident(&place.name),
-            names(&columns)
-        ),
-        data,
-    }
+    Action::Copy { sql: format!("COPY {} ({}) FROM STDIN", ident(&place.name), names(&columns)), data }
 }
 
 fn cell(d: &mut Dml, column: &Column) -> String {

@@ -89,25 +89,15 @@ fn nested_call(d: &mut Dml) -> String {
         })
         .collect();
     let filter = condition(d, d.table(&from), "");
-    let insert = format!(
-        "INSERT INTO {} ({}) VALUES ({})",
-        ident(&place.name),
-        basic::names(&columns),
-        values.join(", ")
-    );
+    let insert =
+        format!("INSERT INTO {} ({}) VALUES ({})", ident(&place.name), basic::names(&columns), values.join(", "));
     let outer = match d.dice.index(3) {
-        0 => format!(
-            "SELECT job_of(id) FROM {} WHERE {filter}",
-            ident(&from.name)
-        ),
+        0 => format!("SELECT job_of(id) FROM {} WHERE {filter}", ident(&from.name)),
         1 => "SELECT sum(job_of(q)) FROM generate_series(1, 2) AS q".to_owned(),
         // Within another table's own change.
         _ if from.table != place.table => {
             let key = ident(&d.table(&from).key().name);
-            format!(
-                "UPDATE {} SET {key} = job_of(id) % 5 WHERE {filter} AND id IS NOT NULL",
-                ident(&from.name)
-            )
+            format!("UPDATE {} SET {key} = job_of(id) % 5 WHERE {filter} AND id IS NOT NULL", ident(&from.name))
         }
         _ => format!("SELECT job_of({})", d.dice.range(0, 30)),
     };
@@ -129,11 +119,7 @@ pub fn prepared(d: &mut Dml) -> Vec<Action> {
     };
     let mut out = vec![Action::Sql(format!("PREPARE job(int, int) AS {statement}"))];
     for _ in 0..d.dice.range(1, 7) {
-        out.push(Action::Sql(format!(
-            "EXECUTE job({}, {})",
-            d.dice.range(0, 35),
-            d.dice.range(0, 4)
-        )));
+        out.push(Action::Sql(format!("EXECUTE job({}, {})", d.dice.range(0, 35), d.dice.range(0, 4))));
     }
     out.push(Action::Sql("DEALLOCATE ALL".into()));
     out
@@ -147,9 +133,7 @@ pub fn cursor(d: &mut Dml) -> Vec<Action> {
     let mut out = Vec::new();
     if !d.views.is_empty() && d.dice.chance(40) {
         let view = ident(&d.dice.pick(d.views).name.clone());
-        out.push(Action::Sql(format!(
-            "DECLARE reading CURSOR FOR SELECT * FROM {IMAT}.{view}"
-        )));
+        out.push(Action::Sql(format!("DECLARE reading CURSOR FOR SELECT * FROM {IMAT}.{view}")));
         out.push(Action::Sql("FETCH 1 FROM reading".into()));
         out.push(Action::Sql(simple(d)));
         out.push(Action::Sql("FETCH ALL FROM reading".into()));
@@ -160,11 +144,7 @@ pub fn cursor(d: &mut Dml) -> Vec<Action> {
     let table = d.table(&place);
     let (name, key) = (ident(&place.name), ident(&table.key().name));
     let filter = condition(d, table, "");
-    let only = if table.shape == Shape::Inherited {
-        "ONLY "
-    } else {
-        ""
-    };
+    let only = if table.shape == Shape::Inherited { "ONLY " } else { "" };
     // All rows in turn, so that their order does not show.
     let change = if d.dice.chance(50) {
         format!("UPDATE {only}{name} SET {key} = ({key} + 1) % 5 WHERE CURRENT OF c")

@@ -34,17 +34,9 @@ pub fn insert_select(d: &mut Dml) -> String {
     let filter = condition(d, &source, "s.");
     let order: Vec<String> = source.columns.iter().map(|c| ident(&c.name)).collect();
     // The source's rows are cut to a few in an order that leaves no choice.
-    let inner = format!(
-        "SELECT * FROM {} AS s WHERE {filter} ORDER BY {} LIMIT 6",
-        ident(&source.name),
-        order.join(", ")
-    );
-    format!(
-        "INSERT INTO {} ({}) SELECT {} FROM ({inner}) AS s",
-        ident(&place.name),
-        names(&columns),
-        items.join(", ")
-    )
+    let inner =
+        format!("SELECT * FROM {} AS s WHERE {filter} ORDER BY {} LIMIT 6", ident(&source.name), order.join(", "));
+    format!("INSERT INTO {} ({}) SELECT {} FROM ({inner}) AS s", ident(&place.name), names(&columns), items.join(", "))
 }
 
 pub fn update_from(d: &mut Dml) -> String {
@@ -52,11 +44,7 @@ pub fn update_from(d: &mut Dml) -> String {
     let table = d.table(&place);
     let source = d.dice.pick(&d.schema.tables).clone();
     let (key, source_key) = (ident(&table.key().name), ident(&source.key().name));
-    let numbers: Vec<&Column> = table
-        .columns
-        .iter()
-        .filter(|c| c.role == Role::Value && c.ty.is_number())
-        .collect();
+    let numbers: Vec<&Column> = table.columns.iter().filter(|c| c.role == Role::Value && c.ty.is_number()).collect();
     let (set, value) = match numbers.as_slice() {
         [] => (key.clone(), format!("max({source_key})")),
         some => (ident(&d.dice.pick(some).name), "count(*)".to_owned()),
@@ -72,38 +60,18 @@ pub fn update_from(d: &mut Dml) -> String {
 
 /// Upserts of a table with a primary key; of another table, a plain insert of the same rows.
 pub fn upsert(d: &mut Dml) -> String {
-    let keyed: Vec<usize> = (0..d.schema.tables.len())
-        .filter(|i| d.schema.tables[*i].primary_key)
-        .collect();
+    let keyed: Vec<usize> = (0..d.schema.tables.len()).filter(|i| d.schema.tables[*i].primary_key).collect();
     if keyed.is_empty() {
         return super::basic::insert(d);
     }
     let at = *d.dice.pick(&keyed);
-    let places: Vec<_> = d
-        .schema
-        .places
-        .iter()
-        .filter(|p| p.table == at)
-        .cloned()
-        .collect();
-    let place = if d.dice.chance(75) {
-        places[0].clone()
-    } else {
-        d.dice.pick(&places).clone()
-    };
+    let places: Vec<_> = d.schema.places.iter().filter(|p| p.table == at).cloned().collect();
+    let place = if d.dice.chance(75) { places[0].clone() } else { d.dice.pick(&places).clone() };
     let table = d.table(&place);
     let insert = super::basic::insert_one(d, &place, None);
     let second: Vec<String> = table.writable().iter().map(|c| d.literal(c)).collect();
-    let more = if d.dice.chance(40) {
-        format!(", ({})", second.join(", "))
-    } else {
-        String::new()
-    };
-    let values: Vec<&Column> = table
-        .columns
-        .iter()
-        .filter(|c| matches!(c.role, Role::Value | Role::Key))
-        .collect();
+    let more = if d.dice.chance(40) { format!(", ({})", second.join(", ")) } else { String::new() };
+    let values: Vec<&Column> = table.columns.iter().filter(|c| matches!(c.role, Role::Value | Role::Key)).collect();
     let column = ident(&d.dice.pick(&values).name);
     let action = match d.dice.index(4) {
         0 => "ON CONFLICT DO NOTHING".to_owned(),
@@ -122,22 +90,10 @@ pub fn merge(d: &mut Dml) -> String {
     let table = d.table(&place);
     let source = d.dice.pick(&d.schema.tables).clone();
     let columns = table.writable();
-    let items: Vec<String> = columns
-        .iter()
-        .map(|c| {
-            if c.role == Role::Id {
-                "s.id".to_owned()
-            } else {
-                fitting(d, c, &source)
-            }
-        })
-        .collect();
+    let items: Vec<String> =
+        columns.iter().map(|c| if c.role == Role::Id { "s.id".to_owned() } else { fitting(d, c, &source) }).collect();
     let (set, _) = assignments(d, table, "t.");
-    let set = if set.contains("\"id\" =") {
-        format!("{k} = 2", k = ident(&table.key().name))
-    } else {
-        set
-    };
+    let set = if set.contains("\"id\" =") { format!("{k} = 2", k = ident(&table.key().name)) } else { set };
     let guard = condition(d, table, "t.");
     let matched = match d.dice.index(4) {
         0 => format!("WHEN MATCHED AND {guard} THEN DELETE\n  WHEN MATCHED THEN UPDATE SET {set}"),
@@ -146,22 +102,13 @@ pub fn merge(d: &mut Dml) -> String {
         _ => format!("WHEN MATCHED THEN UPDATE SET {set}"),
     };
     let absent = if d.dice.chance(70) {
-        format!(
-            "\n  WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})",
-            names(&columns),
-            items.join(", ")
-        )
+        format!("\n  WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})", names(&columns), items.join(", "))
     } else {
         String::new()
     };
     let order: Vec<String> = source.columns.iter().map(|c| ident(&c.name)).collect();
     let shift = d.dice.range(0, 8);
-    let kept: Vec<String> = source
-        .columns
-        .iter()
-        .skip(1)
-        .map(|c| ident(&c.name))
-        .collect();
+    let kept: Vec<String> = source.columns.iter().skip(1).map(|c| ident(&c.name)).collect();
     format!(
         "MERGE INTO {} AS t\n  USING (SELECT DISTINCT ON (id) id + {shift} AS id, {} FROM {} AS o \
          WHERE id % 3 = {} ORDER BY {}) AS s\n  ON t.id = s.id\n  {matched}{absent}",
@@ -215,10 +162,7 @@ pub fn data_modifying_cte(d: &mut Dml) -> String {
             )
         }
         _ => {
-            let (one, two) = (
-                super::basic::insert_one(d, &first, None),
-                super::basic::insert_one(d, &second, None),
-            );
+            let (one, two) = (super::basic::insert_one(d, &first, None), super::basic::insert_one(d, &second, None));
             format!("WITH s AS ({one} RETURNING 1)\n{two}")
         }
     }

@@ -75,11 +75,7 @@ pub fn random(d: &mut Dml) -> Vec<Action> {
         11 => return blocks::prepared(d),
         _ => return blocks::cursor(d),
     };
-    vec![if d.dice.chance(15) {
-        Action::Extended(sql)
-    } else {
-        Action::Sql(sql)
-    }]
+    vec![if d.dice.chance(15) { Action::Extended(sql) } else { Action::Sql(sql) }]
 }
 
 /// The rows a round starts with, one statement a table.
@@ -87,25 +83,10 @@ pub fn initial(dice: &mut Dice, schema: &Schema) -> Vec<String> {
     let mut out = Vec::new();
     for (at, table) in schema.tables.iter().enumerate() {
         let rows = dice.range(0, 14);
-        let mut d = Dml {
-            dice,
-            schema,
-            views: &[],
-            counts: &[],
-            version: 0,
-            in_transaction: false,
-            limit: 0,
-        };
-        let place = Place {
-            name: table.name.clone(),
-            table: at,
-            root: true,
-        };
+        let mut d = Dml { dice, schema, views: &[], counts: &[], version: 0, in_transaction: false, limit: 0 };
+        let place = Place { name: table.name.clone(), table: at, root: true };
         for id in 0..rows {
-            out.push(format!(
-                "{} ON CONFLICT DO NOTHING",
-                basic::insert_one(&mut d, &place, Some(id))
-            ));
+            out.push(format!("{} ON CONFLICT DO NOTHING", basic::insert_one(&mut d, &place, Some(id))));
         }
     }
     out
@@ -115,12 +96,7 @@ impl<'a> Dml<'a> {
     fn place(&mut self) -> Place {
         // The root twice as often as all its leaves together.
         let table = self.dice.index(self.schema.tables.len());
-        let places: Vec<&Place> = self
-            .schema
-            .places
-            .iter()
-            .filter(|p| p.table == table)
-            .collect();
+        let places: Vec<&Place> = self.schema.places.iter().filter(|p| p.table == table).collect();
         if places.len() == 1 || self.dice.chance(65) {
             places[0].clone()
         } else {
@@ -156,27 +132,16 @@ impl<'a> Dml<'a> {
 fn condition(d: &mut Dml, table: &Table, alias: &str) -> String {
     let dot = |c: &Column| format!("{alias}{}", ident(&c.name));
     let (id, key) = (dot(table.id()), dot(table.key()));
-    match d
-        .dice
-        .weighted(&[(30, 0), (12, 1), (20, 2), (6, 3), (10, 4), (12, 5), (4, 6)])
-    {
+    match d.dice.weighted(&[(30, 0), (12, 1), (20, 2), (6, 3), (10, 4), (12, 5), (4, 6)]) {
         0 => format!("{id} = {}", d.dice.range(0, 35)),
         1 => format!("{id} % 4 = {}", d.dice.range(0, 3)),
         2 => format!("{key} = {}", d.dice.range(0, 4)),
         3 => format!("{key} IS NULL"),
-        4 => format!(
-            "{id} BETWEEN {} AND {}",
-            d.dice.range(0, 20),
-            d.dice.range(10, 40)
-        ),
+        4 => format!("{id} BETWEEN {} AND {}", d.dice.range(0, 20), d.dice.range(10, 40)),
         5 => {
             let c = d.dice.pick(&table.columns).clone();
             let value = values::sql_literal(d.dice, c.ty, c.wild);
-            format!(
-                "{} {} {value}",
-                dot(&c),
-                d.dice.pick(&["=", "<", ">=", "IS DISTINCT FROM"])
-            )
+            format!("{} {} {value}", dot(&c), d.dice.pick(&["=", "<", ">=", "IS DISTINCT FROM"]))
         }
         _ => "true".to_owned(),
     }

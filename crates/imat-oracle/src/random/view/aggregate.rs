@@ -20,31 +20,18 @@ pub fn item(g: &mut Gen, fields: &[Field], keys: &[Expr]) -> Expr {
         4 => text("CASE WHEN count(*) > 2 THEN 'many' ELSE 'few' END".into()),
         5 => num(format!("count(*) * 100.0 / nullif(count({n}), 0)")),
         6 => text(format!("coalesce(sum({n})::text, 'none')")),
-        7 => Expr {
-            sql: format!("sum({n}) > 5 AND count(*) < 10"),
-            ty: Ty::Bool,
-        },
+        7 => Expr { sql: format!("sum({n}) > 5 AND count(*) < 10"), ty: Ty::Bool },
         _ => match keys.iter().find(|k| !matches!(k.ty, Ty::Num | Ty::Float)) {
             Some(k) => text(format!("concat({}, ':', count(*))", k.sql)),
-            None => Expr {
-                sql: "count(*) + 1".into(),
-                ty: Ty::Big,
-            },
+            None => Expr { sql: "count(*) + 1".into(), ty: Ty::Big },
         },
     }
 }
 
 /// A number whose text is the same however it was computed.
 fn exact_number(g: &mut Gen, fields: &[Field]) -> String {
-    let fit: Vec<&Field> = fields
-        .iter()
-        .filter(|f| matches!(f.ty, Ty::Int | Ty::Money))
-        .collect();
-    if fit.is_empty() || g.dice.chance(30) {
-        expr::int(g, fields).sql
-    } else {
-        g.dice.pick(&fit).sql.clone()
-    }
+    let fit: Vec<&Field> = fields.iter().filter(|f| matches!(f.ty, Ty::Int | Ty::Money)).collect();
+    if fit.is_empty() || g.dice.chance(30) { expr::int(g, fields).sql } else { g.dice.pick(&fit).sql.clone() }
 }
 
 /// One aggregate call, sometimes with a FILTER.
@@ -67,10 +54,7 @@ pub fn call(g: &mut Gen, fields: &[Field]) -> Expr {
 
 fn invertible(g: &mut Gen, fields: &[Field]) -> Expr {
     let e = |sql: String, ty| Expr { sql, ty };
-    match g
-        .dice
-        .weighted(&[(18, 0), (10, 1), (30, 2), (18, 3), (12, 4), (12, 5)])
-    {
+    match g.dice.weighted(&[(18, 0), (10, 1), (30, 2), (18, 3), (12, 4), (12, 5)]) {
         0 => e("count(*)".into(), Ty::Big),
         1 => e(format!("count({})", expr::plain(g, fields).sql), Ty::Big),
         2 => {
@@ -84,33 +68,16 @@ fn invertible(g: &mut Gen, fields: &[Field]) -> Expr {
         }
         3 => {
             let n = expr::number(g, fields);
-            e(
-                format!("avg({})", n.sql),
-                if n.ty == Ty::Float {
-                    Ty::Float
-                } else {
-                    Ty::Num
-                },
-            )
+            e(format!("avg({})", n.sql), if n.ty == Ty::Float { Ty::Float } else { Ty::Num })
         }
         4 => {
-            let name = g.dice.pick(&[
-                "stddev",
-                "stddev_pop",
-                "stddev_samp",
-                "variance",
-                "var_pop",
-                "var_samp",
-            ]);
+            let name = g.dice.pick(&["stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp"]);
             let n = exact_number(g, fields);
             e(format!("{name}({n})"), Ty::Num)
         }
         _ => {
             let name = g.dice.pick(&["bool_and", "bool_or", "every"]);
-            e(
-                format!("{name}({})", expr::predicate(g, fields, 1)),
-                Ty::Bool,
-            )
+            e(format!("{name}({})", expr::predicate(g, fields, 1)), Ty::Bool)
         }
     }
 }
@@ -125,10 +92,7 @@ fn extreme(g: &mut Gen, fields: &[Field]) -> Expr {
         let f = g.dice.pick(&fit);
         (f.sql.clone(), f.ty)
     };
-    Expr {
-        sql: format!("{name}({sql})"),
-        ty,
-    }
+    Expr { sql: format!("{name}({sql})"), ty }
 }
 
 /// Aggregates that need the whole group. Where they sort, ties are between identical values.
@@ -136,20 +100,12 @@ fn holistic(g: &mut Gen, fields: &[Field]) -> Expr {
     let text = |sql: String| Expr { sql, ty: Ty::Text };
     let x = expr::sortable(g, fields).sql;
     match g.dice.index(12) {
-        0 => Expr {
-            sql: format!("count(DISTINCT {})", expr::plain(g, fields).sql),
-            ty: Ty::Big,
-        },
-        1 => Expr {
-            sql: format!("sum(DISTINCT {})", expr::int(g, fields).sql),
-            ty: Ty::Big,
-        },
+        0 => Expr { sql: format!("count(DISTINCT {})", expr::plain(g, fields).sql), ty: Ty::Big },
+        1 => Expr { sql: format!("sum(DISTINCT {})", expr::int(g, fields).sql), ty: Ty::Big },
         2 => text(format!("array_agg({x} ORDER BY {x})::text")),
         3 => {
             let y = expr::sortable(g, fields).sql;
-            text(format!(
-                "array_agg({x} ORDER BY {y} DESC NULLS LAST, {x})::text"
-            ))
+            text(format!("array_agg({x} ORDER BY {y} DESC NULLS LAST, {x})::text"))
         }
         4 => {
             let t = expr::text(g, fields).sql;
@@ -160,25 +116,14 @@ fn holistic(g: &mut Gen, fields: &[Field]) -> Expr {
             text(format!("string_agg(DISTINCT {t}, ',' ORDER BY {t})"))
         }
         6 => {
-            let (i, share) = (
-                expr::int(g, fields).sql,
-                *g.dice.pick(&["0.5", "0.25", "0.9"]),
-            );
-            Expr {
-                sql: format!("percentile_cont({share}) WITHIN GROUP (ORDER BY {i})"),
-                ty: Ty::Float,
-            }
+            let (i, share) = (expr::int(g, fields).sql, *g.dice.pick(&["0.5", "0.25", "0.9"]));
+            Expr { sql: format!("percentile_cont({share}) WITHIN GROUP (ORDER BY {i})"), ty: Ty::Float }
         }
-        7 => text(format!(
-            "percentile_disc(0.5) WITHIN GROUP (ORDER BY {x})::text"
-        )),
+        7 => text(format!("percentile_disc(0.5) WITHIN GROUP (ORDER BY {x})::text")),
         8 => text(format!("mode() WITHIN GROUP (ORDER BY {x})::text")),
         9 => {
             let name = g.dice.pick(&["bit_or", "bit_and", "tally", "bit_xor"]);
-            Expr {
-                sql: format!("{name}({})", expr::int(g, fields).sql),
-                ty: Ty::Int,
-            }
+            Expr { sql: format!("{name}({})", expr::int(g, fields).sql), ty: Ty::Int }
         }
         10 => text(format!("array_agg(DISTINCT {x} ORDER BY {x} DESC)::text")),
         _ => text(format!("jsonb_agg({x} ORDER BY {x})::text")),

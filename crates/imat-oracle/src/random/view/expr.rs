@@ -7,11 +7,7 @@ use crate::random::values::{self, Ty};
 
 fn of_type(g: &mut Gen, fields: &[Field], accept: impl Fn(&Field) -> bool) -> Option<Field> {
     let fit: Vec<&Field> = fields.iter().filter(|f| accept(f)).collect();
-    if fit.is_empty() {
-        None
-    } else {
-        Some((*g.dice.pick(&fit)).clone())
-    }
+    if fit.is_empty() { None } else { Some((*g.dice.pick(&fit)).clone()) }
 }
 
 /// A small whole number.
@@ -22,11 +18,7 @@ pub fn int(g: &mut Gen, fields: &[Field]) -> Expr {
             4 => format!("({} + 1)", f.sql),
             5 => format!("({} * 2)", f.sql),
             6 => format!("coalesce({}, 0)", f.sql),
-            7 => format!(
-                "(CASE WHEN {} THEN {} ELSE 0 END)",
-                predicate(g, fields, 1),
-                f.sql
-            ),
+            7 => format!("(CASE WHEN {} THEN {} ELSE 0 END)", predicate(g, fields, 1), f.sql),
             _ => match of_type(g, fields, |f| f.ty == Ty::Text) {
                 Some(t) => format!("length({})", t.sql),
                 None => format!("abs({})", f.sql),
@@ -40,10 +32,7 @@ pub fn int(g: &mut Gen, fields: &[Field]) -> Expr {
 /// A number of any type, for sums and averages.
 pub fn number(g: &mut Gen, fields: &[Field]) -> Expr {
     match of_type(g, fields, |f| f.ty.is_number() && f.role != Role::Id) {
-        Some(f) if f.ty != Ty::Int => Expr {
-            sql: f.sql,
-            ty: f.ty,
-        },
+        Some(f) if f.ty != Ty::Int => Expr { sql: f.sql, ty: f.ty },
         _ => int(g, fields),
     }
 }
@@ -51,24 +40,15 @@ pub fn number(g: &mut Gen, fields: &[Field]) -> Expr {
 /// A value that can be sorted without a tie that shows: equal means identical.
 pub fn sortable(g: &mut Gen, fields: &[Field]) -> Expr {
     match of_type(g, fields, |f| !matches!(f.ty, Ty::Num | Ty::Float)) {
-        Some(f) => Expr {
-            sql: f.sql,
-            ty: f.ty,
-        },
-        None => Expr {
-            sql: "1".into(),
-            ty: Ty::Int,
-        },
+        Some(f) => Expr { sql: f.sql, ty: f.ty },
+        None => Expr { sql: "1".into(), ty: Ty::Int },
     }
 }
 
 /// Any field as it is.
 pub fn plain(g: &mut Gen, fields: &[Field]) -> Expr {
     let f = g.dice.pick(fields);
-    Expr {
-        sql: f.sql.clone(),
-        ty: f.ty,
-    }
+    Expr { sql: f.sql.clone(), ty: f.ty }
 }
 
 /// Text, but never of a number that could be written in several ways.
@@ -85,62 +65,31 @@ pub fn text(g: &mut Gen, fields: &[Field]) -> Expr {
             format!("{}::text", e.sql)
         }
     };
-    Expr {
-        sql: format!("({sql})"),
-        ty: Ty::Text,
-    }
+    Expr { sql: format!("({sql})"), ty: Ty::Text }
 }
 
 /// A group key: mostly few values, NULL often among them.
 pub fn key(g: &mut Gen, fields: &[Field]) -> Expr {
-    match g
-        .dice
-        .weighted(&[(40, 0), (12, 1), (12, 2), (10, 3), (12, 4), (6, 5), (4, 6)])
-    {
+    match g.dice.weighted(&[(40, 0), (12, 1), (12, 2), (10, 3), (12, 4), (6, 5), (4, 6)]) {
         0 => {
-            let field = of_type(g, fields, |f| matches!(f.role, Role::Key | Role::Foreign))
-                .or_else(|| fields.first().cloned());
-            field.map_or(
-                Expr {
-                    sql: "1".into(),
-                    ty: Ty::Int,
-                },
-                |f| Expr {
-                    sql: f.sql,
-                    ty: f.ty,
-                },
-            )
+            let field =
+                of_type(g, fields, |f| matches!(f.role, Role::Key | Role::Foreign)).or_else(|| fields.first().cloned());
+            field.map_or(Expr { sql: "1".into(), ty: Ty::Int }, |f| Expr { sql: f.sql, ty: f.ty })
         }
         1 => {
             let e = int(g, fields);
-            let sql = if g.dice.chance(70) {
-                format!("({} % 3)", e.sql)
-            } else {
-                format!("bucket({})", e.sql)
-            };
+            let sql = if g.dice.chance(70) { format!("({} % 3)", e.sql) } else { format!("bucket({})", e.sql) };
             Expr { sql, ty: Ty::Int }
         }
         2 => text(g, fields),
         3 => match of_type(g, fields, |f| f.ty == Ty::Ts) {
-            Some(f) => Expr {
-                sql: format!("date_trunc('{}', {})", g.dice.pick(&["hour", "day"]), f.sql),
-                ty: Ty::Ts,
-            },
-            None => Expr {
-                sql: format!("coalesce({}, -1)", int(g, fields).sql),
-                ty: Ty::Int,
-            },
+            Some(f) => Expr { sql: format!("date_trunc('{}', {})", g.dice.pick(&["hour", "day"]), f.sql), ty: Ty::Ts },
+            None => Expr { sql: format!("coalesce({}, -1)", int(g, fields).sql), ty: Ty::Int },
         },
         4 => plain_key(g, fields),
-        5 => Expr {
-            sql: format!("({})", predicate(g, fields, 1)),
-            ty: Ty::Bool,
-        },
+        5 => Expr { sql: format!("({})", predicate(g, fields, 1)), ty: Ty::Bool },
         _ => match of_type(g, fields, |f| f.ty == Ty::Date) {
-            Some(f) => Expr {
-                sql: format!("extract(month FROM {})::int", f.sql),
-                ty: Ty::Int,
-            },
+            Some(f) => Expr { sql: format!("extract(month FROM {})::int", f.sql), ty: Ty::Int },
             None => plain_key(g, fields),
         },
     }
@@ -149,24 +98,15 @@ pub fn key(g: &mut Gen, fields: &[Field]) -> Expr {
 /// A field of any type whose equal values are one and the same (no -0 and 0, no NaN games).
 fn plain_key(g: &mut Gen, fields: &[Field]) -> Expr {
     match of_type(g, fields, |f| f.ty != Ty::Float) {
-        Some(f) => Expr {
-            sql: f.sql,
-            ty: f.ty,
-        },
-        None => Expr {
-            sql: "1".into(),
-            ty: Ty::Int,
-        },
+        Some(f) => Expr { sql: f.sql, ty: f.ty },
+        None => Expr { sql: "1".into(), ty: Ty::Int },
     }
 }
 
 /// A condition, NULL when its inputs are.
 pub fn predicate(g: &mut Gen, fields: &[Field], depth: u32) -> String {
     if depth > 0 && g.dice.chance(25) {
-        let (a, b) = (
-            predicate(g, fields, depth - 1),
-            predicate(g, fields, depth - 1),
-        );
+        let (a, b) = (predicate(g, fields, depth - 1), predicate(g, fields, depth - 1));
         return match g.dice.index(3) {
             0 => format!("({a} AND {b})"),
             1 => format!("({a} OR {b})"),
@@ -175,11 +115,7 @@ pub fn predicate(g: &mut Gen, fields: &[Field], depth: u32) -> String {
     }
     let f = g.dice.pick(fields).clone();
     if g.dice.chance(15) {
-        return format!(
-            "{} IS {}NULL",
-            f.sql,
-            if g.dice.chance(50) { "NOT " } else { "" }
-        );
+        return format!("{} IS {}NULL", f.sql, if g.dice.chance(50) { "NOT " } else { "" });
     }
     match f.ty {
         Ty::Bool => f.sql,

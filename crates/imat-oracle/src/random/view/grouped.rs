@@ -10,11 +10,7 @@ fn where_clause(g: &mut Gen, from: &From, percent: u32) -> String {
         all.push(expr::predicate(g, &from.fields, 2));
     }
     // What comes before a comma join's conditions must keep its own precedence.
-    if all.is_empty() {
-        String::new()
-    } else {
-        format!("\nWHERE ({})", all.join(") AND ("))
-    }
+    if all.is_empty() { String::new() } else { format!("\nWHERE ({})", all.join(") AND (")) }
 }
 
 fn types(items: &[Expr]) -> Vec<Ty> {
@@ -43,56 +39,28 @@ pub fn over(g: &mut Gen, from: &From, keys: Option<usize>) -> Query {
             items.push(key.clone());
         }
     }
-    let few = if keys.is_empty() || items.is_empty() {
-        1
-    } else {
-        0
-    };
+    let few = if keys.is_empty() || items.is_empty() { 1 } else { 0 };
     for _ in 0..g.dice.range(few, 3) {
         items.push(aggregate::item(g, &from.fields, &keys));
     }
     if items.is_empty() {
-        items.push(Expr {
-            sql: "count(*)".into(),
-            ty: Ty::Big,
-        });
+        items.push(Expr { sql: "count(*)".into(), ty: Ty::Big });
     }
     let items = g.dice.shuffled(&items);
     let list = select_list(g.dice, &items);
     let filter = where_clause(g, from, 35);
     let group = group_by(&keys);
-    let having = if g.dice.chance(20) {
-        format!("\nHAVING {}", aggregate::having(g, &from.fields))
-    } else {
-        String::new()
-    };
+    let having =
+        if g.dice.chance(20) { format!("\nHAVING {}", aggregate::having(g, &from.fields)) } else { String::new() };
     let order = if g.dice.chance(5) { "\nORDER BY 1" } else { "" };
-    Query {
-        sql: format!(
-            "SELECT {list}\nFROM {}{filter}{group}{having}{order}",
-            from.sql
-        ),
-        types: types(&items),
-    }
+    Query { sql: format!("SELECT {list}\nFROM {}{filter}{group}{having}{order}", from.sql), types: types(&items) }
 }
 
 /// A constant key would read as a column's position; the parentheses make it an expression.
 fn group_by(keys: &[Expr]) -> String {
-    let list: Vec<String> = keys
-        .iter()
-        .map(|k| {
-            if k.sql == "1" {
-                "(1 + 0)".to_owned()
-            } else {
-                k.sql.clone()
-            }
-        })
-        .collect();
-    if list.is_empty() {
-        String::new()
-    } else {
-        format!("\nGROUP BY {}", list.join(", "))
-    }
+    let list: Vec<String> =
+        keys.iter().map(|k| if k.sql == "1" { "(1 + 0)".to_owned() } else { k.sql.clone() }).collect();
+    if list.is_empty() { String::new() } else { format!("\nGROUP BY {}", list.join(", ")) }
 }
 
 /// Groups by a primary key and selects columns that depend on it.
@@ -103,14 +71,8 @@ fn by_primary_key(g: &mut Gen, from: &From) -> Option<Query> {
     items.push(aggregate::call(g, &from.fields));
     let list = select_list(g.dice, &items);
     let filter = where_clause(g, from, 30);
-    let sql = format!(
-        "SELECT {list}\nFROM {}{filter}\nGROUP BY {}",
-        from.sql, own[0].sql
-    );
-    Some(Query {
-        sql,
-        types: types(&items),
-    })
+    let sql = format!("SELECT {list}\nFROM {}{filter}\nGROUP BY {}", from.sql, own[0].sql);
+    Some(Query { sql, types: types(&items) })
 }
 
 /// Rows of one to four joined inputs, duplicates and all.
@@ -133,10 +95,7 @@ pub fn rows_over(g: &mut Gen, from: &From) -> Query {
         .collect();
     let list = select_list(g.dice, &items);
     let filter = where_clause(g, from, 40);
-    Query {
-        sql: format!("SELECT {list}\nFROM {}{filter}", from.sql),
-        types: types(&items),
-    }
+    Query { sql: format!("SELECT {list}\nFROM {}{filter}", from.sql), types: types(&items) }
 }
 
 /// A small number, a text and another number from one table: a base for other queries.
@@ -144,23 +103,11 @@ pub fn simple_rows(g: &mut Gen) -> Query {
     let at = g.dice.index(g.schema.tables.len());
     let input = source::table(g, at);
     let key = input.fields[1].sql.clone();
-    let (number, text) = (
-        expr::int(g, &input.fields).sql,
-        expr::text(g, &input.fields).sql,
-    );
-    let filter = if g.dice.chance(40) {
-        format!(" WHERE {}", expr::predicate(g, &input.fields, 1))
-    } else {
-        String::new()
-    };
-    let sql = format!(
-        "SELECT {key} AS c1, {text} AS c2, {number} AS c3 FROM {}{filter}",
-        input.sql
-    );
-    Query {
-        sql,
-        types: vec![Ty::Int, Ty::Text, Ty::Int],
-    }
+    let (number, text) = (expr::int(g, &input.fields).sql, expr::text(g, &input.fields).sql);
+    let filter =
+        if g.dice.chance(40) { format!(" WHERE {}", expr::predicate(g, &input.fields, 1)) } else { String::new() };
+    let sql = format!("SELECT {key} AS c1, {text} AS c2, {number} AS c3 FROM {}{filter}", input.sql);
+    Query { sql, types: vec![Ty::Int, Ty::Text, Ty::Int] }
 }
 
 /// One row a key, as a base for other queries.
@@ -169,12 +116,6 @@ pub fn simple_groups(g: &mut Gen) -> Query {
     let input = source::table(g, at);
     let key = input.fields[1].sql.clone();
     let number = expr::int(g, &input.fields).sql;
-    let sql = format!(
-        "SELECT {key} AS c1, count(*) AS c2, sum({number}) AS c3 FROM {} GROUP BY {key}",
-        input.sql
-    );
-    Query {
-        sql,
-        types: vec![Ty::Int, Ty::Big, Ty::Big],
-    }
+    let sql = format!("SELECT {key} AS c1, count(*) AS c2, sum({number}) AS c3 FROM {} GROUP BY {key}", input.sql);
+    Query { sql, types: vec![Ty::Int, Ty::Big, Ty::Big] }
 }

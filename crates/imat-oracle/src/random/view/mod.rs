@@ -58,12 +58,7 @@ pub struct Gen<'a> {
 
 impl<'a> Gen<'a> {
     pub fn new(dice: &'a mut Dice, schema: &'a Schema, bases: &'a [Base]) -> Self {
-        Self {
-            dice,
-            schema,
-            bases,
-            aliases: 0,
-        }
+        Self { dice, schema, bases, aliases: 0 }
     }
 
     fn alias(&mut self) -> String {
@@ -76,10 +71,7 @@ impl<'a> Gen<'a> {
 
     /// One query of any kind.
     fn query(&mut self) -> Query {
-        match self
-            .dice
-            .weighted(&[(32, 0), (24, 1), (8, 2), (14, 3), (22, 4)])
-        {
+        match self.dice.weighted(&[(32, 0), (24, 1), (8, 2), (14, 3), (22, 4)]) {
             0 => grouped::query(self, 1, None),
             1 => {
                 let n = self.dice.weighted(&[(6, 2), (3, 3), (1, 4)]);
@@ -97,15 +89,8 @@ pub fn bases(dice: &mut Dice, schema: &Schema) -> Vec<Base> {
     let mut out = Vec::new();
     for (name, grouped) in [("plain rows", false), ("plain groups", true)] {
         let mut generator = Gen::new(dice, schema, &[]);
-        let query = if grouped {
-            grouped::simple_groups(&mut generator)
-        } else {
-            grouped::simple_rows(&mut generator)
-        };
-        out.push(Base {
-            name: name.to_owned(),
-            query,
-        });
+        let query = if grouped { grouped::simple_groups(&mut generator) } else { grouped::simple_rows(&mut generator) };
+        out.push(Base { name: name.to_owned(), query });
     }
     out
 }
@@ -123,12 +108,7 @@ pub fn random(dice: &mut Dice, schema: &Schema, bases: &[Base], n: usize) -> Vec
                 (2, Origin::PlainView),
                 (2, Origin::Query),
             ]);
-            ViewDef {
-                name,
-                exact: query.exact(),
-                query: query.sql,
-                origin,
-            }
+            ViewDef { name, exact: query.exact(), query: query.sql, origin }
         })
         .collect()
 }
@@ -137,10 +117,5 @@ pub fn random(dice: &mut Dice, schema: &Schema, bases: &[Base], n: usize) -> Vec
 fn select_list(dice: &mut Dice, items: &[Expr]) -> String {
     let names = names::outputs(dice, items.len());
     let item = |(e, name): (&Expr, &String)| format!("{} AS {}", e.sql, ident(name));
-    items
-        .iter()
-        .zip(&names)
-        .map(item)
-        .collect::<Vec<_>>()
-        .join(", ")
+    items.iter().zip(&names).map(item).collect::<Vec<_>>().join(", ")
 }

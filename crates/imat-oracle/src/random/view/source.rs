@@ -42,11 +42,7 @@ pub struct From {
 }
 
 fn field(alias: &str, column: &Column) -> Field {
-    Field {
-        sql: format!("{alias}.{}", ident(&column.name)),
-        ty: column.ty,
-        role: column.role,
-    }
+    Field { sql: format!("{alias}.{}", ident(&column.name)), ty: column.ty, role: column.role }
 }
 
 /// A base table under a fresh alias.
@@ -76,16 +72,11 @@ pub fn table(g: &mut Gen, at: usize) -> Input {
 /// Fields of a query under an alias, whose columns are called c1, c2, ...
 fn named(alias: &str, query: &Query) -> (String, Vec<Field>) {
     let names: Vec<String> = (1..=query.types.len()).map(|i| format!("c{i}")).collect();
-    let fields = query
-        .types
-        .iter()
-        .zip(&names)
-        .enumerate()
-        .map(|(i, (ty, name))| Field {
-            sql: format!("{alias}.{name}"),
-            ty: *ty,
-            role: if i == 0 { Role::Key } else { Role::Value },
-        });
+    let fields = query.types.iter().zip(&names).enumerate().map(|(i, (ty, name))| Field {
+        sql: format!("{alias}.{name}"),
+        ty: *ty,
+        role: if i == 0 { Role::Key } else { Role::Value },
+    });
     (format!("{alias}({})", names.join(", ")), fields.collect())
 }
 
@@ -93,36 +84,19 @@ fn named(alias: &str, query: &Query) -> (String, Vec<Field>) {
 pub fn derived(g: &mut Gen, query: &Query) -> Input {
     let alias = g.alias();
     let (called, fields) = named(&alias, query);
-    Input {
-        sql: format!("({}) AS {called}", query.sql),
-        fields,
-        table: None,
-        key_name: None,
-        unique_id: false,
-    }
+    Input { sql: format!("({}) AS {called}", query.sql), fields, table: None, key_name: None, unique_id: false }
 }
 
 /// A plain view as an input.
 fn base(g: &mut Gen, base: &Base) -> Input {
     let alias = g.alias();
     let (called, fields) = named(&alias, &base.query);
-    Input {
-        sql: format!("{} AS {called}", ident(&base.name)),
-        fields,
-        table: None,
-        key_name: None,
-        unique_id: false,
-    }
+    Input { sql: format!("{} AS {called}", ident(&base.name)), fields, table: None, key_name: None, unique_id: false }
 }
 
 /// Mostly a table; sometimes a plain view, a subquery or constant rows.
 pub fn any(g: &mut Gen) -> Input {
-    match g.dice.weighted(&[
-        (80, 0),
-        (if g.bases.is_empty() { 0 } else { 10 }, 1),
-        (6, 2),
-        (3, 3),
-    ]) {
+    match g.dice.weighted(&[(80, 0), (if g.bases.is_empty() { 0 } else { 10 }, 1), (6, 2), (3, 3)]) {
         0 => {
             let at = g.dice.index(g.schema.tables.len());
             table(g, at)
@@ -133,11 +107,8 @@ pub fn any(g: &mut Gen) -> Input {
             base(g, chosen)
         }
         2 => {
-            let query = if g.dice.chance(70) {
-                super::grouped::simple_rows(g)
-            } else {
-                super::grouped::simple_groups(g)
-            };
+            let query =
+                if g.dice.chance(70) { super::grouped::simple_rows(g) } else { super::grouped::simple_groups(g) };
             derived(g, &query)
         }
         _ => {
@@ -166,10 +137,7 @@ pub fn inner(g: &mut Gen, n: usize) -> From {
 }
 
 fn join(g: &mut Gen, inputs: Vec<Input>) -> From {
-    let shared = inputs[0]
-        .key_name
-        .clone()
-        .filter(|k| inputs.iter().all(|i| i.key_name.as_ref() == Some(k)));
+    let shared = inputs[0].key_name.clone().filter(|k| inputs.iter().all(|i| i.key_name.as_ref() == Some(k)));
     let using = shared.filter(|_| inputs.len() > 1 && g.dice.chance(20));
     let comma = inputs.len() > 1 && using.is_none() && g.dice.chance(20);
     let mut sql = inputs[0].sql.clone();
@@ -182,16 +150,10 @@ fn join(g: &mut Gen, inputs: Vec<Input>) -> From {
                 sql += &format!(", {}", right.sql);
                 conditions.push(condition(g, left, right));
             }
-            None if inputs.len() == 2 && g.dice.chance(7) => {
-                sql += &format!("\n  CROSS JOIN {}", right.sql)
-            }
+            None if inputs.len() == 2 && g.dice.chance(7) => sql += &format!("\n  CROSS JOIN {}", right.sql),
             None => {
                 let on = condition(g, left, right);
-                let inner = if g.dice.chance(30) {
-                    "INNER JOIN"
-                } else {
-                    "JOIN"
-                };
+                let inner = if g.dice.chance(30) { "INNER JOIN" } else { "JOIN" };
                 sql += &format!("\n  {inner} {} ON {on}", right.sql);
             }
         }
@@ -204,23 +166,12 @@ fn join(g: &mut Gen, inputs: Vec<Input>) -> From {
             unique.push((start, fields.len()));
         }
     }
-    From {
-        sql,
-        fields,
-        conditions,
-        unique,
-    }
+    From { sql, fields, conditions, unique }
 }
 
 /// What must hold between two inputs: usually an equality, with more attached.
 pub fn condition(g: &mut Gen, left: &Input, right: &Input) -> String {
-    let find = |input: &Input, role: Role| {
-        input
-            .fields
-            .iter()
-            .find(|f| f.role == role && f.ty == Ty::Int)
-            .cloned()
-    };
+    let find = |input: &Input, role: Role| input.fields.iter().find(|f| f.role == role && f.ty == Ty::Int).cloned();
     let (foreign, id) = (find(right, Role::Foreign), find(left, Role::Id));
     let mut on = match (foreign, id) {
         (Some(f), Some(id)) if g.dice.chance(60) => format!("{} = {}", f.sql, id.sql),
@@ -239,36 +190,22 @@ fn equality(g: &mut Gen, left: &Input, right: &Input) -> String {
             .fields
             .iter()
             .filter(|f| f.ty == Ty::Int && f.role != Role::Id)
-            .map(|f| Expr {
-                sql: f.sql.clone(),
-                ty: f.ty,
-            })
+            .map(|f| Expr { sql: f.sql.clone(), ty: f.ty })
             .collect()
     };
-    let keys = |input: &Input| {
-        input
-            .fields
-            .iter()
-            .find(|f| f.role == Role::Key && f.ty == Ty::Int)
-            .map(|f| f.sql.clone())
-    };
+    let keys =
+        |input: &Input| input.fields.iter().find(|f| f.role == Role::Key && f.ty == Ty::Int).map(|f| f.sql.clone());
     let (a, b) = (ints(left), ints(right));
     let key_pair = keys(left).zip(keys(right));
     match (key_pair, a.is_empty() || b.is_empty()) {
         (Some((x, y)), _) if g.dice.chance(70) => format!("{x} = {y}"),
         (Some((x, y)), _) if g.dice.chance(25) => {
-            let op = g
-                .dice
-                .pick(&["<", ">", "<=", "<>", "IS NOT DISTINCT FROM", "+ 1 ="]);
+            let op = g.dice.pick(&["<", ">", "<=", "<>", "IS NOT DISTINCT FROM", "+ 1 ="]);
             format!("{x} {op} {y}")
         }
         (_, false) => {
             let (x, y) = (g.dice.pick(&a).sql.clone(), g.dice.pick(&b).sql.clone());
-            if g.dice.chance(20) {
-                format!("{x} % 3 = {y} % 3")
-            } else {
-                format!("{x} = {y}")
-            }
+            if g.dice.chance(20) { format!("{x} % 3 = {y} % 3") } else { format!("{x} = {y}") }
         }
         (Some((x, y)), _) => format!("{x} = {y}"),
         (None, _) => {

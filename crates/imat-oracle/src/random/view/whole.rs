@@ -20,11 +20,7 @@ pub fn query(g: &mut Gen) -> Query {
 }
 
 fn distinct(g: &mut Gen) -> Query {
-    let mut query = if g.dice.chance(60) {
-        grouped::rows(g)
-    } else {
-        grouped::query(g, 1, None)
-    };
+    let mut query = if g.dice.chance(60) { grouped::rows(g) } else { grouped::query(g, 1, None) };
     // Float sums that differ by a rounding error would count once or twice.
     if query.exact() {
         query.sql = format!("SELECT DISTINCT * FROM ({}) AS d", query.sql);
@@ -34,32 +30,17 @@ fn distinct(g: &mut Gen) -> Query {
 
 /// Two queries with the same column types.
 fn set_operation(g: &mut Gen) -> Query {
-    let op = *g.dice.pick(&[
-        "UNION",
-        "UNION ALL",
-        "EXCEPT",
-        "EXCEPT ALL",
-        "INTERSECT",
-        "INTERSECT ALL",
-    ]);
+    let op = *g.dice.pick(&["UNION", "UNION ALL", "EXCEPT", "EXCEPT ALL", "INTERSECT", "INTERSECT ALL"]);
     let (a, b) = (grouped::simple_rows(g), grouped::simple_rows(g));
     let mut sql = format!("({})\n{op}\n({})", a.sql, b.sql);
     if g.dice.chance(20) {
         sql = format!("({sql})\nUNION ALL\n({})", grouped::simple_rows(g).sql);
     }
     if g.dice.chance(40) {
-        sql = format!(
-            "SELECT c1 AS k, count(*) AS n, sum(c3) AS s FROM (\n{sql}\n) AS u GROUP BY c1"
-        );
-        return Query {
-            sql,
-            types: vec![Ty::Int, Ty::Big, Ty::Big],
-        };
+        sql = format!("SELECT c1 AS k, count(*) AS n, sum(c3) AS s FROM (\n{sql}\n) AS u GROUP BY c1");
+        return Query { sql, types: vec![Ty::Int, Ty::Big, Ty::Big] };
     }
-    Query {
-        sql,
-        types: a.types,
-    }
+    Query { sql, types: a.types }
 }
 
 fn outer_join(g: &mut Gen) -> Query {
@@ -67,12 +48,7 @@ fn outer_join(g: &mut Gen) -> Query {
     let kind = *g.dice.pick(&["LEFT", "LEFT", "LEFT", "RIGHT", "FULL"]);
     let on = if kind == "FULL" {
         // PostgreSQL joins fully only where it can merge or hash.
-        let ints = |i: &source::Input| {
-            i.fields
-                .iter()
-                .find(|f| f.ty == Ty::Int)
-                .map(|f| f.sql.clone())
-        };
+        let ints = |i: &source::Input| i.fields.iter().find(|f| f.ty == Ty::Int).map(|f| f.sql.clone());
         match (ints(&left), ints(&right)) {
             (Some(a), Some(b)) => format!("{a} = {b}"),
             _ => "true".to_owned(),
@@ -86,24 +62,11 @@ fn outer_join(g: &mut Gen) -> Query {
     if g.dice.chance(25) {
         let third = source::any(g);
         let on = source::condition(g, &left, &third);
-        sql += &format!(
-            "\n  {} JOIN {} ON {on}",
-            g.dice.pick(&["LEFT", "INNER"]),
-            third.sql
-        );
+        sql += &format!("\n  {} JOIN {} ON {on}", g.dice.pick(&["LEFT", "INNER"]), third.sql);
         fields.extend(third.fields);
     }
-    let from = From {
-        sql,
-        fields,
-        conditions: Vec::new(),
-        unique: Vec::new(),
-    };
-    if g.dice.chance(60) {
-        grouped::over(g, &from, None)
-    } else {
-        grouped::rows_over(g, &from)
-    }
+    let from = From { sql, fields, conditions: Vec::new(), unique: Vec::new() };
+    if g.dice.chance(60) { grouped::over(g, &from, None) } else { grouped::rows_over(g, &from) }
 }
 
 fn subquery_condition(g: &mut Gen) -> Query {
@@ -112,61 +75,32 @@ fn subquery_condition(g: &mut Gen) -> Query {
         let at = g.dice.index(g.schema.tables.len());
         source::table(g, at)
     };
-    let (x, y) = (
-        expr::int(g, &outer.fields).sql,
-        expr::int(g, &inner.fields).sql,
-    );
+    let (x, y) = (expr::int(g, &outer.fields).sql, expr::int(g, &inner.fields).sql);
     let extra = expr::predicate(g, &inner.fields, 0);
     let condition = match g.dice.index(5) {
-        0 => format!(
-            "EXISTS (SELECT 1 FROM {} WHERE {x} = {y} AND {extra})",
-            inner.sql
-        ),
+        0 => format!("EXISTS (SELECT 1 FROM {} WHERE {x} = {y} AND {extra})", inner.sql),
         1 => format!("NOT EXISTS (SELECT 1 FROM {} WHERE {x} = {y})", inner.sql),
         2 => format!("{x} IN (SELECT {y} FROM {} WHERE {extra})", inner.sql),
         3 => format!("{x} NOT IN (SELECT {y} FROM {} WHERE {y} > 2)", inner.sql),
         _ => format!("{x} > ALL (SELECT {y} FROM {} WHERE {extra})", inner.sql),
     };
-    let from = From {
-        conditions: vec![condition],
-        ..outer
-    };
-    if g.dice.chance(50) {
-        grouped::over(g, &from, None)
-    } else {
-        grouped::rows_over(g, &from)
-    }
+    let from = From { conditions: vec![condition], ..outer };
+    if g.dice.chance(50) { grouped::over(g, &from, None) } else { grouped::rows_over(g, &from) }
 }
 
 fn scalar_subquery(g: &mut Gen) -> Query {
     let outer = source::inner(g, 1);
     let at = g.dice.index(g.schema.tables.len());
     let inner = source::table(g, at);
-    let (x, y) = (
-        expr::int(g, &outer.fields).sql,
-        expr::int(g, &inner.fields).sql,
-    );
+    let (x, y) = (expr::int(g, &outer.fields).sql, expr::int(g, &inner.fields).sql);
     let sub = match g.dice.index(3) {
         0 => format!("(SELECT count(*) FROM {} WHERE {y} = {x})", inner.sql),
         1 => format!("(SELECT max({y}) FROM {})", inner.sql),
         _ => format!("(SELECT sum({y}) FROM {} WHERE {y} <= {x})", inner.sql),
     };
-    let items = [
-        Expr {
-            sql: x,
-            ty: Ty::Int,
-        },
-        expr::plain(g, &outer.fields),
-        Expr {
-            sql: sub,
-            ty: Ty::Big,
-        },
-    ];
+    let items = [Expr { sql: x, ty: Ty::Int }, expr::plain(g, &outer.fields), Expr { sql: sub, ty: Ty::Big }];
     let list = select_list(g.dice, &items);
-    Query {
-        sql: format!("SELECT {list}\nFROM {}", outer.sql),
-        types: items.iter().map(|e| e.ty).collect(),
-    }
+    Query { sql: format!("SELECT {list}\nFROM {}", outer.sql), types: items.iter().map(|e| e.ty).collect() }
 }
 
 /// Windows whose answer no tie can change: whole partitions, ranks, peers, or rows told apart by
@@ -176,36 +110,14 @@ fn window(g: &mut Gen) -> Query {
     let (k, x) = (expr::key(g, &from.fields), expr::int(g, &from.fields));
     let over = match g.dice.index(5) {
         0 => format!("sum({x}) OVER (PARTITION BY {k})", x = x.sql, k = k.sql),
-        1 => format!(
-            "rank() OVER (PARTITION BY {k} ORDER BY {x})",
-            x = x.sql,
-            k = k.sql
-        ),
-        2 => format!(
-            "row_number() OVER (ORDER BY {k}, {x})",
-            x = x.sql,
-            k = k.sql
-        ),
+        1 => format!("rank() OVER (PARTITION BY {k} ORDER BY {x})", x = x.sql, k = k.sql),
+        2 => format!("row_number() OVER (ORDER BY {k}, {x})", x = x.sql, k = k.sql),
         3 => format!("sum({x}) OVER (ORDER BY {x})", x = x.sql),
-        _ => format!(
-            "lag({x}) OVER (PARTITION BY {k} ORDER BY {x})",
-            x = x.sql,
-            k = k.sql
-        ),
+        _ => format!("lag({x}) OVER (PARTITION BY {k} ORDER BY {x})", x = x.sql, k = k.sql),
     };
-    let items = [
-        k,
-        x,
-        Expr {
-            sql: over,
-            ty: Ty::Big,
-        },
-    ];
+    let items = [k, x, Expr { sql: over, ty: Ty::Big }];
     let list = select_list(g.dice, &items);
-    Query {
-        sql: format!("SELECT {list}\nFROM {}", from.sql),
-        types: items.iter().map(|e| e.ty).collect(),
-    }
+    Query { sql: format!("SELECT {list}\nFROM {}", from.sql), types: items.iter().map(|e| e.ty).collect() }
 }
 
 fn common_table(g: &mut Gen) -> Query {
@@ -216,10 +128,7 @@ fn common_table(g: &mut Gen) -> Query {
              SELECT s.n, g.c2 AS total FROM s JOIN ({}) AS g ON g.c1 = s.n",
             groups.sql
         );
-        return Query {
-            sql,
-            types: vec![Ty::Int, Ty::Big],
-        };
+        return Query { sql, types: vec![Ty::Int, Ty::Big] };
     }
     let from = source::inner(g, 1);
     let x = expr::int(g, &from.fields).sql;
@@ -227,34 +136,16 @@ fn common_table(g: &mut Gen) -> Query {
         "WITH w AS (\n  {}\n)\nSELECT w.c1 AS k, w.c2 AS n, count(*) AS rows, max({x}) AS top\nFROM w JOIN {} ON w.c1 = {x}\nGROUP BY w.c1, w.c2",
         groups.sql, from.sql
     );
-    Query {
-        sql,
-        types: vec![Ty::Int, Ty::Big, Ty::Big, Ty::Int],
-    }
+    Query { sql, types: vec![Ty::Int, Ty::Big, Ty::Big, Ty::Int] }
 }
 
 /// The first rows in an order that tells all shown columns apart.
 fn limit(g: &mut Gen) -> Query {
-    let query = if g.dice.chance(50) {
-        grouped::simple_groups(g)
-    } else {
-        grouped::simple_rows(g)
-    };
-    let tail = *g.dice.pick(&[
-        "LIMIT 3",
-        "LIMIT 5 OFFSET 1",
-        "FETCH FIRST 2 ROWS WITH TIES",
-        "OFFSET 2",
-    ]);
+    let query = if g.dice.chance(50) { grouped::simple_groups(g) } else { grouped::simple_rows(g) };
+    let tail = *g.dice.pick(&["LIMIT 3", "LIMIT 5 OFFSET 1", "FETCH FIRST 2 ROWS WITH TIES", "OFFSET 2"]);
     let direction = *g.dice.pick(&["", " DESC", " DESC NULLS LAST"]);
-    let sql = format!(
-        "SELECT c1 AS a, c3 AS b FROM ({}) AS q\nORDER BY c1{direction}, c3 {tail}",
-        query.sql
-    );
-    Query {
-        sql,
-        types: vec![query.types[0], query.types[2]],
-    }
+    let sql = format!("SELECT c1 AS a, c3 AS b FROM ({}) AS q\nORDER BY c1{direction}, c3 {tail}", query.sql);
+    Query { sql, types: vec![query.types[0], query.types[2]] }
 }
 
 fn grouping_sets(g: &mut Gen) -> Query {
@@ -271,18 +162,12 @@ fn grouping_sets(g: &mut Gen) -> Query {
             "SELECT q.a, q.b, grouping(q.a) AS g, count(*) AS n\nFROM (SELECT {} AS a, {} AS b FROM {}) AS q\nGROUP BY {sets}",
             a.sql, b.sql, from.sql
         );
-        return Query {
-            sql,
-            types: vec![Ty::Int, Ty::Text, Ty::Int, Ty::Big],
-        };
+        return Query { sql, types: vec![Ty::Int, Ty::Text, Ty::Int, Ty::Big] };
     }
     let (a, b) = (format!("({} + 0)", a.sql), b.sql);
     let sets = sets.replace("q.a", &a).replace("q.b", &b);
     Query {
-        sql: format!(
-            "SELECT {a} AS a, {b} AS b, {} AS x\nFROM {}\nGROUP BY {sets}",
-            x.sql, from.sql
-        ),
+        sql: format!("SELECT {a} AS a, {b} AS b, {} AS x\nFROM {}\nGROUP BY {sets}", x.sql, from.sql),
         types: vec![Ty::Int, Ty::Text, x.ty],
     }
 }
@@ -293,17 +178,11 @@ fn other(g: &mut Gen) -> Query {
     match g.dice.index(4) {
         // Groups of groups.
         0 => Query {
-            sql: format!(
-                "SELECT c2 AS n, count(*) AS keys, sum(c3) AS total FROM ({}) AS q GROUP BY c2",
-                groups.sql
-            ),
+            sql: format!("SELECT c2 AS n, count(*) AS keys, sum(c3) AS total FROM ({}) AS q GROUP BY c2", groups.sql),
             types: vec![Ty::Big, Ty::Big, Ty::Num],
         },
         1 => Query {
-            sql: format!(
-                "SELECT DISTINCT ON (c1) c1, c2, c3 FROM ({}) AS q ORDER BY c1, c2, c3",
-                rows.sql
-            ),
+            sql: format!("SELECT DISTINCT ON (c1) c1, c2, c3 FROM ({}) AS q ORDER BY c1, c2, c3", rows.sql),
             types: rows.types,
         },
         2 => Query {
