@@ -42,7 +42,8 @@ pub fn connect(url: &str, purpose: &str) -> Result<Client> {
     let mut config: postgres::Config = url.parse()?;
     config.application_name(&format!("imat-oracle {purpose}"));
     let mut client = config.connect(NoTls)?;
-    client.batch_execute("SET client_min_messages = warning; SET deadlock_timeout = '300ms'")?;
+    // Tables that were never analyzed look large enough to be worth compiling for.
+    client.batch_execute("SET client_min_messages = warning; SET deadlock_timeout = '300ms'; SET jit = off")?;
     Ok(client)
 }
 

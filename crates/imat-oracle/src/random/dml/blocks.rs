@@ -5,13 +5,15 @@ use crate::pg::ident;
 use crate::random::schema::{Role, Shape};
 use crate::random::view::ViewDef;
 
+/// A statement without a result, as a block needs it.
 fn simple(d: &mut Dml) -> String {
-    match d.dice.index(5) {
-        0 | 1 => basic::insert(d).replace(" RETURNING *", ""),
-        2 => basic::update(d).replace(" RETURNING id", ""),
+    let sql = match d.dice.index(5) {
+        0 | 1 => basic::insert(d),
+        2 => basic::update(d),
         3 => basic::delete(d),
         _ => compound::upsert(d),
-    }
+    };
+    sql.replace(" RETURNING *", "").replace(" RETURNING id", "")
 }
 
 /// PL/pgSQL that raises when the maintained table differs from its query in the middle of a block.
