@@ -254,13 +254,13 @@ pub fn analyze(view: u32, user: u32) -> Result<Analysis, Error> {
 pub fn describe_kind(relation: u32) -> Option<&'static str> {
     Some(match kind(relation)?.kind {
         'v' | 'm' => return None,
-        'r' => "table",
-        'p' => "partitioned table",
-        'f' => "foreign table",
-        'S' => "sequence",
-        'i' | 'I' => "index",
-        'c' => "composite type",
-        _ => "relation of another kind",
+        'r' => "a table",
+        'p' => "a partitioned table",
+        'f' => "a foreign table",
+        'S' => "a sequence",
+        'i' | 'I' => "an index",
+        'c' => "a composite type",
+        _ => "a relation of another kind",
     })
 }
 

@@ -4,7 +4,7 @@
 //! altered, or the planner's statistics of one change, all is dropped and derived anew when
 //! next needed. Renames therefore need no care.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ use imat_compile::rel::TableSet;
 
 use crate::catalog::{self, Entry};
 use crate::pg::context::{Role, within};
-use crate::pg::delta::Field;
+use crate::pg::delta::{Field, Layout, Transition};
 use crate::pg::error::raise;
 use crate::pg::spi::Prepared;
 use crate::pg::xact;
@@ -25,9 +25,18 @@ use crate::{compile, facts, refuse};
 pub struct Capture {
     pub base: u32,
     /// The columns of the delta, where some maintained table is computed from it.
-    pub fields: Option<Vec<Field>>,
+    fields: Option<Vec<Field>>,
+    layout: OnceCell<Rc<Layout>>,
     /// Some maintained table is recomputed whole: it is told of any change of any column.
     pub tells: bool,
+}
+
+impl Capture {
+    /// The shape of the delta, where some maintained table is computed from it.
+    pub fn layout(&self, transition: &Transition) -> Option<&Rc<Layout>> {
+        let fields = self.fields.as_ref()?;
+        Some(self.layout.get_or_init(|| Rc::new(Layout::new(transition, fields))))
+    }
 }
 
 /// A maintained table.
@@ -36,6 +45,8 @@ pub struct Maintained {
     pub display: String,
     pub state: QName,
     pub plan: Plan,
+    /// [`Plan::takes_one`], computed once.
+    pub takes_one: bool,
     pub settings: Vec<(String, String)>,
     statements: RefCell<HashMap<(TableSet, Signs, Size), Rc<Statements>>>,
 }
@@ -114,7 +125,7 @@ fn capture(base: u32, relation: u32) -> Capture {
             }
         }
     };
-    Capture { base, fields: (!derived.is_empty()).then(fields), tells: !whole.is_empty() }
+    Capture { base, fields: (!derived.is_empty()).then(fields), layout: OnceCell::new(), tells: !whole.is_empty() }
 }
 
 /// The maintained tables that read a base table, by OID.
@@ -159,7 +170,8 @@ fn load(name: u32) -> Maintained {
         _ => raise(&refuse::stale_shape(&display)),
     };
     let settings = entry.settings();
-    Maintained { entry, display, state, plan, settings, statements: RefCell::default() }
+    let takes_one = plan.takes_one();
+    Maintained { entry, display, state, plan, takes_one, settings, statements: RefCell::default() }
 }
 
 fn compiled(entry: &Entry) -> Result<Plan, Unsupported> {

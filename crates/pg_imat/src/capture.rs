@@ -80,8 +80,8 @@ pub fn close(relation: u32, event: Event, transition: &Transition) {
         if capture.tells && !transition.is_empty() {
             push(capture.base, Change::Unseen);
         }
-        if let Some(fields) = &capture.fields
-            && let Some(delta) = Delta::collect(transition, fields)
+        if let Some(layout) = capture.layout(transition)
+            && let Some(delta) = Delta::collect(transition, layout)
         {
             push(capture.base, Change::Rows(delta));
         }
@@ -115,39 +115,35 @@ pub fn changed() -> BTreeSet<u32> {
 /// The net changes of these base tables, one delta each.
 pub fn net(bases: &BTreeSet<u32>) -> BTreeMap<u32, Net> {
     session(|session| {
+        merge(&mut session.buffer);
         let mut nets: BTreeMap<u32, Net> = BTreeMap::new();
-        // Chunks of one base become one: the first takes the others' rows.
-        let mut firsts: BTreeMap<u32, usize> = BTreeMap::new();
-        let mut position = 0;
-        while position < session.buffer.len() {
-            let base = session.buffer[position].base;
-            let merged = match (&session.buffer[position].change, firsts.get(&base)) {
-                (Change::Rows(delta), Some(&first)) => Some((first, *delta)),
-                _ => None,
-            };
-            if let Some((first, delta)) = merged {
-                if let Change::Rows(target) = &mut session.buffer[first].change {
-                    target.append(&delta);
-                }
-                delta.end();
-                session.buffer.remove(position);
-                continue;
-            }
-            if matches!(session.buffer[position].change, Change::Rows(_)) {
-                firsts.insert(base, position);
-            }
-            position += 1;
-        }
         for chunk in session.buffer.iter().filter(|chunk| bases.contains(&chunk.base)) {
             let net = nets.entry(chunk.base).or_default();
-            match chunk.change {
-                Change::Rows(delta) => net.delta = Some(delta),
+            match &chunk.change {
+                Change::Rows(delta) => net.delta = Some(delta.clone()),
                 Change::Unseen => net.unseen = true,
                 Change::Truncated => net.truncated = true,
             }
         }
         nets
     })
+}
+
+/// Makes the rows of each base table one chunk.
+fn merge(buffer: &mut Vec<Chunk>) {
+    let mut merged: Vec<Chunk> = Vec::with_capacity(buffer.len());
+    for chunk in buffer.drain(..) {
+        let base = chunk.base;
+        let same = |known: &&mut Chunk| known.base == base && matches!(known.change, Change::Rows(_));
+        match chunk.change {
+            Change::Rows(delta) => match merged.iter_mut().find(same).map(|known| &mut known.change) {
+                Some(Change::Rows(first)) => first.append(delta),
+                _ => merged.push(Chunk { change: Change::Rows(delta), ..chunk }),
+            },
+            _ => merged.push(chunk),
+        }
+    }
+    *buffer = merged;
 }
 
 /// Refuses a change of a maintained table that is no flush.

@@ -57,9 +57,11 @@ fn one(maintained: &Maintained, nets: &BTreeMap<u32, Net>) {
     } else if !changed.is_empty() {
         let deltas = match whole {
             true => Vec::new(),
-            false => changed.iter().filter_map(|&position| Some((position, change(position)?.delta?))).collect(),
+            false => {
+                changed.iter().filter_map(|&position| Some((position, change(position)?.delta.clone()?))).collect()
+            }
         };
-        within(maintained, || apply(maintained, &changed, deltas));
+        within(maintained, || apply(maintained, &changed, &deltas));
     }
 }
 
@@ -82,34 +84,56 @@ fn take_locks(maintained: &Maintained, locking: &Locking) {
 }
 
 /// Applies the deltas of one maintained table's base tables.
-fn apply(maintained: &Maintained, changed: &TableSet, deltas: Vec<(usize, Delta)>) {
-    let rows: u64 = deltas.iter().map(|(_, delta)| delta.rows()).sum();
-    let signs = match deltas.as_slice() {
+fn apply(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)]) {
+    let signs = match deltas {
         deltas if deltas.iter().all(|(_, delta)| !delta.removals()) => Signs::Additions,
         [(_, delta)] if delta.is_of_one_statement() => Signs::Statement,
         _ => Signs::Net,
     };
-    let (size, expected) = if rows < LARGE { (Size::Small, 2.0) } else { (Size::Large, 10_000.0) };
     let connection = Connection::open();
-    for (position, delta) in &deltas {
-        delta.register(&delta_name(*position), expected);
+    match deltas {
+        [(table, delta)] if maintained.takes_one && delta.only_row().is_some() => {
+            let columns = &maintained.plan.tables[*table].columns;
+            let (values, nulls, types) = delta.only_row().map(|row| row.params(columns)).unwrap_or_default();
+            let make = |flush| prepare(&connection, flush, &types);
+            let statements = maintained.statements(changed, signs, Size::One, make);
+            write(maintained, &connection, &statements, &values, &nulls);
+        }
+        _ => {
+            let rows: u64 = deltas.iter().map(|(_, delta)| delta.count()).sum();
+            let (size, expected) = if rows < LARGE { (Size::Small, 2.0) } else { (Size::Large, 10_000.0) };
+            for (position, delta) in deltas {
+                delta.register(&delta_name(*position), expected);
+            }
+            let statements = maintained.statements(changed, signs, size, |flush| prepare(&connection, flush, &[]));
+            write(maintained, &connection, &statements, &[], &[]);
+        }
     }
-    let statements = maintained.statements(changed, signs, size, |flush| prepare(&connection, flush));
+    connection.close();
+}
+
+/// Locks, reads and writes.
+fn write(
+    maintained: &Maintained,
+    connection: &Connection,
+    statements: &Statements,
+    values: &[pgrx::pg_sys::Datum],
+    nulls: &[bool],
+) {
     take_locks(maintained, &statements.flush.locking);
     if let Some(digest) = &statements.digest {
-        same_under_latest(&connection, digest, &[]);
+        same_under_latest(connection, digest, &[]);
     }
-    connection.execute(&statements.apply, &[], Snapshot::Transaction);
+    connection.execute_with_nulls(&statements.apply, values, nulls, Snapshot::Transaction);
     if statements.flush.returns {
-        follow_up(maintained, &connection, &statements);
+        follow_up(maintained, connection, statements);
     }
     if let Some(twins) = &statements.twins
         && lock::transaction_snapshot()
-        && connection.execute(twins, &[], Snapshot::Transaction) > 0
+        && connection.execute_with_nulls(twins, values, nulls, Snapshot::Transaction) > 0
     {
         raise(&refuse::serialization());
     }
-    connection.close();
 }
 
 /// Recomputes what the upsert could not compute, and deletes what it emptied.
@@ -144,16 +168,16 @@ fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[pgrx:
     }
 }
 
-fn prepare(connection: &Connection, flush: Flush) -> Statements {
-    let tids = [TID_ARRAY];
-    let plain = |sql: &Sql| connection.prepare(sql, &[]);
-    let with_tids = |sql: &Sql| connection.prepare(sql, &tids);
+/// Prepares a flush whose delta is in registered relations, or in parameters of these types.
+fn prepare(connection: &Connection, flush: Flush, row: &[pgrx::pg_sys::Oid]) -> Statements {
+    let on_delta = |sql: &Sql| connection.prepare(sql, row);
+    let on_tids = |sql: &Sql| connection.prepare(sql, &[TID_ARRAY]);
     Statements {
-        digest: flush.digest.as_ref().map(plain),
-        apply: plain(&flush.apply),
-        twins: flush.twins.as_ref().map(plain),
-        recompute: flush.recompute.as_ref().map(|(write, digest)| (with_tids(write), with_tids(digest))),
-        delete: flush.delete.as_ref().map(with_tids),
+        digest: flush.digest.as_ref().map(on_delta),
+        apply: on_delta(&flush.apply),
+        twins: flush.twins.as_ref().map(on_delta),
+        recompute: flush.recompute.as_ref().map(|(write, digest)| (on_tids(write), on_tids(digest))),
+        delete: flush.delete.as_ref().map(on_tids),
         flush,
     }
 }

@@ -11,7 +11,7 @@ pub fn missing(name: &str) -> Error {
 
 pub fn not_a_view(name: &str, kind: &str) -> Error {
     Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is not a view or materialized view"))
-        .detail(format!("It is a {kind}."))
+        .detail(format!("It is {kind}."))
         .hint("Create a materialized view with the query to be maintained, and give its name.")
 }
 

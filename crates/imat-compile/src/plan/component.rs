@@ -125,6 +125,41 @@ impl Component {
         }
     }
 
+    /// Its change by one row, added or removed.
+    pub fn over_one(&self, added: bool, column: &dyn Fn(usize) -> String) -> String {
+        let arg = self.arg.as_ref().map(|arg| format!("({})", arg.render(column)));
+        let filter = self.filter.as_ref().map(|filter| format!("({})", filter.render(column)));
+        let counted = match (self.kind, &arg) {
+            (Kind::Count, Some(arg)) => Some(format!("{arg} IS NOT NULL")),
+            _ => None,
+        };
+        let conditions: Vec<String> = counted.into_iter().chain(filter).collect();
+        let when = |value: String, otherwise: String| match conditions.is_empty() {
+            true => value,
+            false => format!("CASE WHEN {} THEN {value} ELSE {otherwise} END", conditions.join(" AND ")),
+        };
+        let arg = || arg.clone().unwrap_or_default();
+        let null = || format!("NULL::{}", self.ty);
+        match (self.kind, added) {
+            (Kind::Count, true) => when("1::bigint".into(), "0::bigint".into()),
+            (Kind::Count, false) => when("-1::bigint".into(), "0::bigint".into()),
+            (Kind::Sum, false) => {
+                when(format!("{zero} - coalesce({}::{}, {zero})", arg(), self.ty, zero = self.zero()), self.zero())
+            }
+            (Kind::Sum | Kind::FloatSum, true) => {
+                when(format!("coalesce({}::{}, {})", arg(), self.ty, self.zero()), self.zero())
+            }
+            (Kind::FloatSum, false) => self.zero(),
+            (Kind::Min | Kind::Max, true) => when(arg(), null()),
+            (Kind::Min | Kind::Max, false) | (Kind::Holistic, _) => null(),
+        }
+    }
+
+    /// The extreme that one removed row takes away.
+    pub fn retraction_of_one(&self, column: &dyn Fn(usize) -> String) -> String {
+        self.over_one(true, column)
+    }
+
     /// The extreme among the rows that the delta takes away.
     pub fn retraction(&self, weight: &str, column: &dyn Fn(usize) -> String) -> String {
         let function = if self.kind == Kind::Min { "pg_catalog.min" } else { "pg_catalog.max" };

@@ -63,10 +63,17 @@ impl Grouped {
         let signs = if changed.len() > 1 || self.source.core.self_join { Signs::Net } else { signs };
         let joined = self.source.core.tables.len() > 1 || locking == Locking::View;
         let recomputes = self.recomputes(signs);
+        let one = if size == Size::One { self.source.one() } else { None };
+        let (apply, twins) = match &one {
+            Some(one) => {
+                (sql::apply_one(plan, self, state, one, signs), sql::twins_of_one(plan, self, state, one, signs))
+            }
+            None => (sql::apply(plan, self, state, changed, signs), sql::twins(plan, self, state, changed, signs)),
+        };
         Flush {
             digest: joined.then(|| sql::digest(plan, self, changed, signs)),
-            apply: sql::apply(plan, self, state, changed, signs),
-            twins: sql::twins(plan, self, state, changed, signs),
+            apply,
+            twins,
             returns: signs.removals() || recomputes,
             recompute: recomputes.then(|| sql::recompute(plan, self, state, size)),
             delete: (signs.removals() && plan.key != Key::Single).then(|| sql::delete(plan, state)),

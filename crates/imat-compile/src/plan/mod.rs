@@ -10,10 +10,13 @@ pub mod component;
 pub mod grouped;
 pub mod rows;
 
+use std::collections::BTreeMap;
+
 use crate::error::Unsupported;
 use crate::facts::Type;
 use crate::lower::{self, Core};
 use crate::name::{QName, ident};
+use crate::rel::term::Term;
 use crate::rel::{Rel, TableSet};
 use crate::rewrite::normalise;
 use crate::scalar::Scalar;
@@ -123,6 +126,8 @@ impl Signs {
 /// A plan is cached for few rows and for many: what suits one ruins the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Size {
+    /// One row, passed as parameters: there is nothing to add up or sort. See [`Plan::takes_one`].
+    One,
     Small,
     Large,
 }
@@ -195,6 +200,19 @@ pub(crate) struct Source {
     used: Vec<usize>,
 }
 
+/// A source over one row that is given as parameters.
+pub(crate) struct One {
+    pub filter: Vec<String>,
+    columns: BTreeMap<usize, String>,
+}
+
+impl One {
+    /// The text of a scope column.
+    pub fn column(&self, column: usize) -> String {
+        self.columns.get(&column).cloned().unwrap_or_default()
+    }
+}
+
 impl Source {
     fn new(core: Core, scalars: &[&Scalar]) -> Result<Self, Unsupported> {
         let mut used: Vec<usize> = scalars.iter().flat_map(|scalar| scalar.columns()).collect();
@@ -223,6 +241,26 @@ impl Source {
         // A core is joins and filters, which are linear, and `new` saw it render.
         let blocks = render::blocks(rel, &outputs, &self.core.tables).expect("a core is linear");
         render::union_all(&blocks, &names).expect("a change of a table changes a view that reads it")
+    }
+
+    /// The filter's conjuncts and each scope column over a single row, where a row of the delta
+    /// is a row of the only table that is read.
+    pub(crate) fn one(&self) -> Option<One> {
+        let [term] = Term::all(&self.core.rel).ok()?.try_into().ok()?;
+        let [leaf] = term.leaves.as_slice() else { return None };
+        let tables = self.tables().ok()?;
+        let columns = &self.core.tables[leaf.table].columns;
+        let used = &tables[leaf.table].columns;
+        // Every position that is read is among the used ones, by their definition.
+        let param = |position: usize| {
+            let number = used.iter().position(|&used| used == columns[position].number).unwrap_or_default();
+            format!("${}", number + 1)
+        };
+        let text = |scalar: &Scalar| format!("({})", term.resolve(scalar).render(param));
+        Some(One {
+            filter: term.filter.iter().map(|filter| format!("({})", filter.render(param))).collect(),
+            columns: self.used.iter().map(|&column| (column, text(&Scalar::column(column)))).collect(),
+        })
     }
 
     fn tables(&self) -> Result<Vec<TableUse>, Unsupported> {
@@ -344,6 +382,15 @@ impl Plan {
                 Body::Rows(rows) => rows.content_digest(self),
             },
             populate,
+        }
+    }
+
+    /// Whether a change of one row can be applied with [`Size::One`]: `$1`, `$2`, … are then the
+    /// columns of the only table, and [`Signs::Additions`] tells an added row from a removed one.
+    pub fn takes_one(&self) -> bool {
+        match &self.body {
+            Body::Grouped(grouped) => grouped.source.one().is_some(),
+            Body::Rows(_) => false,
         }
     }
 

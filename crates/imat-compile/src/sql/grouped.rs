@@ -5,9 +5,9 @@
 //! COMMITTED, all that was committed before the row locks of the one before it were granted.
 
 use crate::name::{QName, ident};
-use crate::plan::component::Kind;
+use crate::plan::component::{Component, Kind};
 use crate::plan::grouped::{GroupKey, Grouped, Stored};
-use crate::plan::{Key, Plan, Signs, Size};
+use crate::plan::{Key, One, Plan, Signs, Size};
 use crate::rel::TableSet;
 use crate::sql::Sql;
 
@@ -80,28 +80,73 @@ fn dirty_value(grouped: &Grouped, signs: Signs) -> &'static str {
     }
 }
 
+/// The change per group of a delta of many rows.
 fn delta(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs) -> Delta {
     let weight = signs.removals().then_some("d.w");
+    let fields = fields(
+        plan,
+        grouped,
+        dirty_value(grouped, signs),
+        &|key| key.expr.render(scope),
+        &|component| component.over_delta(weight, &scope),
+        &|component| weight.map(|weight| component.retraction(weight, &scope)),
+    );
+    let touched = if grouped.keys.is_empty() { ", pg_catalog.count(*) AS imat_touched" } else { "" };
+    let from = format!("({}) AS d{}", grouped.source.delta(changed), group_by(grouped));
+    Delta::new(fields, &format!("{touched} FROM {from}"))
+}
+
+/// The change that one row makes, which is given as parameters.
+fn delta_of_one(plan: &Plan, grouped: &Grouped, one: &One, signs: Signs) -> Delta {
+    let removed = signs.removals();
+    let column = |position: usize| one.column(position);
+    let has = |kind: Kind| grouped.components.iter().any(|stored| stored.component.kind == kind);
+    let dirty = has(Kind::Holistic) || (removed && has(Kind::FloatSum));
+    let fields = fields(
+        plan,
+        grouped,
+        if dirty { "true" } else { "false" },
+        &|key| key.expr.render(column),
+        &|component| component.over_one(!removed, &column),
+        &|component| removed.then(|| component.retraction_of_one(&column)),
+    );
+    let touched = if grouped.keys.is_empty() { ", 1 AS imat_touched" } else { "" };
+    let filter = match one.filter.as_slice() {
+        [] => String::new(),
+        filter => format!(" WHERE {}", filter.join(" AND ")),
+    };
+    Delta::new(fields, &format!("{touched}{filter}"))
+}
+
+/// The delta's columns with their values: keys, components with what they retract, and the flag.
+fn fields(
+    plan: &Plan,
+    grouped: &Grouped,
+    dirty: &str,
+    key: &dyn Fn(&GroupKey) -> String,
+    change: &dyn Fn(&Component) -> String,
+    retraction: &dyn Fn(&Component) -> Option<String>,
+) -> Vec<(String, String)> {
     let mut fields: Vec<(String, String)> =
-        grouped.keys.iter().map(|key| (name(plan, key.column), key.expr.render(scope))).collect();
+        grouped.keys.iter().map(|group_key| (name(plan, group_key.column), key(group_key))).collect();
     for stored in &grouped.components {
-        fields.push((name(plan, stored.column), stored.component.over_delta(weight, &scope)));
-        if let (Some(column), Some(weight)) = (stored.retraction, weight) {
-            fields.push((name(plan, column), stored.component.retraction(weight, &scope)));
+        fields.push((name(plan, stored.column), change(&stored.component)));
+        if let Some(column) = stored.retraction
+            && let Some(value) = retraction(&stored.component)
+        {
+            fields.push((name(plan, column), value));
         }
     }
-    if let Some(column) = grouped.dirty {
-        fields.push((name(plan, column), dirty_value(grouped, signs).to_owned()));
+    fields.extend(grouped.dirty.map(|column| (name(plan, column), dirty.to_owned())));
+    fields
+}
+
+impl Delta {
+    fn new(fields: Vec<(String, String)>, rest: &str) -> Self {
+        let values: Vec<String> = fields.iter().map(|(column, value)| format!("{value} AS {column}")).collect();
+        let select = format!("SELECT {}{rest}", values.join(", "));
+        Self { columns: fields.into_iter().map(|(column, _)| column).collect(), select }
     }
-    let values: Vec<String> = fields.iter().map(|(column, value)| format!("{value} AS {column}")).collect();
-    let touched = if grouped.keys.is_empty() { ", pg_catalog.count(*) AS imat_touched" } else { "" };
-    let select = format!(
-        "SELECT {}{touched} FROM ({}) AS d{}",
-        values.join(", "),
-        grouped.source.delta(changed),
-        group_by(grouped)
-    );
-    Delta { columns: fields.into_iter().map(|(column, _)| column).collect(), select }
 }
 
 /// `column = new value` of every component, from the stored row `s` and the delta's row `new`.
@@ -157,8 +202,21 @@ fn needs_recompute(plan: &Plan, grouped: &Grouped, signs: Signs) -> String {
     }
 }
 
+/// Applies a delta of many rows, in key order.
 pub fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs) -> Sql {
-    let delta = delta(plan, grouped, changed, signs);
+    let mut delta = delta(plan, grouped, changed, signs);
+    if !grouped.keys.is_empty() {
+        delta.select += &format!(" ORDER BY {}", positions(grouped.keys.len()));
+    }
+    write(plan, grouped, state, &delta, signs)
+}
+
+/// Applies the change of one row.
+pub fn apply_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, signs: Signs) -> Sql {
+    write(plan, grouped, state, &delta_of_one(plan, grouped, one, signs), signs)
+}
+
+fn write(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta, signs: Signs) -> Sql {
     let write = match plan.conflict_target() {
         None => format!(
             "UPDATE {state} AS s SET {} FROM ({}) AS e WHERE e.imat_touched > 0",
@@ -166,10 +224,9 @@ pub fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, 
             delta.select
         ),
         Some(target) => format!(
-            "INSERT INTO {state} AS s ({}) {} ORDER BY {} ON CONFLICT {target} DO UPDATE SET {}",
+            "INSERT INTO {state} AS s ({}) {} ON CONFLICT {target} DO UPDATE SET {}",
             delta.columns.join(", "),
             delta.select,
-            positions(grouped.keys.len()),
             assignments(plan, grouped, signs, "EXCLUDED").join(", ")
         ),
     };
@@ -209,7 +266,7 @@ fn meets(plan: &Plan, grouped: &Grouped, size: Size) -> String {
             equal(&format!("({left})"), &right, key)
         })
         .collect();
-    if size == Size::Small {
+    if size != Size::Large {
         conditions.extend(nullable.iter().map(|key| {
             let (left, right) = sides(key);
             equal(&format!("({left})"), &right, key)
@@ -261,6 +318,15 @@ pub fn recompute(plan: &Plan, grouped: &Grouped, state: &QName, size: Size) -> (
 
 /// See [`crate::plan::Flush::twins`].
 pub fn twins(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs) -> Option<Sql> {
+    twins_of(plan, grouped, state, &delta(plan, grouped, changed, signs))
+}
+
+/// The same for the change of one row.
+pub fn twins_of_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, signs: Signs) -> Option<Sql> {
+    twins_of(plan, grouped, state, &delta_of_one(plan, grouped, one, signs))
+}
+
+fn twins_of(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta) -> Option<Sql> {
     let same = match plan.key {
         Key::Single => return None,
         Key::Columns { .. } => {
@@ -268,7 +334,7 @@ pub fn twins(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, 
         }
         Key::Hash | Key::Image => plan.same_hashes("s", "e"),
     };
-    Some(more_than_one(state, &delta(plan, grouped, changed, signs).select, &same))
+    Some(more_than_one(state, &delta.select, &same))
 }
 
 /// Returns a row if some row of `keys`, a SELECT of distinct ones, meets several of the state.

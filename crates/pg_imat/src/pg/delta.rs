@@ -1,20 +1,42 @@
 //! Signed rows of one base table, and how statements read them.
 
 use std::ffi::CString;
+use std::rc::Rc;
 
 use pgrx::pg_sys;
 
 use super::image::{attribute, same};
 
-/// A bag of rows with a weight each, in memory or spilled, that lives to the end of the
-/// transaction at most. Columns: `c<attribute number>` of the base table, then `w`.
-#[derive(Clone, Copy)]
-pub struct Delta {
-    store: *mut pg_sys::Tuplestorestate,
+/// The columns of a base table's deltas: `c<attribute number>` for each used column, then `w`.
+pub struct Layout {
     descriptor: pg_sys::TupleDesc,
-    rows: u64,
+    fields: Vec<Field>,
+    /// No column has a collation of its own, so its values can be passed as parameters.
+    plain: bool,
+}
+
+/// A bag of rows with a weight each, that lives to the end of the transaction at most.
+#[derive(Clone)]
+pub struct Delta {
+    layout: Rc<Layout>,
+    rows: Rows,
+    count: u64,
     removals: bool,
     statements: u32,
+}
+
+/// Most statements change one row: it is kept as it is, without a store.
+#[derive(Clone)]
+enum Rows {
+    One(Rc<Values>),
+    /// In memory or spilled.
+    Many(*mut pg_sys::Tuplestorestate),
+}
+
+/// One row, as parameters of a statement.
+pub struct Row<'a> {
+    delta: &'a Delta,
+    values: &'a Values,
 }
 
 /// The rows that a trigger saw: the transition tables of one statement.
@@ -98,80 +120,168 @@ impl Values {
     fn new(width: usize) -> Self {
         Self { values: vec![pg_sys::Datum::null(); width], nulls: vec![false; width] }
     }
+
+    unsafe fn put(&self, store: *mut pg_sys::Tuplestorestate, descriptor: pg_sys::TupleDesc) {
+        // SAFETY: as wide as the descriptor, by which the row is copied; nothing is written to it.
+        unsafe {
+            let (values, nulls) = (self.values.as_ptr().cast_mut(), self.nulls.as_ptr().cast_mut());
+            pg_sys::tuplestore_putvalues(store, descriptor, values, nulls);
+        }
+    }
+
+    /// The same row in the current memory context, nothing of it stored elsewhere.
+    unsafe fn copy(&self, descriptor: pg_sys::TupleDesc) -> Values {
+        // SAFETY: each value is of its attribute.
+        let value = |position: usize| unsafe {
+            let (attribute, value) = (*attribute(descriptor, position), self.values[position]);
+            match (self.nulls[position] || attribute.attbyval, attribute.attlen) {
+                (true, _) => value,
+                (false, -1) => pg_sys::Datum::from(pg_sys::pg_detoast_datum_copy(value.cast_mut_ptr())),
+                (false, -2) => pg_sys::Datum::from(pg_sys::pstrdup(value.cast_mut_ptr())),
+                (false, length) => {
+                    let length = usize::try_from(length).unwrap_or(0);
+                    let bytes: *mut u8 = pg_sys::palloc(length).cast();
+                    std::ptr::copy_nonoverlapping(value.cast_mut_ptr(), bytes, length);
+                    pg_sys::Datum::from(bytes)
+                }
+            }
+        };
+        Values { values: (0..self.values.len()).map(value).collect(), nulls: self.nulls.clone() }
+    }
+
+    /// Frees what `copy` allocated.
+    unsafe fn free(&self, descriptor: pg_sys::TupleDesc) {
+        for position in 0..self.values.len() {
+            // SAFETY: every value that is not passed by value was allocated by `copy`.
+            unsafe {
+                if !self.nulls[position] && !(*attribute(descriptor, position)).attbyval {
+                    pg_sys::pfree(self.values[position].cast_mut_ptr());
+                }
+            }
+        }
+    }
+}
+
+impl Layout {
+    /// The layout for these columns of a relation.
+    pub fn new(transition: &Transition, fields: &[Field]) -> Self {
+        // SAFETY: the descriptor has a place for each field and the weight, and lives as long as
+        // the layout.
+        unsafe {
+            let context = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+            let source = (*transition.relation).rd_att;
+            let width = fields.len();
+            let descriptor = pg_sys::CreateTemplateTupleDesc(width as i32 + 1);
+            let mut plain = true;
+            for (position, field) in fields.iter().enumerate() {
+                pg_sys::TupleDescCopyEntry(descriptor, position as i16 + 1, source, field.fired);
+                let attribute = attribute(descriptor, position);
+                let name = CString::new(format!("c{}", field.base)).unwrap_or_default();
+                pg_sys::namestrcpy(&mut (*attribute).attname, name.as_ptr());
+                plain &= (*attribute).attcollation == pg_sys::get_typcollation((*attribute).atttypid);
+            }
+            pg_sys::TupleDescInitEntry(descriptor, width as i16 + 1, c"w".as_ptr(), pg_sys::INT4OID, -1, 0);
+            pg_sys::MemoryContextSwitchTo(context);
+            Self { descriptor, fields: fields.to_vec(), plain }
+        }
+    }
+}
+
+impl Drop for Layout {
+    /// Gives the memory back; that it doesn't run after some errors does no harm.
+    fn drop(&mut self) {
+        // SAFETY: nobody else has the descriptor.
+        unsafe { pg_sys::FreeTupleDesc(self.descriptor) };
+    }
+}
+
+/// Runs `body` with memory and files that last to the end of the transaction.
+unsafe fn in_transaction<T>(body: impl FnOnce() -> T) -> T {
+    // SAFETY: both are restored; an error on the way ends the (sub)transaction, which resets them.
+    unsafe {
+        let context = pg_sys::MemoryContextSwitchTo(pg_sys::TopTransactionContext);
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::CurrentResourceOwner = pg_sys::TopTransactionResourceOwner;
+        let value = body();
+        pg_sys::CurrentResourceOwner = owner;
+        pg_sys::MemoryContextSwitchTo(context);
+        value
+    }
 }
 
 impl Delta {
     /// Copies the used columns of a statement's rows. A row that was taken away and put back as
     /// it was is left out: whatever pairs are compared, dropping two equal rows of opposite
     /// sign changes nothing. Updates hand over both sides in one order, so most are found.
-    pub fn collect(transition: &Transition, fields: &[Field]) -> Option<Delta> {
-        // SAFETY: memory comes from the transaction's context and is written under its resource
-        // owner, so that a spilled file outlives the statement.
-        unsafe {
-            let context = pg_sys::MemoryContextSwitchTo(pg_sys::TopTransactionContext);
-            let owner = pg_sys::CurrentResourceOwner;
-            pg_sys::CurrentResourceOwner = pg_sys::TopTransactionResourceOwner;
-            let mut delta = None;
-            copy(transition, fields, &mut delta);
-            pg_sys::CurrentResourceOwner = owner;
-            pg_sys::MemoryContextSwitchTo(context);
-            delta
-        }
+    pub fn collect(transition: &Transition, layout: &Rc<Layout>) -> Option<Delta> {
+        // SAFETY: the layout was made for this relation.
+        unsafe { in_transaction(|| copy(transition, layout)) }
     }
 
-    unsafe fn new(relation: pg_sys::Relation, fields: &[Field]) -> Self {
-        // SAFETY: the descriptor has a place for each field and the weight.
-        unsafe {
-            let width = fields.len();
-            let descriptor = pg_sys::CreateTemplateTupleDesc(width as i32 + 1);
-            for (position, field) in fields.iter().enumerate() {
-                let number = position as i16 + 1;
-                pg_sys::TupleDescCopyEntry(descriptor, number, (*relation).rd_att, field.fired);
-                let attribute = attribute(descriptor, position);
-                let name = CString::new(format!("c{}", field.base)).unwrap_or_default();
-                pg_sys::namestrcpy(&mut (*attribute).attname, name.as_ptr());
-            }
-            pg_sys::TupleDescInitEntry(descriptor, width as i16 + 1, c"w".as_ptr(), pg_sys::INT4OID, -1, 0);
-            let store = pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem);
-            Self { store, descriptor, rows: 0, removals: false, statements: 1 }
-        }
-    }
-
-    unsafe fn put(&mut self, row: &mut Values, weight: i32) {
+    unsafe fn put(delta: &mut Option<Delta>, layout: &Rc<Layout>, row: &mut Values, weight: i32) {
         let last = row.values.len() - 1;
         row.values[last] = pg_sys::Datum::from(weight);
-        // SAFETY: as wide as the descriptor, which the row is copied by.
+        // SAFETY: as wide as the descriptor; the first row is copied, and put into a store
+        // together with the second.
         unsafe {
-            pg_sys::tuplestore_putvalues(self.store, self.descriptor, row.values.as_mut_ptr(), row.nulls.as_mut_ptr());
+            let Some(delta) = delta else {
+                let rows = Rows::One(Rc::new(row.copy(layout.descriptor)));
+                let layout = layout.clone();
+                *delta = Some(Delta { layout, rows, count: 1, removals: weight < 0, statements: 1 });
+                return;
+            };
+            delta.spread();
+            let Rows::Many(store) = delta.rows else { return };
+            row.put(store, layout.descriptor);
+            delta.count += 1;
+            delta.removals |= weight < 0;
         }
-        self.rows += 1;
-        self.removals |= weight < 0;
     }
 
-    /// Adds another delta of the same base and columns.
-    pub fn append(&mut self, other: &Delta) {
-        // SAFETY: both have the same descriptor; the slot is dropped before the stores are.
-        unsafe {
-            let context = pg_sys::MemoryContextSwitchTo(pg_sys::TopTransactionContext);
-            let owner = pg_sys::CurrentResourceOwner;
-            pg_sys::CurrentResourceOwner = pg_sys::TopTransactionResourceOwner;
-            let slot = pg_sys::MakeSingleTupleTableSlot(other.descriptor, &pg_sys::TTSOpsMinimalTuple);
-            pg_sys::tuplestore_select_read_pointer(other.store, 0);
-            pg_sys::tuplestore_rescan(other.store);
-            while pg_sys::tuplestore_gettupleslot(other.store, true, false, slot) {
-                pg_sys::tuplestore_puttupleslot(self.store, slot);
+    /// Makes place for more than one row.
+    unsafe fn spread(&mut self) {
+        if let Rows::One(row) = &self.rows {
+            // SAFETY: under the transaction's memory and owner; see the callers.
+            unsafe {
+                let store = pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem);
+                row.put(store, self.layout.descriptor);
+                row.free(self.layout.descriptor);
+                self.rows = Rows::Many(store);
             }
-            pg_sys::ExecDropSingleTupleTableSlot(slot);
-            pg_sys::CurrentResourceOwner = owner;
-            pg_sys::MemoryContextSwitchTo(context);
         }
-        self.rows += other.rows;
+    }
+
+    /// Adds another delta of the same base and columns, and ends it.
+    pub fn append(&mut self, other: Delta) {
+        // SAFETY: both have the same columns; the slot is dropped before the stores are.
+        unsafe {
+            in_transaction(|| {
+                self.spread();
+                let Rows::Many(store) = self.rows else { return };
+                match &other.rows {
+                    Rows::One(row) => row.put(store, other.layout.descriptor),
+                    Rows::Many(more) => {
+                        let slot =
+                            pg_sys::MakeSingleTupleTableSlot(other.layout.descriptor, &pg_sys::TTSOpsMinimalTuple);
+                        pg_sys::tuplestore_select_read_pointer(*more, 0);
+                        pg_sys::tuplestore_rescan(*more);
+                        while pg_sys::tuplestore_gettupleslot(*more, true, false, slot) {
+                            pg_sys::tuplestore_puttupleslot(store, slot);
+                        }
+                        pg_sys::ExecDropSingleTupleTableSlot(slot);
+                    }
+                }
+            });
+        }
+        self.count += other.count;
         self.removals |= other.removals;
         self.statements += other.statements;
+        other.end();
     }
 
-    pub fn rows(&self) -> u64 {
-        self.rows
+    /// The number of rows.
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// Whether any weight is negative.
@@ -184,21 +294,37 @@ impl Delta {
         self.statements == 1
     }
 
+    /// The row, where it is the only one and can be passed as parameters.
+    pub fn only_row(&self) -> Option<Row<'_>> {
+        match &self.rows {
+            Rows::One(values) if self.layout.plain => Some(Row { delta: self, values }),
+            _ => None,
+        }
+    }
+
     /// Lets the statements of the current SPI connection read it as `name`; `expected` is the
     /// number of rows for which they are planned.
     pub fn register(&self, name: &str, expected: f64) {
-        // SAFETY: SPI keeps the pointer until it disconnects; memory of its procedure context
-        // lives as long.
+        // SAFETY: SPI keeps the pointer until it disconnects; memory of its procedure context,
+        // in which a single row's store is made too, lives as long.
         unsafe {
+            let store = match &self.rows {
+                Rows::Many(store) => *store,
+                Rows::One(row) => {
+                    let store = pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem);
+                    row.put(store, self.layout.descriptor);
+                    store
+                }
+            };
             let bytes = CString::new(name).unwrap_or_default();
             let relation: *mut pg_sys::EphemeralNamedRelationData =
                 pg_sys::palloc0(size_of::<pg_sys::EphemeralNamedRelationData>()).cast();
             (*relation).md.name = pg_sys::pstrdup(bytes.as_ptr());
             (*relation).md.reliddesc = pg_sys::Oid::INVALID;
-            (*relation).md.tupdesc = self.descriptor;
+            (*relation).md.tupdesc = self.layout.descriptor;
             (*relation).md.enrtype = pg_sys::EphemeralNameRelationType::ENR_NAMED_TUPLESTORE;
             (*relation).md.enrtuples = expected;
-            (*relation).reldata = self.store.cast();
+            (*relation).reldata = store.cast();
             pg_sys::SPI_register_relation(relation);
         }
     }
@@ -206,12 +332,34 @@ impl Delta {
     /// Frees it.
     pub fn end(self) {
         // SAFETY: no statement reads it any more.
-        unsafe { pg_sys::tuplestore_end(self.store) }
+        unsafe {
+            match &self.rows {
+                Rows::One(row) => row.free(self.layout.descriptor),
+                Rows::Many(store) => pg_sys::tuplestore_end(*store),
+            }
+        }
+    }
+}
+
+impl Row<'_> {
+    /// The values of these columns of the base table, and their types.
+    pub fn params(&self, columns: &[i16]) -> (Vec<pg_sys::Datum>, Vec<bool>, Vec<pg_sys::Oid>) {
+        let (mut values, mut nulls, mut types) = (Vec::new(), Vec::new(), Vec::new());
+        for (position, field) in self.delta.layout.fields.iter().enumerate() {
+            if columns.contains(&field.base) {
+                values.push(self.values.values[position]);
+                nulls.push(self.values.nulls[position]);
+                // SAFETY: the position is a field's.
+                types.push(unsafe { (*attribute(self.delta.layout.descriptor, position)).atttypid });
+            }
+        }
+        (values, nulls, types)
     }
 }
 
 /// The loop of [`Delta::collect`].
-unsafe fn copy(transition: &Transition, fields: &[Field], delta: &mut Option<Delta>) {
+unsafe fn copy(transition: &Transition, layout: &Rc<Layout>) -> Option<Delta> {
+    let (fields, mut delta) = (layout.fields.as_slice(), None);
     // SAFETY: the caller set memory context and owner; readers are closed before returning.
     unsafe {
         let relation = transition.relation;
@@ -234,18 +382,18 @@ unsafe fn copy(transition: &Transition, fields: &[Field], delta: &mut Option<Del
             if has_old && has_new && unchanged(&old_row, &new_row, &attributes) {
                 continue;
             }
-            let delta = delta.get_or_insert_with(|| Delta::new(relation, fields));
             if has_old {
-                delta.put(&mut old_row, -1);
+                Delta::put(&mut delta, layout, &mut old_row, -1);
             }
             if has_new {
-                delta.put(&mut new_row, 1);
+                Delta::put(&mut delta, layout, &mut new_row, 1);
             }
         }
         for reader in [old, new].into_iter().flatten() {
             reader.close();
         }
     }
+    delta
 }
 
 unsafe fn unchanged(old: &Values, new: &Values, attributes: &[(bool, i16)]) -> bool {

@@ -63,7 +63,9 @@ impl Connection {
         let mut params = params.to_vec();
         // SAFETY: the text and types outlive the call; the plan is moved to long-lived memory.
         unsafe {
-            let plan = pg_sys::SPI_prepare(text.as_ptr(), params.len() as i32, params.as_mut_ptr());
+            // One plan for all values of the parameters: it must never be made again.
+            let options = pg_sys::CURSOR_OPT_GENERIC_PLAN as i32;
+            let plan = pg_sys::SPI_prepare_cursor(text.as_ptr(), params.len() as i32, params.as_mut_ptr(), options);
             if plan.is_null() {
                 fail("SPI_prepare", pg_sys::SPI_result);
             }
@@ -77,18 +79,30 @@ impl Connection {
 
     /// Runs a statement; returns how many rows it processed.
     pub fn execute(&self, prepared: &Prepared, params: &[pg_sys::Datum], snapshot: Snapshot) -> u64 {
-        let mut values = params.to_vec();
-        // SAFETY: as many values as the plan has parameters. `read_only = false`: the statement
-        // sees what this transaction did and, under READ COMMITTED, what others committed by now.
+        self.execute_with_nulls(prepared, params, &[], snapshot)
+    }
+
+    /// Runs a statement some of whose parameters are NULL, all of them where `nulls` is empty not.
+    pub fn execute_with_nulls(
+        &self,
+        prepared: &Prepared,
+        params: &[pg_sys::Datum],
+        nulls: &[bool],
+        snapshot: Snapshot,
+    ) -> u64 {
+        let values = params.as_ptr().cast_mut();
+        let marks: Vec<std::ffi::c_char> = nulls.iter().map(|&null| if null { b'n' } else { b' ' } as _).collect();
+        let flags = if marks.is_empty() { std::ptr::null() } else { marks.as_ptr() };
+        // SAFETY: as many values as the plan has parameters, which SPI only reads.
+        // `read_only = false`: the statement sees what this transaction did and, under READ
+        // COMMITTED, what others committed by now.
         let code = unsafe {
             match snapshot {
-                Snapshot::Transaction => {
-                    pg_sys::SPI_execute_plan(prepared.plan, values.as_mut_ptr(), std::ptr::null(), false, 0)
-                }
+                Snapshot::Transaction => pg_sys::SPI_execute_plan(prepared.plan, values, flags, false, 0),
                 Snapshot::Latest => pg_sys::SPI_execute_snapshot(
                     prepared.plan,
-                    values.as_mut_ptr(),
-                    std::ptr::null(),
+                    values,
+                    flags,
                     pg_sys::GetLatestSnapshot(),
                     std::ptr::null_mut(),
                     false,
