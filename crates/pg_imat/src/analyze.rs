@@ -10,6 +10,7 @@ use imat_compile::name::QName;
 use imat_compile::sql::Sql;
 
 use crate::facts::oid;
+use crate::pg::context;
 use crate::pg::query::{self, Contents};
 use crate::pg::spi;
 use crate::refuse;
@@ -99,7 +100,10 @@ pub fn owns(user: u32, relation: u32) -> bool {
 }
 
 fn check_base(kind: &Kind) -> Result<(), Error> {
-    let name = kind.name.to_string();
+    let name = match kind.persistence {
+        't' => imat_compile::name::ident(&kind.name.name),
+        _ => kind.name.to_string(),
+    };
     let refuse = |what, detail, hint| Err(refuse::base(&name, what, detail, hint));
     match (kind.kind, kind.persistence) {
         ('f', _) => refuse(
@@ -140,8 +144,8 @@ const FAMILY: Sql = Sql::fixed(
     "WITH RECURSIVE down AS ( \
          SELECT $1::oid AS oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN down AS d ON i.inhparent = d.oid), \
      up AS ( \
-         SELECT $1::oid AS oid UNION SELECT i.inhparent FROM pg_catalog.pg_inherits AS i JOIN up AS u ON i.inhrelid = u.oid) \
-     SELECT oid, false FROM down UNION ALL SELECT oid, true FROM up WHERE oid <> $1",
+         SELECT d.oid FROM down AS d UNION SELECT i.inhparent FROM pg_catalog.pg_inherits AS i JOIN up AS u ON i.inhrelid = u.oid) \
+     SELECT oid, false FROM down UNION ALL SELECT oid, true FROM up WHERE oid NOT IN (SELECT d.oid FROM down AS d)",
 );
 
 fn base(relation: u32, user: u32, whole: &mut Option<Unsupported>) -> Result<Base, Error> {
@@ -197,8 +201,10 @@ const FUNCTIONS: Sql = Sql::fixed(
          p.provolatile = 's' AND NOT (n.nspname = 'pg_catalog' AND p.proname ~ $2) \
              AND NOT (n.nspname = 'pg_catalog' AND EXISTS (SELECT FROM pg_catalog.pg_aggregate AS a \
                  WHERE p.oid IN (a.aggtransfn, a.aggfinalfn) AND a.aggfnoid = ANY ($1))), \
-         p.provolatile = 's' OR p.proname ~ $3 \
-     FROM called AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace ORDER BY 1",
+         p.provolatile = 's' OR p.proname ~ $3, n.nspname = 'pg_catalog', n.nspname LIKE 'pg\\_temp\\_%', \
+         l.lanname NOT IN ('internal', 'c') \
+     FROM called AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace \
+         JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang ORDER BY 1",
 );
 
 const SETTINGS: Sql = Sql::fixed(
@@ -211,25 +217,62 @@ fn check_functions(contents: &Contents) -> Result<Vec<String>, Error> {
     let functions: Vec<pgrx::pg_sys::Oid> =
         contents.functions.iter().map(|&function| pgrx::pg_sys::Oid::from(function)).collect();
     let params = [functions.into(), STABLE_BY_SETTINGS.into(), FOLLOWS_SETTINGS.into()];
-    let found = spi::rows(&FUNCTIONS, &params, |row| {
-        (row.need::<String>(1), row.need::<bool>(2), row.need::<bool>(3), row.need::<bool>(4))
+    let found = spi::rows(&FUNCTIONS, &params, |row| Function {
+        name: row.need(1),
+        volatile: row.need(2),
+        unpredictable: row.need(3),
+        follows_settings: row.need(4),
+        builtin: row.need(5),
+        temporary: row.need(6),
+        procedural: row.need(7),
     });
-    let mut pinned = false;
-    for (name, volatile, unpredictable, follows) in found {
-        match (volatile, unpredictable) {
-            (true, _) => return Err(refuse::volatile(&name)),
-            (_, true) => return Err(refuse::stable(&name)),
-            _ => pinned |= follows,
+    for function in &found {
+        match function {
+            Function { volatile: true, name, .. } => return Err(refuse::volatile(name)),
+            Function { unpredictable: true, name, builtin, .. } => return Err(refuse::stable(name, *builtin)),
+            Function { temporary: true, name, .. } => {
+                return Err(refuse::temporary_object(&format!("function {name}")));
+            }
+            _ => {}
         }
     }
-    Ok(match pinned {
-        true => spi::rows(&SETTINGS, &[], |row| [row.need::<String>(1), row.need::<String>(2)]).concat(),
-        false => Vec::new(),
-    })
+    let mut settings = Vec::new();
+    if found.iter().any(|function| function.follows_settings) {
+        settings = spi::rows(&SETTINGS, &[], |row| [row.need::<String>(1), row.need::<String>(2)]).concat();
+    }
+    if found.iter().any(|function| function.procedural && !function.builtin) {
+        settings.extend([context::SEARCH_PATH.to_owned(), context::SAFE_PATH.to_owned()]);
+    }
+    Ok(settings)
+}
+
+struct Function {
+    name: String,
+    volatile: bool,
+    unpredictable: bool,
+    follows_settings: bool,
+    builtin: bool,
+    temporary: bool,
+    /// Written in SQL or a procedural language: it can set the search path.
+    procedural: bool,
+}
+
+/// Refuses what ends with the session: such objects are dropped without anybody being told.
+fn check_temporary_types(view: u32) -> Result<(), Error> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT t.typname::text FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
+         WHERE a.attrelid = $1 AND n.nspname LIKE 'pg\\_temp\\_%' LIMIT 1",
+    );
+    match spi::first(&QUERY, &[oid(view)], |row| row.need::<String>(1)) {
+        Some(name) => Err(refuse::temporary_object(&format!("type {name}"))),
+        None => Ok(()),
+    }
 }
 
 /// Analyses a view on behalf of `user`, who must own what it reads.
 pub fn analyze(view: u32, user: u32) -> Result<Analysis, Error> {
+    check_temporary_types(view)?;
     let contents = contents(view, &mut BTreeSet::new());
     if contents.session_values {
         return Err(refuse::session_value());

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use crate::create::Source;
 use crate::pg::context;
 use crate::pg::error::{ok, raise};
-use crate::{analyze, catalog, create, manage, refuse};
+use crate::{analyze, catalog, create, ddl, manage, refuse};
 
 /// Makes `schema.view` a table that is always equal to the view's query.
 #[pg_extern(sql = r#"
@@ -99,18 +99,36 @@ fn check_imat(
 
 /// After a command that dropped something.
 #[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.after_drop() RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+CREATE FUNCTION imat_catalog.after_drop() RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 REVOKE ALL ON FUNCTION imat_catalog.after_drop() FROM PUBLIC;
 "#)]
 fn after_drop() {
-    manage::after_drop();
+    ddl::after_drop();
 }
 
-/// After a command that may have changed partitions or inheritance.
+/// After a command that created or altered tables.
 #[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.after_alter() RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-REVOKE ALL ON FUNCTION imat_catalog.after_alter() FROM PUBLIC;
+CREATE FUNCTION imat_catalog.after_alter(relations oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.after_alter(oid[]) FROM PUBLIC;
 "#)]
-fn after_alter() {
-    manage::after_alter();
+fn after_alter(objects: Vec<Oid>) {
+    ddl::after_alter(&objects);
+}
+
+/// After a command that created or replaced views.
+#[pg_extern(sql = r#"
+CREATE FUNCTION imat_catalog.after_view(relations oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.after_view(oid[]) FROM PUBLIC;
+"#)]
+fn after_view(objects: Vec<Oid>) {
+    ddl::after_view(&objects);
+}
+
+/// After a command that created or replaced functions.
+#[pg_extern(sql = r#"
+CREATE FUNCTION imat_catalog.after_function(relations oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.after_function(oid[]) FROM PUBLIC;
+"#)]
+fn after_function(objects: Vec<Oid>) {
+    ddl::after_function(&objects);
 }

@@ -24,6 +24,7 @@ CREATE TABLE imat_catalog.source (
     name regclass NOT NULL,
     base regclass NOT NULL,
     relation regclass NOT NULL,
+    not_null smallint[],                -- of the base: columns whose NOT NULL the state relies on
     PRIMARY KEY (relation, base, name)
 );
 CREATE INDEX ON imat_catalog.source (name);

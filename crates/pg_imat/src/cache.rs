@@ -14,7 +14,8 @@ use imat_compile::plan::{Flush, Plan, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
 
 use crate::catalog::{self, Entry};
-use crate::pg::context::{Role, within};
+use crate::facts::SystemCatalog;
+use crate::pg::context::{Role, with_text, within};
 use crate::pg::delta::{Field, Layout, Transition};
 use crate::pg::error::raise;
 use crate::pg::spi::Prepared;
@@ -29,6 +30,10 @@ pub struct Capture {
     layout: OnceCell<Rc<Layout>>,
     /// Some maintained table is recomputed whole: it is told of any change of any column.
     pub tells: bool,
+    /// Writers of another table of a join wait for writers of this one.
+    pub tagged: bool,
+    /// The base is itself the state of a maintained table.
+    pub is_state: bool,
 }
 
 impl Capture {
@@ -45,6 +50,8 @@ pub struct Maintained {
     pub display: String,
     pub state: QName,
     pub plan: Plan,
+    /// The relations whose writers write any base table, by OID.
+    pub members: BTreeSet<u32>,
     /// [`Plan::takes_one`], computed once.
     pub takes_one: bool,
     pub settings: Vec<(String, String)>,
@@ -125,7 +132,14 @@ fn capture(base: u32, relation: u32) -> Capture {
             }
         }
     };
-    Capture { base, fields: (!derived.is_empty()).then(fields), layout: OnceCell::new(), tells: !whole.is_empty() }
+    Capture {
+        base,
+        fields: (!derived.is_empty()).then(fields),
+        layout: OnceCell::new(),
+        tells: !whole.is_empty(),
+        tagged: readers.iter().any(|reader| reader.plan.is_partner(base)),
+        is_state: catalog::is_state(base),
+    }
 }
 
 /// The maintained tables that read a base table, by OID.
@@ -156,22 +170,33 @@ pub fn maintained(name: u32) -> Rc<Maintained> {
     loaded
 }
 
+/// Raises an error where a maintained table does not fit what it is made of any more.
+pub fn check(name: u32) {
+    let maintained = load(name);
+    let columns = catalog::trusted(|| facts::column_names(maintained.entry.state));
+    if !maintained.plan.columns.iter().map(|column| &column.name).eq(&columns) {
+        raise(&refuse::stale_shape(&maintained.display));
+    }
+}
+
 fn load(name: u32) -> Maintained {
     let entry =
         catalog::trusted(|| catalog::entry(name)).unwrap_or_else(|| raise(&refuse::not_maintained(&name.to_string())));
     // Types are asked for as the owner, who may use the functions and tables of the query.
-    let (plan, state, display) = within(Role::Restricted(entry.owner), &[], || {
+    let compile = || {
         let names = (facts::name(entry.state), facts::name(entry.name));
         let (Some(state), Some(display)) = names else { raise(&refuse::not_maintained(&name.to_string())) };
         (compiled(&entry), state, display.to_string())
-    });
+    };
+    let (plan, state, display) = within(Role::Restricted(entry.owner), &[], || with_text(compile));
+    let members = catalog::trusted(|| catalog::sources(entry.name)).into_iter().map(|(_, relation)| relation).collect();
     let plan = match plan {
         Ok(plan) if plan.shape() == entry.shape => plan,
         _ => raise(&refuse::stale_shape(&display)),
     };
     let settings = entry.settings();
     let takes_one = plan.takes_one();
-    Maintained { entry, display, state, plan, takes_one, settings, statements: RefCell::default() }
+    Maintained { members, entry, display, state, plan, takes_one, settings, statements: RefCell::default() }
 }
 
 fn compiled(entry: &Entry) -> Result<Plan, Unsupported> {
@@ -180,7 +205,10 @@ fn compiled(entry: &Entry) -> Result<Plan, Unsupported> {
             let bases = catalog::bases(entry.name);
             Ok(compile::whole(&Unsupported::new(construct.clone()), entry.definition, &bases))
         }
-        None => compile::plan(&compile::view(entry.definition)?, entry.definition),
+        None => {
+            let catalog = SystemCatalog { not_null: Some(catalog::not_null(entry.name)) };
+            compile::plan(&compile::view(entry.definition, &catalog)?, entry.definition)
+        }
     }
 }
 

@@ -10,14 +10,16 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use imat_compile::error::{Error, SqlState};
 
-use crate::cache;
-use crate::pg::delta::{Delta, Transition};
+use crate::pg::delta::{Delta, Layout, Transition};
 use crate::pg::error::raise;
+use crate::pg::lock::{self, TagMode};
 use crate::pg::trigger::Event;
 use crate::pg::xact;
+use crate::{cache, refuse};
 
 /// What one statement did to one base table, and the subtransaction that it did it in.
 struct Chunk {
@@ -40,6 +42,10 @@ struct Session {
     buffer: Vec<Chunk>,
     /// The subtransaction in which a flush is running.
     flushing: Option<u32>,
+    /// The state that the flush is writing.
+    writing: Option<u32>,
+    /// The subtransaction in which the extension's own DDL is running.
+    own_ddl: Option<u32>,
 }
 
 thread_local! {
@@ -59,9 +65,13 @@ pub struct Net {
     pub truncated: bool,
 }
 
-/// A statement on a base table begins.
-pub fn open() {
+/// A statement on a base table begins. Where writers of another table must be able to wait for
+/// it, it says so before it changes anything.
+pub fn open(relation: u32) {
     let subtransaction = xact::subtransaction();
+    for capture in cache::captures(relation).iter().filter(|capture| capture.tagged) {
+        lock::tag(capture.base, TagMode::Writer);
+    }
     session(|session| session.open.push(subtransaction));
 }
 
@@ -69,21 +79,19 @@ pub fn open() {
 pub fn close(relation: u32, event: Event, transition: &Transition) {
     let captures = cache::captures(relation);
     let subtransaction = xact::subtransaction();
-    let push = |base, change| {
-        session(|session| session.buffer.push(Chunk { subtransaction, base, change }));
-    };
     for capture in captures.iter() {
+        if session(|session| session.flushing.is_some()) && !capture.is_state {
+            raise(&refuse::changed_by_flush());
+        }
         if event == Event::Truncate {
-            push(capture.base, Change::Truncated);
+            push(subtransaction, capture.base, Change::Truncated);
             continue;
         }
         if capture.tells && !transition.is_empty() {
-            push(capture.base, Change::Unseen);
+            push(subtransaction, capture.base, Change::Unseen);
         }
-        if let Some(layout) = capture.layout(transition)
-            && let Some(delta) = Delta::collect(transition, layout)
-        {
-            push(capture.base, Change::Rows(delta));
+        if let Some(layout) = capture.layout(transition) {
+            collect(subtransaction, capture.base, transition, layout);
         }
     }
     let due = session(|session| {
@@ -95,15 +103,67 @@ pub fn close(relation: u32, event: Event, transition: &Transition) {
     }
 }
 
+/// Buffers what needs no rows, once.
+fn push(subtransaction: u32, base: u32, change: Change) {
+    session(|session| {
+        let same = |chunk: &Chunk| {
+            chunk.base == base
+                && chunk.subtransaction == subtransaction
+                && std::mem::discriminant(&chunk.change) == std::mem::discriminant(&change)
+        };
+        if !session.buffer.iter().any(same) {
+            session.buffer.push(Chunk { subtransaction, base, change });
+        }
+    });
+}
+
+/// Buffers a statement's rows, together with those of earlier statements of the subtransaction.
+fn collect(subtransaction: u32, base: u32, transition: &Transition, layout: &Rc<Layout>) {
+    session(|session| {
+        let known = session.buffer.iter_mut().find_map(|chunk| match &mut chunk.change {
+            Change::Rows(delta) if chunk.base == base && chunk.subtransaction == subtransaction => Some(delta),
+            _ => None,
+        });
+        match known {
+            Some(delta) => delta.extend(transition, layout),
+            None => {
+                if let Some(delta) = Delta::collect(transition, layout) {
+                    session.buffer.push(Chunk { subtransaction, base, change: Change::Rows(delta) });
+                }
+            }
+        }
+    });
+}
+
+/// Makes the next flush build anew whatever reads these base tables, if a change is under way;
+/// returns whether one is.
+pub fn defer_rebuild(bases: &[u32]) -> bool {
+    let subtransaction = xact::subtransaction();
+    let busy = session(|session| !session.open.is_empty() || session.flushing.is_some());
+    if busy {
+        bases.iter().for_each(|&base| push(subtransaction, base, Change::Truncated));
+    }
+    busy
+}
+
+/// Runs DDL of the extension's own, which its event triggers need not look at.
+pub fn own_ddl<T>(body: impl FnOnce() -> T) -> T {
+    let before = session(|session| session.own_ddl.replace(xact::subtransaction()));
+    let value = body();
+    session(|session| session.own_ddl = before);
+    value
+}
+
+/// Whether such DDL is under way.
+pub fn is_own_ddl() -> bool {
+    session(|session| session.own_ddl.is_some())
+}
+
 /// Forgets what has been applied.
 fn end_flush() {
     session(|session| {
         session.flushing = None;
-        for chunk in session.buffer.drain(..) {
-            if let Change::Rows(delta) = chunk.change {
-                delta.end();
-            }
-        }
+        session.buffer.drain(..).for_each(Chunk::end);
     });
 }
 
@@ -112,10 +172,18 @@ pub fn changed() -> BTreeSet<u32> {
     session(|session| session.buffer.iter().map(|chunk| chunk.base).collect())
 }
 
+/// The base tables that were truncated.
+pub fn truncated() -> BTreeSet<u32> {
+    session(|session| {
+        let truncated = session.buffer.iter().filter(|chunk| matches!(chunk.change, Change::Truncated));
+        truncated.map(|chunk| chunk.base).collect()
+    })
+}
+
 /// The net changes of these base tables, one delta each.
 pub fn net(bases: &BTreeSet<u32>) -> BTreeMap<u32, Net> {
     session(|session| {
-        merge(&mut session.buffer);
+        merge(&mut session.buffer, |_, _| true);
         let mut nets: BTreeMap<u32, Net> = BTreeMap::new();
         for chunk in session.buffer.iter().filter(|chunk| bases.contains(&chunk.base)) {
             let net = nets.entry(chunk.base).or_default();
@@ -129,12 +197,18 @@ pub fn net(bases: &BTreeSet<u32>) -> BTreeMap<u32, Net> {
     })
 }
 
-/// Makes the rows of each base table one chunk.
-fn merge(buffer: &mut Vec<Chunk>) {
+/// From how many chunks on the buffer is tidied before the flush.
+const MANY: usize = 64;
+
+/// Makes the rows of each base table one chunk, where their subtransactions may be put together.
+/// When a flush begins all may: every statement that was open inside of another is over.
+fn merge(buffer: &mut Vec<Chunk>, may: impl Fn(u32, u32) -> bool) {
     let mut merged: Vec<Chunk> = Vec::with_capacity(buffer.len());
     for chunk in buffer.drain(..) {
-        let base = chunk.base;
-        let same = |known: &&mut Chunk| known.base == base && matches!(known.change, Change::Rows(_));
+        let (base, owner) = (chunk.base, chunk.subtransaction);
+        let same = |known: &&mut Chunk| {
+            known.base == base && may(known.subtransaction, owner) && matches!(known.change, Change::Rows(_))
+        };
         match chunk.change {
             Change::Rows(delta) => match merged.iter_mut().find(same).map(|known| &mut known.change) {
                 Some(Change::Rows(first)) => first.append(delta),
@@ -146,15 +220,23 @@ fn merge(buffer: &mut Vec<Chunk>) {
     *buffer = merged;
 }
 
-/// Refuses a change of a maintained table that is no flush.
-pub fn guard(name: &str) {
-    if session(|session| session.flushing.is_none()) {
+/// Refuses a change of a maintained table that is not its own flush.
+pub fn guard(relation: u32, name: &str) {
+    if session(|session| session.writing != Some(relation)) {
         raise(
             &Error::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot change maintained table \"{name}\""))
                 .detail("Its content is the result of its query, and follows the base tables by itself.")
                 .hint("Change the base tables instead."),
         );
     }
+}
+
+/// Runs `body`, which writes this state.
+pub fn writing<T>(state: u32, body: impl FnOnce() -> T) -> T {
+    let before = session(|session| session.writing.replace(state));
+    let value = body();
+    session(|session| session.writing = before);
+    value
 }
 
 /// Refuses what can't be done while a change is being collected.
@@ -202,16 +284,34 @@ pub fn release_subtransaction(mine: u32, parent: u32) {
     };
     session(|session| {
         session.open.iter_mut().for_each(adopt);
-        session.flushing.iter_mut().for_each(adopt);
+        session.flushing.iter_mut().chain(&mut session.own_ddl).for_each(adopt);
         session.buffer.iter_mut().for_each(|chunk| adopt(&mut chunk.subtransaction));
+        // A trigger with an exception block leaves a chunk for each row.
+        if session.buffer.len() > MANY {
+            merge(&mut session.buffer, |left, right| left == right);
+        }
     });
 }
 
-/// What a subtransaction did never happened. Its memory is freed with the transaction.
+/// What a subtransaction did never happened.
 pub fn abort_subtransaction(mine: u32) {
     session(|session| {
         session.open.retain(|&owner| owner < mine);
         session.flushing = session.flushing.filter(|&owner| owner < mine);
-        session.buffer.retain(|chunk| chunk.subtransaction < mine);
+        session.writing = session.writing.filter(|_| session.flushing.is_some());
+        session.own_ddl = session.own_ddl.filter(|&owner| owner < mine);
+        let (kept, dropped) = session.buffer.drain(..).partition(|chunk| chunk.subtransaction < mine);
+        session.buffer = kept;
+        for chunk in dropped {
+            chunk.end();
+        }
     });
+}
+
+impl Chunk {
+    fn end(self) {
+        if let Change::Rows(delta) = self.change {
+            delta.end();
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The extension's own tables.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use imat_compile::error::Error;
 use imat_compile::name::QName;
@@ -8,7 +9,7 @@ use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
 use crate::facts::oid;
-use crate::pg::context::{Role, within};
+use crate::pg::context::{Role, with_text, within};
 use crate::pg::spi::{self, Param};
 use crate::refuse;
 
@@ -29,7 +30,7 @@ pub fn owner() -> u32 {
 /// Runs bookkeeping as the extension's owner under a safe search path.
 pub fn trusted<T>(body: impl FnOnce() -> T) -> T {
     let owner = owner();
-    within(Role::Trusted(owner), &[], body)
+    within(Role::Trusted(owner), &[], || with_text(body))
 }
 
 /// A row of `imat_catalog.imat`.
@@ -99,6 +100,37 @@ pub fn bases(name: u32) -> Vec<(u32, QName)> {
          WHERE s.name = $1 ORDER BY c.oid",
     );
     spi::rows(&QUERY, &[oid(name)], |row| (row.oid(1), QName::new(row.need::<String>(2), row.need::<String>(3))))
+}
+
+/// The base tables of a maintained table, each with the relations that reach it.
+pub fn sources(name: u32) -> Vec<(u32, u32)> {
+    const QUERY: Sql =
+        Sql::fixed("SELECT s.base::oid, s.relation::oid FROM imat_catalog.source AS s WHERE s.name = $1 ORDER BY 1, 2");
+    spi::rows(&QUERY, &[oid(name)], |row| (row.oid(1), row.oid(2)))
+}
+
+/// Per base table of a maintained table, the columns on whose NOT NULL its state relies.
+pub fn not_null(name: u32) -> BTreeMap<u32, Vec<i16>> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT s.base::oid, s.not_null FROM imat_catalog.source AS s WHERE s.name = $1 AND s.not_null IS NOT NULL",
+    );
+    spi::rows(&QUERY, &[oid(name)], |row| (row.oid(1), row.need(2))).into_iter().collect()
+}
+
+/// The maintained tables that an alteration of these relations could break.
+pub fn affected(relations: &[Oid]) -> Vec<u32> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT s.name::oid FROM imat_catalog.source AS s WHERE s.relation::oid = ANY ($1) \
+         UNION SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.name::oid = ANY ($1) OR i.state::oid = ANY ($1) \
+         ORDER BY 1",
+    );
+    spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))
+}
+
+/// Whether a relation is the state of a maintained table.
+pub fn is_state(relation: u32) -> bool {
+    const QUERY: Sql = Sql::fixed("SELECT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = $1)");
+    spi::first(&QUERY, &[oid(relation)], |row| row.need(1)).unwrap_or(false)
 }
 
 /// The base tables that a relation's changes reach.

@@ -12,8 +12,8 @@ use crate::facts::{self, SystemCatalog};
 use crate::pg::error::server_version;
 
 /// Parses the definition that a view holds.
-pub fn view(definition: u32) -> Result<View, Unsupported> {
-    parse(&facts::definition(definition), &facts::column_names(definition), &SystemCatalog)
+pub fn view(definition: u32, catalog: &SystemCatalog) -> Result<View, Unsupported> {
+    parse(&facts::definition(definition), &facts::column_names(definition), catalog)
 }
 
 fn types(view: &View, definition: u32) -> Types {

@@ -10,13 +10,13 @@ use imat_compile::view::View;
 
 use crate::analyze::{self, Analysis};
 use crate::catalog::{self, trusted};
-use crate::facts::{self, oid};
+use crate::facts::{self, SystemCatalog, oid};
 use crate::pg::context::{self, Role, within};
 use crate::pg::error::notice;
 use crate::pg::lock::{self, Mode};
-use crate::pg::spi::{self, Param};
+use crate::pg::spi::{self, Connection, Param, Snapshot};
 use crate::pg::{query, xact};
-use crate::{capture, compile, refuse};
+use crate::{capture, compile, flush, refuse};
 
 /// Where the definition comes from.
 pub struct Source {
@@ -42,7 +42,7 @@ pub fn create(source: &Source, schema: &str) -> Result<u32, Error> {
         for relation in relations(&analysis) {
             lock::relation(relation, Mode::ShareRowExclusive);
         }
-        build(source, &target, &analysis)
+        capture::own_ddl(|| build(source, &target, &analysis))
     })
 }
 
@@ -120,7 +120,7 @@ fn is_faithful(view: &View, definition: u32) -> bool {
         comparable(&facts::definition(guard)) == comparable(&facts::definition(definition))
             && analyze::meaning(guard) == analyze::meaning(definition)
     });
-    spi::run(&ddl::drop_view(&name));
+    spi::run(&ddl::drop_view(&name, false));
     faithful
 }
 
@@ -128,13 +128,13 @@ fn is_faithful(view: &View, definition: u32) -> bool {
 pub fn choose(analysis: &Analysis, definition: u32, owner: u32) -> (Plan, Option<Unsupported>) {
     let parsed = match &analysis.whole {
         Some(construct) => Err(construct.clone()),
-        None => compile::view(definition),
+        None => compile::view(definition, &SystemCatalog::default()),
     };
     let planned = parsed.and_then(|view| {
         if !is_faithful(&view, definition) {
             return Err(Unsupported::new("query that could not be read back exactly"));
         }
-        within(Role::Restricted(owner), &[], || compile::plan(&view, definition))
+        within(Role::Restricted(owner), &[], || context::with_text(|| compile::plan(&view, definition)))
     });
     match planned {
         Ok(plan) => (plan, None),
@@ -155,7 +155,8 @@ fn build(source: &Source, target: &QName, analysis: &Analysis) -> Result<u32, Er
     let state = if direct { target.clone() } else { unused("imat_state", &target.name) };
     plan.create(&state).iter().for_each(spi::run);
     spi::run(&ddl::set_owner(&state, &owner));
-    within(Role::Restricted(source.owner), &settings, || spi::run(&plan.populate(&state)));
+    let state_oid = exists(&state).ok_or_else(|| refuse::missing(&state.to_string()))?;
+    within(Role::Restricted(source.owner), &settings, || fill(&plan, &state, state_oid));
     if let Some(result) = ddl::create_result(target, &plan, &state) {
         spi::run(&result);
         spi::run(&ddl::set_owner(target, &owner));
@@ -175,6 +176,17 @@ fn build(source: &Source, target: &QName, analysis: &Analysis) -> Result<u32, Er
         );
     }
     Ok(name)
+}
+
+/// Populates a new state: its text is read under one set of settings, and run under another.
+fn fill(plan: &Plan, state: &QName, oid: u32) {
+    let rebuild = plan.rebuild(state);
+    let connection = Connection::open();
+    let prepare = |sql: &Sql| context::with_text(|| connection.prepare(sql, &[], false));
+    flush::same_under_latest(&connection, &prepare(&rebuild.digest), &[]);
+    let populate = prepare(&rebuild.populate);
+    capture::writing(oid, || connection.execute(&populate, &[], Snapshot::Transaction));
+    connection.close();
 }
 
 struct Registration<'a> {
@@ -218,12 +230,14 @@ fn register(new: &Registration<'_>) {
 
 /// Makes changes of `relation` reach the maintained table as changes of its base table.
 pub fn add_source(name: u32, base: u32, relation: u32) {
-    const SOURCE: Sql =
-        Sql::fixed("INSERT INTO imat_catalog.source (name, base, relation) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
+    const SOURCE: Sql = Sql::fixed(
+        "INSERT INTO imat_catalog.source (name, base, relation, not_null) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+    );
     const TRIGGERED: Sql = Sql::fixed(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $1 AND t.tgname = 'imat_open')",
     );
-    spi::run_with(&SOURCE, &[oid(name), oid(base), oid(relation)]);
+    let not_null = (base == relation).then(|| facts::not_null(base));
+    spi::run_with(&SOURCE, &[oid(name), oid(base), oid(relation), not_null.into()]);
     let Some(relation_name) = facts::name(relation) else { return };
     match spi::first(&TRIGGERED, &[oid(relation)], |row| row.need(1)) {
         Some(true) => xact::invalidate(relation),

@@ -1,5 +1,7 @@
 //! The system catalogs, as the compiler wants them told.
 
+use std::collections::BTreeMap;
+
 use imat_compile::facts::{Call, Catalog, Class, Column, Relation, Table, Type};
 use imat_compile::name::QName;
 use imat_compile::sql::Sql;
@@ -7,11 +9,16 @@ use pgrx::pg_sys::Oid;
 
 use crate::pg::spi::{self, ColumnType, Param};
 
-/// The system catalogs under the current snapshot.
-pub struct SystemCatalog;
+/// The system catalogs as they are now, but for constraints that came later than a state: what
+/// was nullable when it was created is treated as nullable.
+#[derive(Default)]
+pub struct SystemCatalog {
+    /// Per base table the columns that were NOT NULL then; all that are now, where it is `None`.
+    pub not_null: Option<BTreeMap<u32, Vec<i16>>>,
+}
 
 /// An OID as a statement's parameter.
-pub fn oid(oid: u32) -> Param<'static> {
+pub fn oid(oid: u32) -> Param {
     Param::from(Oid::from(oid))
 }
 
@@ -47,7 +54,7 @@ impl Catalog for SystemCatalog {
         })?;
         Some(match is_view {
             true => Relation::View { name, columns: column_names(relation), definition: definition(relation) },
-            false => Relation::Table(table(relation, name)),
+            false => Relation::Table(self.table(relation, name)),
         })
     }
 
@@ -63,14 +70,25 @@ impl Catalog for SystemCatalog {
     }
 }
 
-fn table(relation: u32, name: QName) -> Table {
-    let columns = spi::rows(&COLUMNS, &[oid(relation)], |row| Column {
-        name: row.need(1),
-        number: row.need(2),
-        not_null: row.need(3),
-    });
-    let primary_key = spi::rows(&PRIMARY_KEY, &[oid(relation)], |row| row.need(1));
-    Table { oid: relation, name, columns, primary_key }
+impl SystemCatalog {
+    fn table(&self, relation: u32, name: QName) -> Table {
+        let relied_on = |number: i16| match &self.not_null {
+            Some(tables) => tables.get(&relation).is_some_and(|columns| columns.contains(&number)),
+            None => true,
+        };
+        let columns = spi::rows(&COLUMNS, &[oid(relation)], |row| {
+            let number = row.need(2);
+            Column { name: row.need(1), number, not_null: row.need::<bool>(3) && relied_on(number) }
+        });
+        let primary_key = spi::rows(&PRIMARY_KEY, &[oid(relation)], |row| row.need(1));
+        Table { oid: relation, name, columns, primary_key }
+    }
+}
+
+/// The numbers of a relation's NOT NULL columns.
+pub fn not_null(relation: u32) -> Vec<i16> {
+    let numbers = spi::rows(&COLUMNS, &[oid(relation)], |row| row.need::<bool>(3).then(|| row.need::<i16>(2)));
+    numbers.into_iter().flatten().collect()
 }
 
 /// A relation's live columns, in order.
@@ -80,7 +98,7 @@ pub fn column_names(relation: u32) -> Vec<String> {
 
 /// A view's query, as PostgreSQL prints it under the current search path.
 pub fn definition(view: u32) -> String {
-    spi::first(&DEFINITION, &[oid(view)], |row| row.need(1)).unwrap_or_default()
+    spi::first(&DEFINITION, &[oid(view)], |row| row.get(1)).flatten().unwrap_or_default()
 }
 
 // Domains take the operator classes of their base type. A type is bounded when no value of it

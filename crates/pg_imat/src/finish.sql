@@ -20,17 +20,29 @@ GRANT SELECT ON imat_status TO PUBLIC;
 CREATE FUNCTION imat_catalog.on_drop() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() AS d WHERE d.object_type IN ('table', 'view')) THEN
+    -- A dump being restored, or the extension itself being dropped, has no tables to look at.
+    IF to_regclass('imat_catalog.source') IS NOT NULL AND EXISTS (
+        SELECT FROM pg_event_trigger_dropped_objects() AS d WHERE d.object_type IN ('table', 'view', 'trigger')) THEN
         PERFORM imat_catalog.after_drop();
-        PERFORM imat_catalog.after_alter();
     END IF;
 END $$;
 CREATE EVENT TRIGGER imat_drop ON sql_drop EXECUTE FUNCTION imat_catalog.on_drop();
 
-CREATE FUNCTION imat_catalog.on_alter() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION imat_catalog.on_change() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    tables oid[] := ARRAY(SELECT c.objid FROM pg_event_trigger_ddl_commands() AS c WHERE c.classid = 'pg_class'::regclass);
 BEGIN
-    PERFORM imat_catalog.after_alter();
+    CASE tg_tag
+        WHEN 'CREATE VIEW' THEN
+            PERFORM imat_catalog.after_view(tables);
+        WHEN 'CREATE FUNCTION', 'ALTER FUNCTION' THEN
+            PERFORM imat_catalog.after_function(ARRAY(
+                SELECT c.objid FROM pg_event_trigger_ddl_commands() AS c WHERE c.classid = 'pg_proc'::regclass));
+        ELSE
+            PERFORM imat_catalog.after_alter(tables);
+    END CASE;
 END $$;
-CREATE EVENT TRIGGER imat_alter ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'ALTER TABLE')
-    EXECUTE FUNCTION imat_catalog.on_alter();
+CREATE EVENT TRIGGER imat_change ON ddl_command_end
+    WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'ALTER TABLE', 'CREATE VIEW', 'CREATE FUNCTION', 'ALTER FUNCTION')
+    EXECUTE FUNCTION imat_catalog.on_change();

@@ -16,7 +16,7 @@ use crate::capture::{self, Net};
 use crate::pg::context::{self, Role};
 use crate::pg::delta::Delta;
 use crate::pg::error::raise;
-use crate::pg::lock::{self, Mode};
+use crate::pg::lock::{self, Mode, TagMode};
 use crate::pg::spi::{Connection, Prepared, Snapshot, TID_ARRAY};
 use crate::refuse;
 
@@ -25,12 +25,43 @@ const LARGE: u64 = 200;
 
 /// Applies everything in the buffer.
 pub fn run() {
+    lock_all();
     let mut done: BTreeSet<u32> = BTreeSet::new();
     while let Some(next) = next(&done) {
         done.insert(next.entry.name);
         let bases: BTreeSet<u32> = next.plan.tables.iter().map(|table| table.oid).collect();
         one(&next, &capture::net(&bases));
     }
+}
+
+/// Takes the locks of every maintained table that this flush can reach, before it writes any:
+/// tables by OID, then maintained tables by OID. Two flushes thus can't wait for each other.
+fn lock_all() {
+    let (mut partners, mut members, mut views) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let truncated = capture::truncated();
+    let mut changed = capture::changed();
+    let mut seen: BTreeSet<u32> = BTreeSet::new();
+    while let Some(name) = changed.iter().flat_map(|&base| cache::readers(base)).find(|name| !seen.contains(name)) {
+        seen.insert(name);
+        let maintained = cache::maintained(name);
+        changed.insert(maintained.entry.state);
+        if maintained.plan.tables.iter().any(|table| truncated.contains(&table.oid)) {
+            members.extend(maintained.members.iter().copied());
+            views.insert(maintained.entry.definition);
+        }
+        let touched = maintained.plan.tables.iter().enumerate().filter(|(_, table)| changed.contains(&table.oid));
+        match maintained.plan.locking(&touched.map(|(position, _)| position).collect()) {
+            Locking::Rows => {}
+            Locking::Tables(tables) => partners.extend(tables.iter().map(|&table| maintained.plan.tables[table].oid)),
+            Locking::View => {
+                views.insert(maintained.entry.definition);
+            }
+        }
+    }
+    partners.into_iter().for_each(|base| lock::tag(base, TagMode::Partner));
+    members.into_iter().for_each(|relation| lock::relation(relation, Mode::Share));
+    // The definition is a relation that nothing else ever locks.
+    views.into_iter().for_each(|view| lock::relation(view, Mode::Exclusive));
 }
 
 /// The lowest maintained table that is affected and not done.
@@ -67,20 +98,8 @@ fn one(maintained: &Maintained, nets: &BTreeMap<u32, Net>) {
 
 /// Runs `body` as the maintained table's owner, with the settings of its creation.
 fn within(maintained: &Maintained, body: impl FnOnce()) {
-    context::within(Role::Restricted(maintained.entry.owner), &maintained.settings, body);
-}
-
-fn take_locks(maintained: &Maintained, locking: &Locking) {
-    match locking {
-        Locking::Rows => {}
-        Locking::Tables(tables) => {
-            for &table in tables {
-                lock::relation(maintained.plan.tables[table].oid, Mode::Share);
-            }
-        }
-        // The definition is a relation that nothing else ever locks.
-        Locking::View => lock::relation(maintained.entry.definition, Mode::Exclusive),
-    }
+    let role = Role::Restricted(maintained.entry.owner);
+    context::within(role, &maintained.settings, || capture::writing(maintained.entry.state, body));
 }
 
 /// Applies the deltas of one maintained table's base tables.
@@ -95,7 +114,7 @@ fn apply(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)])
         [(table, delta)] if maintained.takes_one && delta.only_row().is_some() => {
             let columns = &maintained.plan.tables[*table].columns;
             let (values, nulls, types) = delta.only_row().map(|row| row.params(columns)).unwrap_or_default();
-            let make = |flush| prepare(&connection, flush, &types);
+            let make = |flush| prepare(&connection, flush, &types, true);
             let statements = maintained.statements(changed, signs, Size::One, make);
             write(maintained, &connection, &statements, &values, &nulls);
         }
@@ -105,14 +124,15 @@ fn apply(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)])
             for (position, delta) in deltas {
                 delta.register(&delta_name(*position), expected);
             }
-            let statements = maintained.statements(changed, signs, size, |flush| prepare(&connection, flush, &[]));
+            let make = |flush| prepare(&connection, flush, &[], size == Size::Small);
+            let statements = maintained.statements(changed, signs, size, make);
             write(maintained, &connection, &statements, &[], &[]);
         }
     }
     connection.close();
 }
 
-/// Locks, reads and writes.
+/// Reads and writes, under the locks of [`lock_all`].
 fn write(
     maintained: &Maintained,
     connection: &Connection,
@@ -120,7 +140,6 @@ fn write(
     values: &[pgrx::pg_sys::Datum],
     nulls: &[bool],
 ) {
-    take_locks(maintained, &statements.flush.locking);
     if let Some(digest) = &statements.digest {
         same_under_latest(connection, digest, &[]);
     }
@@ -156,7 +175,7 @@ fn follow_up(maintained: &Maintained, connection: &Connection, statements: &Stat
 
 /// Under a transaction snapshot, what is read must not have changed since it was taken: the
 /// other transaction did not see this one's change, so nobody would combine the two.
-fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[pgrx::pg_sys::Datum]) {
+pub fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[pgrx::pg_sys::Datum]) {
     if !lock::transaction_snapshot() {
         return;
     }
@@ -169,9 +188,9 @@ fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[pgrx:
 }
 
 /// Prepares a flush whose delta is in registered relations, or in parameters of these types.
-fn prepare(connection: &Connection, flush: Flush, row: &[pgrx::pg_sys::Oid]) -> Statements {
-    let on_delta = |sql: &Sql| connection.prepare(sql, row);
-    let on_tids = |sql: &Sql| connection.prepare(sql, &[TID_ARRAY]);
+fn prepare(connection: &Connection, flush: Flush, row: &[pgrx::pg_sys::Oid], point: bool) -> Statements {
+    let on_delta = |sql: &Sql| context::with_text(|| connection.prepare(sql, row, point));
+    let on_tids = |sql: &Sql| context::with_text(|| connection.prepare(sql, &[TID_ARRAY], point));
     Statements {
         digest: flush.digest.as_ref().map(on_delta),
         apply: on_delta(&flush.apply),
@@ -186,14 +205,13 @@ fn prepare(connection: &Connection, flush: Flush, row: &[pgrx::pg_sys::Oid]) -> 
 /// them under way, so all of them are locked, in OID order.
 pub fn rebuild(maintained: &Maintained) {
     within(maintained, || {
-        for table in &maintained.plan.tables {
-            lock::relation(table.oid, Mode::Share);
-        }
-        take_locks(maintained, &Locking::View);
+        maintained.members.iter().for_each(|&relation| lock::relation(relation, Mode::Share));
+        lock::relation(maintained.entry.definition, Mode::Exclusive);
         let rebuild = maintained.plan.rebuild(&maintained.state);
         let connection = Connection::open();
-        let run = |sql: &Sql, snapshot| connection.execute(&connection.prepare(sql, &[]), &[], snapshot);
-        same_under_latest(&connection, &connection.prepare(&rebuild.digest, &[]), &[]);
+        let prepared = |sql: &Sql| context::with_text(|| connection.prepare(sql, &[], false));
+        let run = |sql: &Sql, snapshot| connection.execute(&prepared(sql), &[], snapshot);
+        same_under_latest(&connection, &prepared(&rebuild.digest), &[]);
         run(&rebuild.clear, Snapshot::Transaction);
         if lock::transaction_snapshot() && run(&rebuild.leftover, Snapshot::Latest) > 0 {
             raise(&refuse::serialization());

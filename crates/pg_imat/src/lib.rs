@@ -4,7 +4,7 @@
 //! and runs the statements that come back, at the right moment and under the right locks.
 //!
 //! ```text
-//! api ── create, manage ── analyze, compile, facts, catalog        (a verb is called)
+//! api ── create, manage, ddl ── analyze, compile, facts, catalog        (a verb is called)
 //! trigger ── capture ── flush ── cache                             (a base table changes)
 //! pg/: the one room for unsafe code, pg_sys and SPI
 //! ```
@@ -16,6 +16,7 @@ mod capture;
 mod catalog;
 mod compile;
 mod create;
+mod ddl;
 mod facts;
 mod flush;
 mod manage;

@@ -12,7 +12,7 @@ use crate::catalog::{self, Entry, trusted};
 use crate::facts::{self, oid};
 use crate::pg::context::{self, Role, within};
 use crate::pg::spi;
-use crate::pg::{lock, xact};
+use crate::pg::xact;
 use crate::{analyze, capture, create, flush, refuse};
 
 fn owned(name: &str) -> Result<Entry, Error> {
@@ -28,19 +28,21 @@ fn owned(name: &str) -> Result<Entry, Error> {
 pub fn drop(name: &str) -> Result<(), Error> {
     let entry = owned(name)?;
     capture::require_idle("drop a maintained table");
-    trusted(|| {
-        let names = (facts::name(entry.name), facts::name(entry.state), facts::name(entry.definition));
-        let relations = forget(entry.name);
-        if let (Some(result), Some(state), Some(definition)) = names {
-            if entry.name != entry.state {
-                spi::run(&ddl::drop_view(&result));
-            }
-            spi::run(&ddl::drop_table(&state));
-            spi::run(&ddl::drop_view(&definition));
-        }
-        silence(&relations);
-    });
+    trusted(|| capture::own_ddl(|| remove([entry.name, entry.state, entry.definition], false)));
     Ok(())
+}
+
+/// Ends the maintenance of a table and drops what is left of its result, state and definition.
+pub fn remove([name, state, definition]: [u32; 3], cascade: bool) {
+    let relations = forget(name);
+    // The result is the state, or a view over it.
+    let result = (name != state).then_some((name, true));
+    for (relation, is_view) in result.into_iter().chain([(state, false), (definition, true)]) {
+        if let Some(left) = facts::name(relation) {
+            spi::run(&if is_view { ddl::drop_view(&left, cascade) } else { ddl::drop_table(&left, cascade) });
+        }
+    }
+    silence(&relations);
 }
 
 /// Deletes a maintained table's bookkeeping; returns the relations that reached it.
@@ -76,7 +78,10 @@ pub fn refresh(name: &str) -> Result<(), Error> {
 pub fn rebuild(name: u32) {
     xact::register();
     let maintained = cache::maintained(name);
-    capture::as_collected(|| flush::rebuild(&maintained));
+    let bases: Vec<u32> = maintained.plan.tables.iter().map(|table| table.oid).collect();
+    if !capture::defer_rebuild(&bases) {
+        capture::as_collected(|| flush::rebuild(&maintained));
+    }
 }
 
 /// A row in which a maintained table and its query differ.
@@ -168,9 +173,9 @@ fn explain_table(maintained: &Maintained, position: usize, table: &QName, lines:
     lines.push(format!("  On a change of {table}"));
     lines.push(format!(
         "    Locks: {}",
-        match &flush.locking {
+        match &maintained.plan.locking(&changed) {
             Locking::Rows => "the rows of the groups, in key order".to_owned(),
-            Locking::Tables(tables) => format!("SHARE on {}, then the rows", names(tables)),
+            Locking::Tables(tables) => format!("waits for writers of {}, then the rows", names(tables)),
             Locking::View => "the whole maintained table against other writers".to_owned(),
         }
     ));
@@ -234,73 +239,4 @@ pub fn check(text: &str) -> Result<Check, Error> {
             hint,
         },
     })
-}
-
-/// After DDL: drops the bookkeeping of maintained tables whose definition, state or result is
-/// gone, with what is left of them.
-pub fn after_drop() {
-    const GONE: Sql = Sql::fixed(
-        "SELECT i.name::oid, i.state::oid, i.definition::oid FROM imat_catalog.imat AS i \
-         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = i.name) \
-            OR NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = i.state) \
-            OR NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = i.definition)",
-    );
-    trusted(|| {
-        let parts = |row: &spi::Row<'_>| [row.oid(1), row.oid(2), row.oid(3)];
-        while let Some([name, state, definition]) = spi::first(&GONE, &[], parts) {
-            let relations = forget(name);
-            if name != state
-                && let Some(left) = facts::name(name)
-            {
-                spi::run(&ddl::drop_view(&left));
-            }
-            if let Some(left) = facts::name(state) {
-                spi::run(&ddl::drop_table(&left));
-            }
-            if let Some(left) = facts::name(definition) {
-                spi::run(&ddl::drop_view(&left));
-            }
-            silence(&relations);
-        }
-    });
-}
-
-/// After DDL: maintained tables over a partitioned or inherited table whose members changed
-/// learn of the new ones, and are made anew.
-pub fn after_alter() {
-    const CHANGED: Sql = Sql::fixed(
-        "WITH RECURSIVE family AS ( \
-             SELECT DISTINCT s.name, s.base, s.base::oid AS relation FROM imat_catalog.source AS s \
-             UNION SELECT f.name, f.base, i.inhrelid FROM family AS f \
-                 JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.relation), \
-         up AS ( \
-             SELECT DISTINCT s.name, s.base, s.base::oid AS relation FROM imat_catalog.source AS s \
-             UNION SELECT u.name, u.base, i.inhparent FROM up AS u \
-                 JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = u.relation), \
-         now AS (SELECT name, base, relation FROM family UNION SELECT name, base, relation FROM up) \
-         SELECT coalesce(n.name, s.name)::oid, coalesce(n.base, s.base)::oid, coalesce(n.relation, s.relation::oid), \
-             s.relation IS NULL \
-         FROM now AS n FULL JOIN imat_catalog.source AS s \
-             ON s.name = n.name AND s.base = n.base AND s.relation = n.relation \
-         WHERE n.relation IS NULL OR s.relation IS NULL ORDER BY 1, 2, 3",
-    );
-    const REMOVE: Sql = Sql::fixed("DELETE FROM imat_catalog.source WHERE name = $1 AND base = $2 AND relation = $3");
-    const SHARED: Sql = Sql::fixed("SELECT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = $1)");
-    let changed = trusted(|| {
-        let rows = spi::rows(&CHANGED, &[], |row| (row.oid(1), row.oid(2), row.oid(3), row.need::<bool>(4)));
-        for &(name, base, relation, added) in &rows {
-            if added {
-                create::add_source(name, base, relation);
-            } else {
-                spi::run_with(&REMOVE, &[oid(name), oid(base), oid(relation)]);
-                let shared = spi::first(&SHARED, &[oid(relation)], |row| row.need(1)).unwrap_or(false);
-                silence(&[(relation, shared)]);
-            }
-            lock::relation(relation, lock::Mode::Share);
-        }
-        rows
-    });
-    let mut names: Vec<u32> = changed.into_iter().map(|(name, ..)| name).collect();
-    names.dedup();
-    names.into_iter().for_each(rebuild);
 }

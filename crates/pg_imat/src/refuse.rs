@@ -5,6 +5,7 @@ use imat_compile::error::{Error, SqlState};
 const UNSUPPORTED: SqlState = SqlState::FEATURE_NOT_SUPPORTED;
 
 pub fn missing(name: &str) -> Error {
+    let name = name.trim_matches('"');
     Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
         .hint("Give the name of a materialized view or view, or a query with query => '...'.")
 }
@@ -52,16 +53,20 @@ pub fn volatile(function: &str) -> Error {
         .hint("Compute it in a query over the maintained table instead.")
 }
 
-pub fn stable(function: &str) -> Error {
+pub fn stable(function: &str, builtin: bool) -> Error {
+    let hint = match builtin {
+        true => "Compute it in a query over the maintained table instead.",
+        false => {
+            "If it depends on nothing but its arguments, declare it IMMUTABLE; \
+             else compute it in a query over the maintained table."
+        }
+    };
     Error::new(UNSUPPORTED, format!("cannot maintain a view that calls {function}"))
         .detail(
             "The function is stable, so its result can depend on the time, the session or other tables, \
              and a stored row could become wrong without any change to the view's tables.",
         )
-        .hint(
-            "If it depends on nothing but its arguments, declare it IMMUTABLE; \
-             else compute it in a query over the maintained table.",
-        )
+        .hint(hint)
 }
 
 pub fn session_value() -> Error {
@@ -112,8 +117,8 @@ pub fn stale_shape(name: &str) -> Error {
         SqlState::NOT_IN_PREREQUISITE_STATE,
         format!("maintained table {name} no longer fits the definition of its base tables"),
     )
-    .detail("A type, a constraint or a function that its query uses was changed since it was created.")
-    .hint("Call drop_imat and create_imat to make it anew.")
+    .detail("A column, a type or a constraint that it relies on is not what it was when it was created.")
+    .hint("Call drop_imat before the change, and create_imat after it.")
 }
 
 pub fn serialization() -> Error {
@@ -125,4 +130,38 @@ pub fn serialization() -> Error {
 pub fn qualified_name(name: &str) -> Error {
     Error::new(SqlState("42602"), format!("\"{name}\" is not the name of one relation"))
         .hint("Give the name without a schema, and the schema with schema => '...'.")
+}
+
+pub fn changed_by_flush() -> Error {
+    Error::new(UNSUPPORTED, "cannot change a base table from a trigger on a maintained table")
+        .detail("The change would come in the middle of applying another one.")
+        .hint("Put the trigger on a base table instead.")
+}
+
+pub fn temporary_object(name: &str) -> Error {
+    Error::new(UNSUPPORTED, format!("cannot maintain a view that uses the temporary {name}"))
+        .detail("It ends with the session, and a maintained table does not.")
+        .hint("Create it in a permanent schema.")
+}
+
+pub fn view_below_replaced(view: &str, name: &str) -> Error {
+    Error::new(SqlState("2BP01"), format!("cannot replace view {view} because maintained table {name} depends on it"))
+        .hint("Call drop_imat, replace the view, and call create_imat again.")
+}
+
+pub fn trigger_disabled(relation: &str, name: &str) -> Error {
+    Error::new(
+        SqlState::NOT_IN_PREREQUISITE_STATE,
+        format!("cannot disable or drop the triggers of pg_imat on {relation}"),
+    )
+    .detail(format!("Maintained table {name} would no longer follow its changes."))
+    .hint("Call drop_imat first, and create_imat afterwards; or disable other triggers by their names.")
+}
+
+pub fn base_altered(relation: &str, name: &str, what: &str) -> Error {
+    Error::new(
+        SqlState::NOT_IN_PREREQUISITE_STATE,
+        format!("cannot {what} {relation} because maintained table {name} reads it"),
+    )
+    .hint("Call drop_imat first.")
 }

@@ -30,6 +30,15 @@ impl Components {
     }
 }
 
+/// Whether a sum must have the scale that PostgreSQL's has, or be equal to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Equal in value. Subtraction leaves trailing zeros of rows that are gone.
+    Value,
+    /// Identical: division and text depend on it.
+    Exact,
+}
+
 /// The facts about one aggregate call.
 pub struct Call<'a> {
     pub aggregate: &'a Aggregate,
@@ -40,6 +49,7 @@ pub struct Call<'a> {
     pub not_null: bool,
     /// The view has group keys, so that a stored group is never empty.
     pub keyed: bool,
+    pub scale: Scale,
 }
 
 /// Adds what the call needs to `components`; returns its value, over components by position.
@@ -72,7 +82,7 @@ fn arithmetic(call: &Call<'_>, components: &mut Components) -> Option<Scalar> {
         _ => return None,
     };
     let (ty, not_null) = (call.arg?, call.not_null && filter.is_none());
-    let builder = Builder { ty, result: call.result, arg, filter, not_null, keyed: call.keyed };
+    let builder = Builder { ty, result: call.result, arg, filter, not_null, keyed: call.keyed, scale: call.scale };
     match aggregate.name.as_str() {
         "count" => Some(builder.count(components)),
         "sum" => builder.sum(components),
@@ -103,6 +113,7 @@ struct Builder<'a> {
     filter: Option<Scalar>,
     not_null: bool,
     keyed: bool,
+    scale: Scale,
 }
 
 impl Builder<'_> {
@@ -121,8 +132,24 @@ impl Builder<'_> {
         Some(components.add(Component { kind, arg: Some(arg), filter: self.filter.clone(), ty: ty.into() }))
     }
 
+    /// The sum with the scale of the largest among the values, as PostgreSQL's has.
+    ///
+    /// A sum of values of one declared scale always has that scale. For others the state counts
+    /// the values of each scale in one number, twelve digits a scale, from which a value can be
+    /// taken back like from any sum; how long the number is tells the largest scale.
+    fn scaled(&self, sum: Scalar, power: u32, components: &mut Components) -> Option<Scalar> {
+        if self.scale == Scale::Value || self.ty.sql != "numeric" {
+            return Some(sum);
+        }
+        let digits = template("('1' || repeat('0', 12 * coalesce(scale($1), 0)))::numeric", &[&self.arg]);
+        let scales = self.sum_of(digits, Class::Numeric, components)?;
+        let text = format!("round($1, {power} * ((length(trunc($2)::text) - 1) / 12))");
+        Some(template(&text, &[&sum, &scales]))
+    }
+
     fn sum(&self, components: &mut Components) -> Option<Scalar> {
         let sum = self.sum_of(self.arg.clone(), self.ty.class, components)?;
+        let sum = self.scaled(sum, 1, components)?;
         if self.not_null && self.keyed {
             return Some(sum);
         }
@@ -137,11 +164,12 @@ impl Builder<'_> {
             Class::Float8 => (self.arg.clone(), Class::Float8, FLOAT_AVERAGE),
             Class::Interval => (self.arg.clone(), Class::Interval, FLOAT_AVERAGE),
             class @ (Class::Int2 | Class::Int4 | Class::Int8 | Class::Numeric) => {
-                (self.arg.clone(), class, "$1::numeric / nullif($2, 0)::numeric")
+                (self.arg.clone(), class, "($1)::numeric / nullif($2, 0)::numeric")
             }
             Class::Money | Class::Bool | Class::Other => return None,
         };
         let sum = self.sum_of(arg, class, components)?;
+        let sum = self.scaled(sum, 1, components)?;
         let count = self.count(components);
         Some(template(text, &[&sum, &count]))
     }
@@ -186,13 +214,15 @@ impl Builder<'_> {
         }
         let square = template("(($1)::numeric * ($1)::numeric)", &[&self.arg]);
         let squares = self.sum_of(square, Class::Numeric, components)?;
+        let squares = self.scaled(squares, 2, components)?;
         let sum = self.sum_of(self.arg.clone(), self.ty.class, components)?;
+        let sum = self.scaled(sum, 1, components)?;
         let count = self.count(components);
         let (least, divisor) = match spread.sample {
             true => ("2", "($1::numeric * ($1::numeric - 1))"),
             false => ("1", "($1::numeric * $1::numeric)"),
         };
-        let numerator = "($1::numeric * $3 - $2::numeric * $2::numeric)";
+        let numerator = "($1::numeric * ($3) - ($2)::numeric * ($2)::numeric)";
         let variance = format!("({numerator} / {divisor})");
         let value = match spread.root {
             true => format!(
@@ -206,7 +236,7 @@ impl Builder<'_> {
     }
 }
 
-const FLOAT_AVERAGE: &str = "$1 / nullif($2, 0)::double precision";
+const FLOAT_AVERAGE: &str = "($1) / nullif($2, 0)::double precision";
 
 /// `text` with `$1`, `$2`, … replaced.
 fn template(text: &str, args: &[&Scalar]) -> Scalar {

@@ -6,10 +6,10 @@ use crate::error::Unsupported;
 use crate::facts::Type;
 use crate::lower::Core;
 use crate::name::QName;
-use crate::plan::aggregate::{Call, Components, decompose};
+use crate::plan::aggregate::{Call, Components, Scale, decompose};
 use crate::plan::component::{Component, Kind};
 use crate::plan::{
-    Body, Flush, Key, Locking, Options, Plan, Reading, Signs, Size, Source, StateColumn, Strategy, Types, hidden_name,
+    Body, Flush, Key, Options, Plan, Reading, Signs, Size, Source, StateColumn, Strategy, Types, hidden_name,
 };
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
@@ -58,10 +58,9 @@ impl Grouped {
     }
 
     pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
-        let locking = self.source.locking(changed);
         // With several changed tables, or two readings of one, terms of the delta cancel out.
         let signs = if changed.len() > 1 || self.source.core.self_join { Signs::Net } else { signs };
-        let joined = self.source.core.tables.len() > 1 || locking == Locking::View;
+        let joined = self.source.core.tables.len() > 1 || self.source.core.self_join;
         let recomputes = self.recomputes(signs);
         let one = if size == Size::One { self.source.one() } else { None };
         let (apply, twins) = match &one {
@@ -77,7 +76,6 @@ impl Grouped {
             returns: signs.removals() || recomputes,
             recompute: recomputes.then(|| sql::recompute(plan, self, state, size)),
             delete: (signs.removals() && plan.key != Key::Single).then(|| sql::delete(plan, state)),
-            locking,
         }
     }
 
@@ -129,7 +127,13 @@ fn choose_key(types: &[Type], nullable: bool, options: Options) -> Result<Key, U
 }
 
 /// Decomposes every aggregate call; the scalars are over components.
-fn aggregates(view: &View, grouping: &Grouping, types: &Types, components: &mut Components) -> Vec<Scalar> {
+fn aggregates(
+    view: &View,
+    grouping: &Grouping,
+    types: &Types,
+    scale: Scale,
+    components: &mut Components,
+) -> Vec<Scalar> {
     let mut args = types.args.iter();
     grouping
         .aggregates
@@ -143,6 +147,7 @@ fn aggregates(view: &View, grouping: &Grouping, types: &Types, components: &mut 
                 result,
                 not_null: aggregate.args.first().is_some_and(|arg| !scalar_nullable(view, arg)),
                 keyed: !grouping.keys.is_empty(),
+                scale,
             };
             decompose(&call, components)
         })
@@ -182,6 +187,8 @@ fn layout(outputs: &[Scalar], names: &[&str], fields: &[String]) -> Layout {
     Layout { columns, positions }
 }
 
+/// A state that is itself the result needs sums equal in value only. Elsewhere they are read
+/// through expressions, and are made identical.
 pub(crate) fn plan(
     view: &View,
     grouping: &Grouping,
@@ -189,11 +196,26 @@ pub(crate) fn plan(
     types: &Types,
     options: Options,
 ) -> Result<Plan, Unsupported> {
+    let direct = plan_with(view, grouping, core.clone(), types, options, Scale::Value)?;
+    match direct.reading {
+        None => Ok(direct),
+        Some(_) => plan_with(view, grouping, core, types, options, Scale::Exact),
+    }
+}
+
+fn plan_with(
+    view: &View,
+    grouping: &Grouping,
+    core: Core,
+    types: &Types,
+    options: Options,
+    scale: Scale,
+) -> Result<Plan, Unsupported> {
     let any_nullable = grouping.keys.iter().any(|key| scalar_nullable(view, key));
     let key = choose_key(&types.keys, any_nullable, options)?;
     let mut components = Components::default();
     let rows = components.rows().as_column().unwrap_or_default();
-    let values = aggregates(view, grouping, types, &mut components);
+    let values = aggregates(view, grouping, types, scale, &mut components);
     let components = components.list;
 
     // A group row's fields are the keys and the components.

@@ -58,7 +58,7 @@ pub struct TableUse {
 pub enum Locking {
     /// Nothing: the group's row is lock enough.
     Rows,
-    /// SHARE on these tables, by index.
+    /// These tables, by index, against writers.
     Tables(Vec<usize>),
     /// The view, exclusively.
     View,
@@ -135,7 +135,6 @@ pub enum Size {
 /// The statements that apply one delta, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flush {
-    pub locking: Locking,
     /// A number that depends on all that `apply` reads besides the delta. Under a transaction
     /// snapshot it must be the same when taken under the latest one.
     pub digest: Option<Sql>,
@@ -383,6 +382,22 @@ impl Plan {
             },
             populate,
         }
+    }
+
+    /// What must be locked before a change of these tables is applied.
+    pub fn locking(&self, changed: &TableSet) -> Locking {
+        match &self.body {
+            Body::Grouped(grouped) => grouped.source.locking(changed),
+            Body::Rows(rows) => rows.locking(changed),
+        }
+    }
+
+    /// Whether writers of another table must be able to wait for writers of this one.
+    pub fn is_partner(&self, base: u32) -> bool {
+        (0..self.tables.len()).any(|table| match self.locking(&[table].into()) {
+            Locking::Tables(partners) => partners.iter().any(|&partner| self.tables[partner].oid == base),
+            Locking::Rows | Locking::View => false,
+        })
     }
 
     /// Whether a change of one row can be applied with [`Size::One`]: `$1`, `$2`, … are then the

@@ -32,19 +32,23 @@ impl Rows {
         sql::populate(plan, &self.query, state)
     }
 
+    pub(crate) fn locking(&self, changed: &TableSet) -> Locking {
+        match &self.query {
+            Query::Source { source, .. } => source.locking(changed),
+            Query::Definition(_) => Locking::View,
+        }
+    }
+
     pub(crate) fn content_digest(&self, plan: &Plan) -> Sql {
         sql::content_digest(plan, &self.query)
     }
 
     pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet) -> Flush {
-        let (locking, reads) = match &self.query {
-            Query::Source { source, .. } => {
-                (source.locking(changed), source.core.self_join || source.core.tables.len() > 1)
-            }
-            Query::Definition(_) => (Locking::View, true),
+        let reads = match &self.query {
+            Query::Source { source, .. } => source.core.self_join || source.core.tables.len() > 1,
+            Query::Definition(_) => true,
         };
         Flush {
-            locking,
             digest: reads.then(|| sql::digest(plan, &self.query, state, changed)),
             apply: sql::apply(plan, &self.query, state, changed),
             twins: sql::twins(plan, &self.query, state, changed),

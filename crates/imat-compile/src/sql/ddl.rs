@@ -25,12 +25,12 @@ pub fn create_result(name: &QName, plan: &Plan, state: &QName) -> Option<Sql> {
     plan.reading(state).map(|select| Sql::new(format!("CREATE VIEW {name} AS {select}")))
 }
 
-pub fn drop_view(name: &QName) -> Sql {
-    Sql::new(format!("DROP VIEW {name}"))
+pub fn drop_view(name: &QName, cascade: bool) -> Sql {
+    Sql::new(format!("DROP VIEW {name}{}", if cascade { " CASCADE" } else { "" }))
 }
 
-pub fn drop_table(name: &QName) -> Sql {
-    Sql::new(format!("DROP TABLE {name}"))
+pub fn drop_table(name: &QName, cascade: bool) -> Sql {
+    Sql::new(format!("DROP TABLE {name}{}", if cascade { " CASCADE" } else { "" }))
 }
 
 pub fn set_owner(name: &QName, owner: &str) -> Sql {

@@ -328,7 +328,8 @@ pub fn twins_of_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, si
 
 fn twins_of(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta) -> Option<Sql> {
     let same = match plan.key {
-        Key::Single => return None,
+        // The only row was made after the snapshot was taken.
+        Key::Single => return Some(Sql::new(format!("SELECT 1 WHERE NOT EXISTS (SELECT FROM {state})"))),
         Key::Columns { .. } => {
             grouped.keys.iter().map(|key| same_key(plan, key, "s", "e")).collect::<Vec<_>>().join(" AND ")
         }

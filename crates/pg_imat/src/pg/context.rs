@@ -9,7 +9,22 @@ pub struct Context {
     user: pg_sys::Oid,
     security: i32,
     guc_level: i32,
+    overrides_path: bool,
 }
+
+/// What PostgreSQL prints and reads SQL text by. Text is always made and analysed under these,
+/// whatever the session has, so that a constant means the same in every session.
+const TEXT: [(&str, &str); 9] = [
+    ("DateStyle", "ISO, YMD"),
+    ("IntervalStyle", "postgres"),
+    ("extra_float_digits", "1"),
+    ("bytea_output", "hex"),
+    ("standard_conforming_strings", "on"),
+    ("transform_null_equals", "off"),
+    ("array_nulls", "on"),
+    ("quote_all_identifiers", "off"),
+    ("xmloption", "content"),
+];
 
 /// The role that runs what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +35,8 @@ pub enum Role {
     Restricted(u32),
 }
 
-/// Sets the role, a search path of `pg_catalog` alone, and `settings`, as (name, value).
+/// Sets the role, `settings` as (name, value), and a search path of `pg_catalog` alone unless
+/// they have one.
 pub fn enter(role: Role, settings: &[(String, String)]) -> Context {
     // SAFETY: reads and writes this backend's state through the functions made for it; the
     // strings live through the calls.
@@ -39,8 +55,11 @@ pub fn enter(role: Role, settings: &[(String, String)]) -> Context {
         for (name, value) in settings {
             set(name, value);
         }
-        push_search_path();
-        Context { user, security, guc_level }
+        let overrides_path = !settings.iter().any(|(name, _)| name == SEARCH_PATH);
+        if overrides_path {
+            push_search_path();
+        }
+        Context { user, security, guc_level, overrides_path }
     }
 }
 
@@ -48,7 +67,9 @@ pub fn enter(role: Role, settings: &[(String, String)]) -> Context {
 pub fn leave(context: Context) {
     // SAFETY: as in `enter`; levels nest because every caller pairs the two.
     unsafe {
-        pop_search_path();
+        if context.overrides_path {
+            pop_search_path();
+        }
         pg_sys::AtEOXact_GUC(false, context.guc_level);
         pg_sys::SetUserIdAndSecContext(context.user, context.security);
     }
@@ -61,6 +82,32 @@ pub fn within<T>(role: Role, settings: &[(String, String)], body: impl FnOnce() 
     leave(context);
     value
 }
+
+/// Runs `body`, which makes or analyses SQL text, under the settings for that.
+pub fn with_text<T>(body: impl FnOnce() -> T) -> T {
+    with_settings(&TEXT, body)
+}
+
+/// Runs `body` under these settings.
+pub fn with_settings<T>(settings: &[(&str, &str)], body: impl FnOnce() -> T) -> T {
+    // SAFETY: levels nest; after an error PostgreSQL closes them.
+    unsafe {
+        let level = pg_sys::NewGUCNestLevel();
+        for (name, value) in settings {
+            set(name, value);
+        }
+        let value = body();
+        pg_sys::AtEOXact_GUC(false, level);
+        value
+    }
+}
+
+/// The setting's name. A view that calls functions written in SQL or a procedural language pins
+/// it as a setting: a function's own SET search_path has no effect under an override.
+pub const SEARCH_PATH: &str = "search_path";
+
+/// What it is pinned to.
+pub const SAFE_PATH: &str = "pg_catalog, pg_temp";
 
 /// The current role's OID.
 pub fn user() -> u32 {
@@ -108,7 +155,7 @@ unsafe fn pop_search_path() {
 #[cfg(any(feature = "pg17", feature = "pg18"))]
 unsafe fn push_search_path() {
     // SAFETY: within the nest level that `enter` opened.
-    unsafe { set("search_path", "pg_catalog, pg_temp") }
+    unsafe { set(SEARCH_PATH, SAFE_PATH) }
 }
 
 #[cfg(any(feature = "pg17", feature = "pg18"))]

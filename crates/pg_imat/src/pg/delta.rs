@@ -31,6 +31,8 @@ enum Rows {
     One(Rc<Values>),
     /// In memory or spilled.
     Many(*mut pg_sys::Tuplestorestate),
+    /// An error interrupted an addition; the transaction's end frees what there was.
+    Gone,
 }
 
 /// One row, as parameters of a statement.
@@ -215,7 +217,18 @@ impl Delta {
     /// sign changes nothing. Updates hand over both sides in one order, so most are found.
     pub fn collect(transition: &Transition, layout: &Rc<Layout>) -> Option<Delta> {
         // SAFETY: the layout was made for this relation.
-        unsafe { in_transaction(|| copy(transition, layout)) }
+        unsafe { in_transaction(|| copy(transition, layout, None)) }
+    }
+
+    /// Adds the rows of a further statement. The layout is that of the relation it changed, with
+    /// the same columns.
+    pub fn extend(&mut self, transition: &Transition, layout: &Rc<Layout>) {
+        // After an error on the way nothing is left that could be freed twice.
+        let before = std::mem::replace(self, Delta { rows: Rows::Gone, ..self.clone() });
+        // SAFETY: as above.
+        if let Some(extended) = unsafe { in_transaction(|| copy(transition, layout, Some(before))) } {
+            *self = Delta { statements: extended.statements + 1, ..extended };
+        }
     }
 
     unsafe fn put(delta: &mut Option<Delta>, layout: &Rc<Layout>, row: &mut Values, weight: i32) {
@@ -270,6 +283,7 @@ impl Delta {
                         }
                         pg_sys::ExecDropSingleTupleTableSlot(slot);
                     }
+                    Rows::Gone => {}
                 }
             });
         }
@@ -310,6 +324,7 @@ impl Delta {
         unsafe {
             let store = match &self.rows {
                 Rows::Many(store) => *store,
+                Rows::Gone => return,
                 Rows::One(row) => {
                     let store = pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem);
                     row.put(store, self.layout.descriptor);
@@ -336,6 +351,7 @@ impl Delta {
             match &self.rows {
                 Rows::One(row) => row.free(self.layout.descriptor),
                 Rows::Many(store) => pg_sys::tuplestore_end(*store),
+                Rows::Gone => {}
             }
         }
     }
@@ -358,8 +374,8 @@ impl Row<'_> {
 }
 
 /// The loop of [`Delta::collect`].
-unsafe fn copy(transition: &Transition, layout: &Rc<Layout>) -> Option<Delta> {
-    let (fields, mut delta) = (layout.fields.as_slice(), None);
+unsafe fn copy(transition: &Transition, layout: &Rc<Layout>, mut delta: Option<Delta>) -> Option<Delta> {
+    let fields = layout.fields.as_slice();
     // SAFETY: the caller set memory context and owner; readers are closed before returning.
     unsafe {
         let relation = transition.relation;

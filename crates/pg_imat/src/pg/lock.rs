@@ -20,6 +20,30 @@ pub fn relation(oid: u32, mode: Mode) {
     unsafe { pg_sys::LockRelationOid(pg_sys::Oid::from(oid), mode as i32) }
 }
 
+/// A base table's *tag*: writers of the table hold it RowExclusive, and whoever must wait for
+/// them takes it Share. Those two modes are each compatible with themselves and exclude each
+/// other. The table itself is left to VACUUM and the like, which Share on it would keep out.
+pub fn tag(base: u32, mode: TagMode) {
+    let mode = match mode {
+        TagMode::Writer => pg_sys::RowExclusiveLock,
+        TagMode::Partner => pg_sys::ShareLock,
+    };
+    // SAFETY: no such object needs to exist; PostgreSQL itself locks no relation in this way.
+    unsafe {
+        let class = pg_sys::Oid::from(pg_sys::RelationRelationId);
+        pg_sys::LockDatabaseObject(class, pg_sys::Oid::from(base), TAG, mode as i32);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagMode {
+    Writer,
+    Partner,
+}
+
+/// The sub-object number of tags.
+const TAG: u16 = 0x1a7;
+
 /// Whether the transaction reads under one snapshot from its first statement to its last.
 pub fn transaction_snapshot() -> bool {
     // SAFETY: a plain variable of this backend.

@@ -4,11 +4,21 @@ use std::ffi::CString;
 
 use imat_compile::sql::Sql;
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum};
 
-/// A parameter or a result's field.
-pub use pgrx::datum::DatumWithOid as Param;
+use super::context;
+
+/// A parameter of a bookkeeping query.
+pub struct Param {
+    value: Option<pg_sys::Datum>,
+    ty: pg_sys::Oid,
+}
+
+impl<T: IntoDatum> From<T> for Param {
+    fn from(value: T) -> Self {
+        Self { ty: T::type_oid(), value: value.into_datum() }
+    }
+}
 
 /// A statement, analysed and kept for the life of the backend.
 pub struct Prepared {
@@ -57,8 +67,11 @@ impl Connection {
         unsafe { pg_sys::SPI_finish() };
     }
 
-    /// Analyses a statement; the delta relations that it names must be registered.
-    pub fn prepare(&self, sql: &Sql, params: &[pg_sys::Oid]) -> Prepared {
+    /// Analyses and plans a statement; the delta relations that it names must be registered.
+    ///
+    /// A `point` statement touches few rows of tables that may be empty now and large later,
+    /// so it is planned to use an index wherever there is one.
+    pub fn prepare(&self, sql: &Sql, params: &[pg_sys::Oid], point: bool) -> Prepared {
         let text = CString::new(sql.as_str()).unwrap_or_default();
         let mut params = params.to_vec();
         // SAFETY: the text and types outlive the call; the plan is moved to long-lived memory.
@@ -73,6 +86,12 @@ impl Connection {
             if code != 0 {
                 fail("SPI_keepplan", code);
             }
+            context::with_settings(if point { &[("enable_seqscan", "off")] } else { &[] }, || {
+                let planned = pg_sys::SPI_plan_get_cached_plan(plan);
+                if !planned.is_null() {
+                    pg_sys::ReleaseCachedPlan(planned, pg_sys::CurrentResourceOwner);
+                }
+            });
             Prepared { plan }
         }
     }
@@ -165,10 +184,8 @@ pub fn run(sql: &Sql) {
     run_with(sql, &[]);
 }
 
-pub fn run_with(sql: &Sql, params: &[Param<'_>]) {
-    Spi::connect_mut(|client| {
-        client.update(sql.as_str(), None, params).map(|_| ()).unwrap_or_else(|error| unexpected(&error));
-    });
+pub fn run_with(sql: &Sql, params: &[Param]) {
+    rows(sql, params, |_| ());
 }
 
 fn unexpected(error: &dyn std::fmt::Display) -> ! {
@@ -179,16 +196,25 @@ fn unexpected(error: &dyn std::fmt::Display) -> ! {
 }
 
 /// One row of a result, fields from 1.
-pub struct Row<'a>(&'a pgrx::spi::SpiHeapTupleData<'a>);
+pub struct Row {
+    tuple: pg_sys::HeapTuple,
+    descriptor: pg_sys::TupleDesc,
+}
 
-impl Row<'_> {
+impl Row {
     /// The field, where it is not NULL.
-    pub fn get<T: FromDatum + IntoDatum>(&self, number: usize) -> Option<T> {
-        self.0.get(number).unwrap_or_else(|error| unexpected(&error))
+    pub fn get<T: FromDatum>(&self, number: usize) -> Option<T> {
+        // SAFETY: the tuple and its descriptor live while the query's result is made into values.
+        unsafe {
+            let mut null = false;
+            let value = pg_sys::SPI_getbinval(self.tuple, self.descriptor, number as i32, &mut null);
+            let ty = pg_sys::SPI_gettypeid(self.descriptor, number as i32);
+            T::from_polymorphic_datum(value, null, ty)
+        }
     }
 
     /// The field of a column that is never NULL.
-    pub fn need<T: FromDatum + IntoDatum>(&self, number: usize) -> T {
+    pub fn need<T: FromDatum>(&self, number: usize) -> T {
         self.get(number).unwrap_or_else(|| unexpected(&format!("column {number} is NULL")))
     }
 
@@ -198,16 +224,39 @@ impl Row<'_> {
     }
 }
 
-/// The rows of a query, each made into a value.
-pub fn rows<T>(sql: &Sql, params: &[Param<'_>], make: impl Fn(&Row<'_>) -> T) -> Vec<T> {
-    Spi::connect_mut(|client| {
-        let table = client.update(sql.as_str(), None, params).unwrap_or_else(|error| unexpected(&error));
-        table.map(|row| make(&Row(&row))).collect()
-    })
+/// The rows of a bookkeeping query, each made into a value. It reads what is committed by now,
+/// whatever the transaction's snapshot: what a trigger of this moment belongs to may be newer.
+pub fn rows<T>(sql: &Sql, params: &[Param], make: impl Fn(&Row) -> T) -> Vec<T> {
+    let connection = Connection::open();
+    let text = CString::new(sql.as_str()).unwrap_or_default();
+    let mut types: Vec<pg_sys::Oid> = params.iter().map(|param| param.ty).collect();
+    let mut values: Vec<pg_sys::Datum> =
+        params.iter().map(|param| param.value.unwrap_or(pg_sys::Datum::null())).collect();
+    let nulls: Vec<std::ffi::c_char> =
+        params.iter().map(|param| if param.value.is_some() { b' ' } else { b'n' } as _).collect();
+    // SAFETY: all that is passed outlives the calls; rows are read before the connection closes.
+    let made = unsafe {
+        let plan = pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
+        if plan.is_null() {
+            fail("SPI_prepare", pg_sys::SPI_result);
+        }
+        let latest = pg_sys::GetLatestSnapshot();
+        let none = std::ptr::null_mut();
+        let code =
+            pg_sys::SPI_execute_snapshot(plan, values.as_mut_ptr(), nulls.as_ptr(), latest, none, false, true, 0);
+        if code < 0 {
+            fail("SPI_execute_snapshot", code);
+        }
+        let table = pg_sys::SPI_tuptable;
+        let count = if table.is_null() { 0 } else { pg_sys::SPI_processed as usize };
+        (0..count).map(|row| make(&Row { tuple: *(*table).vals.add(row), descriptor: (*table).tupdesc })).collect()
+    };
+    connection.close();
+    made
 }
 
 /// The first row of a query.
-pub fn first<T>(sql: &Sql, params: &[Param<'_>], make: impl Fn(&Row<'_>) -> T) -> Option<T> {
+pub fn first<T>(sql: &Sql, params: &[Param], make: impl Fn(&Row) -> T) -> Option<T> {
     rows(sql, params, make).into_iter().next()
 }
 

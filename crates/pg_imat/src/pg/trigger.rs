@@ -37,10 +37,10 @@ fn is_truncate(event: u32) -> bool {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_open(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: only checks the call.
-    unsafe { data(fcinfo) };
+    // SAFETY: the data is valid for the call.
+    let relation = unsafe { (*data(fcinfo).tg_relation).rd_id.to_u32() };
     xact::register();
-    capture::open();
+    capture::open(relation);
     pg_sys::Datum::null()
 }
 
@@ -65,11 +65,12 @@ pub extern "C-unwind" fn imat_capture(fcinfo: pg_sys::FunctionCallInfo) -> pg_sy
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the data is valid for the call; the name is copied.
-    let name = unsafe {
+    let (relation, name) = unsafe {
         let relation = data(fcinfo).tg_relation;
-        std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()).to_string_lossy().into_owned()
+        let name = std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr());
+        ((*relation).rd_id.to_u32(), name.to_string_lossy())
     };
-    capture::guard(&name);
+    capture::guard(relation, &name);
     pg_sys::Datum::null()
 }
 

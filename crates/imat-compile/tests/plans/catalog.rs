@@ -1,0 +1,89 @@
+//! The tables and views that the cases read.
+
+use imat_compile::facts::{Call, Catalog, Column, Relation, Table};
+use imat_compile::name::QName;
+
+/// All are in the schema `shop`; `-` is a dropped column. OIDs ascend from 1001.
+const TABLES: [(&str, &str); 3] = [
+    (
+        "sale",
+        "id integer key, store integer not null, region text, -, clerk integer, code character varying(20) not null, \
+         qty integer not null, price numeric(10,2) not null, cost numeric, weight double precision, \
+         returned boolean, sold timestamp with time zone not null, paid boolean not null",
+    ),
+    ("store", "id integer key, city text not null, area integer"),
+    ("staff", "id integer key, boss integer, name text not null, pay integer not null"),
+];
+
+/// Name, columns, definition.
+const VIEWS: [(&str, &[&str], &str); 1] = [(
+    "big_sale",
+    &["id", "store", "amount"],
+    " SELECT sale.id,
+    sale.store,
+    (sale.price * (sale.qty)::numeric) AS amount
+   FROM shop.sale
+  WHERE (sale.qty > 10);",
+)];
+
+const AGGREGATES: [&str; 10] =
+    ["count", "sum", "avg", "min", "max", "stddev", "bool_and", "bool_or", "array_agg", "mode"];
+
+/// The catalog of the cases.
+pub struct Shop;
+
+impl Catalog for Shop {
+    fn relation(&self, schema: Option<&str>, name: &str) -> Option<Relation> {
+        if schema != Some("shop") {
+            return None;
+        }
+        let view = VIEWS.iter().find(|view| view.0 == name);
+        let view = view.map(|(name, columns, definition)| Relation::View {
+            name: QName::new("shop", *name),
+            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+            definition: (*definition).to_owned(),
+        });
+        view.or_else(|| TABLES.iter().any(|table| table.0 == name).then(|| Relation::Table(table(name))))
+    }
+
+    fn is_aggregate(&self, schema: Option<&str>, name: &str) -> Call {
+        match schema.is_none() && AGGREGATES.contains(&name) {
+            true => Call::Aggregate,
+            false => Call::Function,
+        }
+    }
+}
+
+/// The table of that name.
+pub fn table(name: &str) -> Table {
+    let position = TABLES.iter().position(|table| table.0 == name);
+    let position = position.unwrap_or_else(|| panic!("no table {name}"));
+    let columns = columns(position);
+    Table {
+        oid: 1001 + u32::try_from(position).expect("few tables"),
+        name: QName::new("shop", name),
+        primary_key: columns.iter().filter(|column| column.2 == "key").map(|column| column.0.number).collect(),
+        columns: columns.into_iter().map(|column| column.0).collect(),
+    }
+}
+
+/// The declared type of a column, as `format_type` gives it.
+pub fn column_type(table: &QName, column: &str) -> String {
+    let position = TABLES.iter().position(|known| known.0 == table.name).expect("a table of the cases");
+    let found = columns(position).into_iter().find(|known| known.0.name == column);
+    found.unwrap_or_else(|| panic!("no column {column} in {table}")).1
+}
+
+/// Each column, its type, and whether it is `key`, `not null` or neither.
+fn columns(table: usize) -> Vec<(Column, String, &'static str)> {
+    let items = TABLES[table].1.split(", ").enumerate().filter(|(_, item)| *item != "-");
+    items
+        .map(|(position, item)| {
+            let (name, rest) = item.split_once(' ').expect("a name and a type");
+            let mark = ["key", "not null"].into_iter().find(|mark| rest.ends_with(mark)).unwrap_or_default();
+            let number = i16::try_from(position + 1).expect("few columns");
+            let column = Column { name: name.to_owned(), number, not_null: !mark.is_empty() };
+            (column, rest.trim_end_matches(mark).trim_end().to_owned(), mark)
+        })
+        .collect()
+}

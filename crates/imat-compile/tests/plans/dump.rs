@@ -1,0 +1,170 @@
+//! A plan as text.
+
+use std::fmt::Write;
+
+use imat_compile::name::QName;
+use imat_compile::plan::{Locking, Plan, Strategy};
+use imat_compile::rel::TableSet;
+use imat_compile::sql::Sql;
+
+use crate::case::Change;
+
+/// Longer lines are broken at commas and connectives.
+const WIDTH: usize = 110;
+
+/// Subqueries up to this length are repeated.
+const SHORT: usize = 70;
+
+/// Before these a line ends.
+const CLAUSES: [&str; 10] = [
+    "FROM ",
+    "WHERE ",
+    "GROUP BY ",
+    "ORDER BY ",
+    "UNION ALL ",
+    "CROSS JOIN ",
+    "ON CONFLICT ",
+    "DO UPDATE ",
+    "RETURNING ",
+    "WINDOW ",
+];
+
+pub fn plan(plan: &Plan, changes: &[Change]) -> String {
+    // A state that is itself the result has the maintained table's name.
+    let state = match plan.reading {
+        None => QName::new("imat", "v"),
+        Some(_) => QName::new("imat_state", "v"),
+    };
+    let mut out = String::new();
+    line(&mut out, "strategy", &strategy(plan));
+    line(&mut out, "key", &format!("{:?}", plan.key));
+    for table in &plan.tables {
+        line(&mut out, "reads", &format!("{} {:?}", table.name, table.columns));
+    }
+    for sql in plan.create(&state) {
+        statement(&mut out, "create", Some(&sql));
+    }
+    statement(&mut out, "reading", plan.reading(&state).as_ref());
+    statement(&mut out, "populate", Some(&plan.populate(&state)));
+    for change in changes {
+        flush(&mut out, plan, &state, change);
+    }
+    out
+}
+
+fn strategy(plan: &Plan) -> String {
+    let name = plan.strategy.name();
+    match &plan.strategy {
+        Strategy::Arithmetic => name.to_owned(),
+        Strategy::Recompute { aggregates } => format!("{name}, for {}", aggregates.join(", ")),
+        Strategy::Whole { construct } => format!("{name}, for {construct}"),
+    }
+}
+
+fn flush(out: &mut String, plan: &Plan, state: &QName, (tables, signs, size): &Change) {
+    let position = |name: &str| plan.tables.iter().position(|table| table.name.name == name);
+    let changed: TableSet =
+        tables.iter().map(|name| position(name).unwrap_or_else(|| panic!("the view does not read {name}"))).collect();
+    let flush = plan.flush(state, &changed, *signs, *size);
+    let _ = writeln!(out, "\n{} changed: {signs:?}, {size:?}\n", tables.join(" and "));
+    let locked = |tables: &[usize]| tables.iter().map(|&table| plan.tables[table].name.to_string()).collect::<Vec<_>>();
+    line(
+        out,
+        "locks",
+        &match &plan.locking(&changed) {
+            Locking::Rows => "its rows".to_owned(),
+            Locking::Tables(tables) => format!("SHARE on {}", locked(tables).join(", ")),
+            Locking::View => "the view".to_owned(),
+        },
+    );
+    let apply = if flush.returns { "apply, returns" } else { "apply" };
+    let (recompute, recompute_digest) = flush.recompute.as_ref().map(|(write, digest)| (write, digest)).unzip();
+    let statements = [
+        ("digest", flush.digest.as_ref()),
+        (apply, Some(&flush.apply)),
+        ("twins", flush.twins.as_ref()),
+        ("recompute digest", recompute_digest),
+        ("recompute", recompute),
+        ("delete", flush.delete.as_ref()),
+    ];
+    let mut shown = String::new();
+    for (label, sql) in statements.into_iter().filter_map(|(label, sql)| Some((label, sql?.as_str()))) {
+        let _ = writeln!(out, "{label}:\n  {}", laid_out(&abridged(sql, &shown)));
+        shown += sql;
+    }
+}
+
+fn line(out: &mut String, label: &str, text: &str) {
+    let _ = writeln!(out, "{label}: {text}");
+}
+
+fn statement(out: &mut String, label: &str, sql: Option<&Sql>) {
+    if let Some(sql) = sql {
+        let _ = writeln!(out, "{label}:\n  {}", laid_out(sql.as_str()));
+    }
+}
+
+/// Subqueries that were shown are not shown again.
+fn abridged(sql: &str, shown: &str) -> String {
+    let mut out = String::new();
+    let mut rest = sql;
+    while let Some(start) = rest.find("(SELECT ") {
+        let (before, bracket) = rest.split_at(start + 1);
+        let end = bracketed(bracket);
+        out += before;
+        let seen = end > SHORT && shown.contains(&bracket[..end]);
+        let kept = if seen { end } else { "SELECT ".len() };
+        out += if seen { "SELECT …" } else { "SELECT " };
+        rest = &bracket[kept..];
+    }
+    out + rest
+}
+
+/// Where the bracket closes that opened before `text`.
+fn bracketed(text: &str) -> usize {
+    let (mut depth, mut quote) = (0, None);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), _) if c == open => quote = None,
+            (None, '(') => depth += 1,
+            (None, ')') if depth == 0 => return at,
+            (None, ')') => depth -= 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// The same tokens on lines of their own per clause, indented by brackets.
+fn laid_out(sql: &str) -> String {
+    let mut out = String::new();
+    let (mut depth, mut width, mut quote) = (0, 0, None);
+    for (at, c) in sql.char_indices() {
+        match (quote, c) {
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), _) if c == open => quote = None,
+            (None, '(') => depth += 1,
+            (None, ')') => depth -= 1,
+            _ => {}
+        }
+        let rest = sql[at..].trim_start();
+        let space = quote.is_none() && c.is_whitespace();
+        if space && breaks(&out, rest, width) {
+            let indent = "  ".repeat(depth + 1);
+            let _ = write!(out, "\n{indent}");
+            width = indent.len();
+        } else {
+            out.push(if space { ' ' } else { c });
+            width += 1;
+        }
+    }
+    out
+}
+
+/// Whether a line ends between `before` and `rest`.
+fn breaks(before: &str, rest: &str, width: usize) -> bool {
+    let clause = CLAUSES.iter().any(|clause| rest.starts_with(clause)) && !before.ends_with("DISTINCT");
+    let connective = before.ends_with(',') || rest.starts_with("AND ") || rest.starts_with("OR ");
+    clause || (width > WIDTH && connective)
+}

@@ -1,0 +1,124 @@
+//! Grouped views of several tables, of one table twice, and of views.
+
+use imat_compile::plan::Signs::{Additions, Net, Statement};
+use imat_compile::plan::Size::{Large, One, Small};
+
+use crate::case::{Case, check};
+
+/// Whoever changes `sale` waits for the writers of `store`, which has the higher OID.
+#[test]
+fn two_tables() {
+    let case = Case::new(
+        &["city text", "total numeric", "most integer", "n bigint"],
+        " SELECT s.city,
+    sum(l.price) AS total,
+    max(l.qty) AS most,
+    count(*) AS n
+   FROM (shop.sale l
+     JOIN shop.store s ON ((s.id = l.store)))
+  WHERE (l.qty > 0)
+  GROUP BY s.city;",
+        &[
+            (&["sale"], Additions, Small),
+            (&["store"], Statement, Small),
+            (&["sale", "store"], Additions, Small),
+            (&["sale", "store"], Net, Large),
+        ],
+    );
+    check("join_of_two", &case);
+}
+
+#[test]
+fn three_tables() {
+    let case = Case::new(
+        &["city text", "pay bigint"],
+        " SELECT s.city,
+    sum(f.pay) AS pay
+   FROM shop.sale l,
+    shop.store s,
+    shop.staff f
+  WHERE ((s.id = l.store) AND (f.id = l.clerk))
+  GROUP BY s.city;",
+        &[(&["store"], Statement, Small), (&["sale", "store", "staff"], Net, Small)],
+    );
+    check("join_of_three", &case);
+}
+
+#[test]
+fn using() {
+    let case = Case::new(
+        &["id integer", "n bigint"],
+        " SELECT sale.id,
+    count(*) AS n
+   FROM (shop.sale
+     JOIN shop.staff USING (id))
+  GROUP BY sale.id;",
+        &[(&["sale"], Additions, Small)],
+    );
+    check("join_using", &case);
+}
+
+/// The two readings of one table can't be locked against each other, so the view is.
+#[test]
+fn self_join() {
+    let case = Case::new(
+        &["boss text", "pay bigint", "n bigint"],
+        " SELECT b.name AS boss,
+    sum(e.pay) AS pay,
+    count(*) AS n
+   FROM (shop.staff e
+     JOIN shop.staff b ON ((b.id = e.boss)))
+  GROUP BY b.name;",
+        &[(&["staff"], Additions, Small)],
+    );
+    check("self_join", &case);
+}
+
+/// A column that the primary key determines is a key more.
+#[test]
+fn determined_column() {
+    let case = Case::new(
+        &["id integer", "city text", "n bigint"],
+        " SELECT s.id,
+    s.city,
+    count(*) AS n
+   FROM (shop.store s
+     JOIN shop.sale l ON ((l.store = s.id)))
+  GROUP BY s.id;",
+        &[(&["store"], Statement, Small)],
+    );
+    check("determined_column", &case);
+}
+
+#[test]
+fn over_a_view() {
+    let case = Case::new(
+        &["store integer", "amount numeric", "n bigint"],
+        " SELECT big_sale.store,
+    sum(big_sale.amount) AS amount,
+    count(*) AS n
+   FROM shop.big_sale
+  WHERE (big_sale.amount > (5)::numeric)
+  GROUP BY big_sale.store;",
+        &[(&["sale"], Statement, One), (&["sale"], Statement, Small)],
+    );
+    check("over_a_view", &case);
+}
+
+/// Every row of the view is a row of the subquery's table, joined with another.
+#[test]
+fn over_a_subquery_and_a_view() {
+    let case = Case::new(
+        &["city text", "amount numeric"],
+        " SELECT t.city,
+    sum(v.amount) AS amount
+   FROM (( SELECT s.id,
+            s.city
+           FROM shop.store s
+          WHERE (s.area > 0)) t
+     JOIN shop.big_sale v ON ((v.store = t.id)))
+  GROUP BY t.city;",
+        &[(&["sale"], Additions, Small), (&["store"], Statement, Small)],
+    );
+    check("over_a_subquery_and_a_view", &case);
+}

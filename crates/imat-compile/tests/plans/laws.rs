@@ -1,0 +1,72 @@
+//! What holds of every plan and of every statement in it.
+
+use std::collections::BTreeSet;
+
+use imat_compile::name::QName;
+use imat_compile::plan::{Flush, Key, Plan, Signs, Size};
+use imat_compile::rel::TableSet;
+use imat_compile::sql::Sql;
+use imat_compile::sql::render::delta_name;
+use squawk_syntax::SourceFile;
+
+/// Holds `plan` to the laws; `again` is the plan of the same view, made once more.
+pub fn hold(plan: &Plan, again: &Plan) {
+    assert_eq!(plan, again, "a plan depends on its view alone");
+    assert_eq!(plan.shape(), again.shape());
+    assert!(!plan.takes_one() || plan.tables.len() == 1, "one row of a join is not one row of its result");
+    let names: BTreeSet<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names.len(), plan.columns.len(), "two columns of the state have one name");
+    let state = QName::new("imat", "v");
+    let rebuild = plan.rebuild(&state);
+    let mut statements = plan.create(&state);
+    statements.extend(plan.reading(&state));
+    statements.extend([rebuild.clear, rebuild.leftover, rebuild.digest, rebuild.populate]);
+    statements.iter().for_each(is_sql);
+    for changed in changes(plan) {
+        for signs in [Signs::Additions, Signs::Statement, Signs::Net] {
+            for size in [Size::One, Size::Small, Size::Large] {
+                if size != Size::One || plan.takes_one() {
+                    flush(plan, &plan.flush(&state, &changed, signs, size), &changed, size);
+                }
+            }
+        }
+    }
+}
+
+/// Every set of tables but the empty one.
+fn changes(plan: &Plan) -> impl Iterator<Item = TableSet> {
+    let tables = plan.tables.len();
+    (1..1_usize << tables).map(move |bits| (0..tables).filter(|table| bits & (1 << table) != 0).collect())
+}
+
+fn flush(plan: &Plan, flush: &Flush, changed: &TableSet, size: Size) {
+    let on_delta: Vec<&Sql> = flush.digest.iter().chain([&flush.apply]).chain(&flush.twins).collect();
+    let on_state: Vec<&Sql> =
+        flush.recompute.iter().flat_map(|(write, digest)| [write, digest]).chain(&flush.delete).collect();
+    on_delta.iter().chain(&on_state).for_each(|sql| is_sql(sql));
+    for sql in on_delta {
+        let one = size == Size::One;
+        let read: TableSet =
+            (0..plan.tables.len()).filter(|&table| sql.as_str().contains(&delta_name(table))).collect();
+        assert!(if one { read.is_empty() } else { read.is_subset(changed) }, "reads a delta that is not there: {sql}");
+        let given = if one { plan.tables[0].columns.len() } else { 0 };
+        assert!(params(sql).all(|number| number <= given), "reads a parameter that is not there: {sql}");
+    }
+    for sql in on_state {
+        assert_eq!(params(sql).max(), Some(1), "takes the tids: {sql}");
+    }
+    assert!(flush.returns || (flush.recompute.is_none() && flush.delete.is_none()), "nothing says which rows");
+    assert!(flush.delete.is_none() || plan.key != Key::Single, "the only row stays");
+}
+
+/// The numbers of the parameters that a statement reads.
+fn params(sql: &Sql) -> impl Iterator<Item = usize> + '_ {
+    let parts = sql.as_str().split('$').skip(1);
+    parts.filter_map(|part| part.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
+}
+
+fn is_sql(sql: &Sql) {
+    let parsed = SourceFile::parse(sql.as_str());
+    assert!(parsed.errors().is_empty(), "{:?} in {sql}", parsed.errors());
+    assert_eq!(parsed.syntax_node().children().count(), 1, "one statement: {sql}");
+}

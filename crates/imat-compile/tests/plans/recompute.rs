@@ -1,0 +1,75 @@
+//! Aggregates that only the rows of a group can tell, and views that only their query can.
+
+use imat_compile::plan::Signs::{Additions, Net, Statement};
+use imat_compile::plan::Size::{Large, One, Small};
+
+use crate::case::{Case, check};
+
+const SALE: &[&str] = &["sale"];
+
+#[test]
+fn groups() {
+    let case = Case::new(
+        &["store integer", "regions bigint", "quantities integer[]", "most integer"],
+        " SELECT sale.store,
+    count(DISTINCT sale.region) AS regions,
+    array_agg(sale.qty ORDER BY sale.sold) AS quantities,
+    max(sale.qty) AS most
+   FROM shop.sale
+  GROUP BY sale.store;",
+        &[(SALE, Additions, One), (SALE, Statement, One), (SALE, Statement, Small)],
+    );
+    check("recompute_groups", &case);
+}
+
+/// Few groups are looked up by index, many are merged.
+#[test]
+fn groups_of_a_nullable_key() {
+    let case = Case::new(
+        &["clerk integer", "regions bigint"],
+        " SELECT sale.clerk,
+    count(DISTINCT sale.region) AS regions
+   FROM shop.sale
+  GROUP BY sale.clerk;",
+        &[(SALE, Statement, Small), (SALE, Statement, Large)],
+    );
+    check("recompute_groups_of_a_nullable_key", &case);
+}
+
+#[test]
+fn without_keys() {
+    let case = Case::new(
+        &["regions bigint"],
+        " SELECT count(DISTINCT sale.region) AS regions
+   FROM shop.sale;",
+        &[(SALE, Additions, Small)],
+    );
+    check("recompute_without_keys", &case);
+}
+
+#[test]
+fn whole() {
+    let case = Case::new(
+        &["id integer", "city text", "qty integer"],
+        " SELECT s.id,
+    s.city,
+    l.qty
+   FROM (shop.store s
+     LEFT JOIN shop.sale l ON ((l.store = s.id)));",
+        &[(&["sale", "store"], Net, Small)],
+    );
+    check("whole", &case);
+}
+
+/// A key without equality can't be grouped by, so no query has one; a plan says so all the same.
+#[test]
+fn key_without_order() {
+    let case = Case::new(
+        &["n bigint"],
+        " SELECT count(*) AS n
+   FROM shop.store
+  GROUP BY (((store.area)::text)::json);",
+        &[],
+    );
+    check("key_without_order", &case);
+}
