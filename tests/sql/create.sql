@@ -146,7 +146,9 @@ CREATE MATERIALIZED VIEW granted_view AS SELECT a, avg(b) AS n FROM t GROUP BY a
 GRANT SELECT ON granted, granted_view TO imat_reader WITH GRANT OPTION;
 GRANT SELECT ON granted_view TO PUBLIC;
 SELECT create_imat('granted'), create_imat('granted_view');
-SELECT relname, relowner::regrole, relacl FROM pg_class WHERE oid IN ('imat.granted'::regclass, 'imat.granted_view'::regclass) ORDER BY 1;
+SELECT c.relname, c.relowner::regrole, a.grantee::regrole, a.privilege_type, a.is_grantable
+    FROM pg_class AS c, aclexplode(c.relacl) AS a
+    WHERE c.oid IN ('imat.granted'::regclass, 'imat.granted_view'::regclass) AND a.grantee <> c.relowner ORDER BY 1, 3;
 SET ROLE imat_reader;
 SELECT count(*) FROM imat.granted;
 SELECT count(*) FROM imat.granted_view;

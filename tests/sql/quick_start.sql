@@ -1,23 +1,6 @@
 -- The README's example: a summary of sales, current in the same transaction.
 CREATE EXTENSION pg_imat;
 
--- exact(NAME) compares imat.NAME with the view public.NAME, by hand and with verify_imat;
--- `wrong` lists the maintained tables that differ.
-CREATE FUNCTION exact(name text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE missing bigint; extra bigint; reported bigint;
-BEGIN
-    EXECUTE format('SELECT count(*) FROM (TABLE public.%1$s EXCEPT ALL TABLE imat.%1$s) AS d', name) INTO missing;
-    EXECUTE format('SELECT count(*) FROM (TABLE imat.%1$s EXCEPT ALL TABLE public.%1$s) AS d', name) INTO extra;
-    SELECT count(*) INTO reported FROM verify_imat('imat.' || name);
-    RETURN CASE missing + extra + reported WHEN 0 THEN 'exact'
-        ELSE format('%s missing, %s extra, %s reported', missing, extra, reported) END;
-END $$;
-CREATE VIEW wrong AS
-    SELECT name, difference FROM
-        (SELECT s.name, exact(quote_ident(c.relname)) AS difference
-            FROM imat_status AS s JOIN pg_class AS c ON c.oid = s.name) AS compared
-    WHERE difference <> 'exact';
-
 CREATE TABLE sales (region text NOT NULL, product_id integer NOT NULL, amount numeric(10, 2) NOT NULL);
 INSERT INTO sales VALUES ('north', 1, 10.00), ('north', 1, 5.50), ('south', 2, 7.25);
 CREATE MATERIALIZED VIEW my_sales_summary AS

@@ -4,7 +4,7 @@ use pgrx::JsonB;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
-use crate::create::Source;
+use crate::create::{Passing, Source};
 use crate::pg::context;
 use crate::pg::error::{ok, raise};
 use crate::{analyze, catalog, create, ddl, manage, refuse};
@@ -44,10 +44,11 @@ fn from_view(view: &str, schema: &str) -> u32 {
 }
 
 fn from_query(name: &str, schema: &str, query: &str) -> u32 {
-    let view = ok(create::passing_view(query));
-    let source = Source { view, name: ok(catalog::identifier(name)), origin: None, owner: context::user() };
+    let passing = ok(Passing::create(query));
+    let source =
+        Source { view: passing.view, name: ok(catalog::identifier(name)), origin: None, owner: context::user() };
     let created = ok(create::create(&source, schema));
-    create::drop_passing_view();
+    passing.drop();
     created
 }
 

@@ -37,15 +37,12 @@ CREATE FUNCTION imat_catalog.open() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNA
 CREATE FUNCTION imat_catalog.capture() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_capture';
 CREATE FUNCTION imat_catalog.guard() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_guard';
 
+CREATE FUNCTION imat_catalog.replica() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_replica';
+-- Whoever could call them from a trigger of his own could confuse the capture.
+REVOKE ALL ON FUNCTION imat_catalog.open(), imat_catalog.capture(), imat_catalog.guard(), imat_catalog.replica() FROM PUBLIC;
+
 CREATE FUNCTION imat_catalog.row_image(record) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'imat_row_image';
 COMMENT ON FUNCTION imat_catalog.row_image(record) IS 'SHA-256 of the row''s exact image';
 CREATE FUNCTION imat_catalog.row_hash(record) RETURNS bigint
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'imat_row_hash';
-
--- Two group keys with equal 128-bit hashes: refused, because they would share a row.
-CREATE FUNCTION imat_catalog.key_collision() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    RAISE EXCEPTION 'two group keys of a maintained table have the same hash'
-        USING ERRCODE = 'program_limit_exceeded';
-END $$;

@@ -239,6 +239,13 @@ pub fn writing<T>(state: u32, body: impl FnOnce() -> T) -> T {
     value
 }
 
+/// Refuses a row that arrives without its statement having opened.
+pub fn replica(table: &str) {
+    if session(|session| session.open.is_empty()) {
+        raise(&refuse::replicated(table));
+    }
+}
+
 /// Refuses what can't be done while a change is being collected.
 pub fn require_idle(action: &str) {
     if session(|session| !session.open.is_empty() || session.flushing.is_some()) {

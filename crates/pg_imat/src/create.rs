@@ -11,11 +11,12 @@ use imat_compile::view::View;
 use crate::analyze::{self, Analysis};
 use crate::catalog::{self, trusted};
 use crate::facts::{self, SystemCatalog, oid};
-use crate::pg::context::{self, Role, within};
+use crate::pg::context;
 use crate::pg::error::notice;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{self, Connection, Param, Snapshot};
 use crate::pg::{query, xact};
+use crate::workshop::Workshop;
 use crate::{capture, compile, flush, refuse};
 
 /// Where the definition comes from.
@@ -93,48 +94,46 @@ fn unused(schema: &str, wanted: &str) -> QName {
         .unwrap_or_else(|| QName::new(schema, wanted))
 }
 
-fn role_name(role: u32) -> String {
-    const QUERY: Sql = Sql::fixed("SELECT pg_catalog.pg_get_userbyid($1)::text");
-    spi::first(&QUERY, &[oid(role)], |row| row.need(1)).unwrap_or_default()
-}
-
 /// The definition as a view of ours. Its text must mean what the original means.
-fn define(source: &Source) -> Result<(QName, u32), Error> {
-    let name = unused("imat_catalog", &source.name);
+fn define(source: &Source, workshop: &Workshop) -> Result<u32, Error> {
+    let name = workshop.name(DEFINITION);
     let columns = facts::column_names(source.view);
-    spi::run(&ddl::create_definition(&name, &columns, &facts::definition(source.view)));
-    spi::run(&ddl::set_owner(&name, &role_name(source.owner)));
+    workshop.run(&ddl::create_definition(&name, &columns, &facts::definition(source.view)));
     let definition = exists(&name).ok_or_else(|| refuse::missing(&name.to_string()))?;
     match analyze::meaning(source.view) == analyze::meaning(definition) {
-        true => Ok((name, definition)),
+        true => Ok(definition),
         false => Err(refuse::changed_meaning(&source.name)),
     }
 }
 
+/// What the definition and the result are called until they are moved.
+const DEFINITION: &str = "imat build definition";
+const RESULT: &str = "imat build result";
+
 /// Whether the parsed view is the definition: PostgreSQL must print its recomposed query as it
 /// prints the definition, and find the same functions and operators in it.
-fn is_faithful(view: &View, definition: u32) -> bool {
-    let name = unused("imat_catalog", "guard");
-    spi::run(&ddl::create_definition(&name, &facts::column_names(definition), recompose(view).as_str()));
+fn is_faithful(view: &View, definition: u32, workshop: &Workshop) -> bool {
+    let name = workshop.name("imat build guard");
+    workshop.run(&ddl::create_definition(&name, &facts::column_names(definition), recompose(view).as_str()));
     let faithful = exists(&name).is_some_and(|guard| {
         comparable(&facts::definition(guard)) == comparable(&facts::definition(definition))
             && analyze::meaning(guard) == analyze::meaning(definition)
     });
-    spi::run(&ddl::drop_view(&name, false));
+    workshop.run(&ddl::drop_view(&name, false));
     faithful
 }
 
 /// The cheapest plan that keeps the definition exactly, and why it is no cheaper.
-pub fn choose(analysis: &Analysis, definition: u32, owner: u32) -> (Plan, Option<Unsupported>) {
+pub fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> (Plan, Option<Unsupported>) {
     let parsed = match &analysis.whole {
         Some(construct) => Err(construct.clone()),
         None => compile::view(definition, &SystemCatalog::default()),
     };
     let planned = parsed.and_then(|view| {
-        if !is_faithful(&view, definition) {
+        if !is_faithful(&view, definition, workshop) {
             return Err(Unsupported::new("query that could not be read back exactly"));
         }
-        within(Role::Restricted(owner), &[], || context::with_text(|| compile::plan(&view, definition)))
+        workshop.within(&[], || context::with_text(|| compile::plan(&view, definition)))
     });
     match planned {
         Ok(plan) => (plan, None),
@@ -146,28 +145,31 @@ pub fn choose(analysis: &Analysis, definition: u32, owner: u32) -> (Plan, Option
 }
 
 fn build(source: &Source, target: &QName, analysis: &Analysis) -> Result<u32, Error> {
-    let (_, definition) = define(source)?;
-    let (plan, construct) = choose(analysis, definition, source.owner);
-    let settings: Vec<(String, String)> =
-        analysis.settings.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
-    let owner = role_name(source.owner);
-    let direct = plan.reading.is_none();
-    let state = if direct { target.clone() } else { unused("imat_state", &target.name) };
-    plan.create(&state).iter().for_each(spi::run);
-    spi::run(&ddl::set_owner(&state, &owner));
-    let state_oid = exists(&state).ok_or_else(|| refuse::missing(&state.to_string()))?;
-    within(Role::Restricted(source.owner), &settings, || fill(&plan, &state, state_oid));
-    if let Some(result) = ddl::create_result(target, &plan, &state) {
-        spi::run(&result);
-        spi::run(&ddl::set_owner(target, &owner));
+    let workshop = Workshop::open(source.owner);
+    let definition = define(source, &workshop)?;
+    let (plan, construct) = choose(analysis, definition, &workshop);
+    let state_name = match plan.reading {
+        None => target.clone(),
+        Some(_) => unused("imat_state", &target.name),
+    };
+    let state = make_state(source, &plan, &workshop, analysis, &workshop.name(&state_name.name))?;
+    let has_result = match ddl::create_result(&workshop.name(RESULT), &plan, &workshop.name(&state_name.name)) {
+        Some(result) => {
+            workshop.run(&result);
+            true
+        }
+        None => false,
+    };
+    workshop.deliver(&state_name.name, &state_name);
+    workshop.deliver(DEFINITION, &unused("imat_catalog", &target.name));
+    if has_result {
+        workshop.deliver(RESULT, target);
         ddl::create_guard(target, true).iter().for_each(spi::run);
     }
-    ddl::create_guard(&state, false).iter().for_each(spi::run);
-    copy_indexes(source.view, &state, &plan);
+    workshop.close();
+    ddl::create_guard(&state_name, false).iter().for_each(spi::run);
     copy_grants(source.view, target);
-    spi::run(&ddl::analyze(&state));
     let name = exists(target).ok_or_else(|| refuse::missing(&target.to_string()))?;
-    let state = exists(&state).ok_or_else(|| refuse::missing(&state.to_string()))?;
     register(&Registration { name, state, definition, source, analysis, plan: &plan, construct: construct.as_ref() });
     if let Some(construct) = construct {
         notice(
@@ -176,6 +178,24 @@ fn build(source: &Source, target: &QName, analysis: &Analysis) -> Result<u32, Er
         );
     }
     Ok(name)
+}
+
+/// Creates and fills the state, with the indexes that come along.
+fn make_state(
+    source: &Source,
+    plan: &Plan,
+    workshop: &Workshop,
+    analysis: &Analysis,
+    state: &QName,
+) -> Result<u32, Error> {
+    let settings: Vec<(String, String)> =
+        analysis.settings.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+    plan.create(state).iter().for_each(|sql| workshop.run(sql));
+    let oid = exists(state).ok_or_else(|| refuse::missing(&state.to_string()))?;
+    workshop.within(&settings, || fill(plan, state, oid));
+    indexes_to_copy(source.view, plan).iter().for_each(|index| workshop.run(&ddl::create_index(state, index)));
+    workshop.run(&ddl::analyze(state));
+    Ok(oid)
 }
 
 /// Populates a new state: its text is read under one set of settings, and run under another.
@@ -234,20 +254,22 @@ pub fn add_source(name: u32, base: u32, relation: u32) {
         "INSERT INTO imat_catalog.source (name, base, relation, not_null) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
     );
     const TRIGGERED: Sql = Sql::fixed(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $1 AND t.tgname = 'imat_open')",
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $1 AND t.tgname = 'imat_open'), \
+             c.relkind = 'p' FROM pg_catalog.pg_class AS c WHERE c.oid = $1",
     );
     let not_null = (base == relation).then(|| facts::not_null(base));
     spi::run_with(&SOURCE, &[oid(name), oid(base), oid(relation), not_null.into()]);
     let Some(relation_name) = facts::name(relation) else { return };
-    match spi::first(&TRIGGERED, &[oid(relation)], |row| row.need(1)) {
-        Some(true) => xact::invalidate(relation),
-        _ => ddl::create_triggers(&relation_name).iter().for_each(spi::run),
+    match spi::first(&TRIGGERED, &[oid(relation)], |row| (row.need(1), row.need(2))) {
+        Some((true, _)) => xact::invalidate(relation),
+        Some((false, partitioned)) => ddl::create_triggers(&relation_name, partitioned).iter().for_each(spi::run),
+        None => {}
     }
 }
 
-/// Gives the state the indexes of the materialized view whose columns it has. One that is
-/// unique stays so where it covers the key; elsewhere a flush could meet it half-way.
-fn copy_indexes(view: u32, state: &QName, plan: &Plan) {
+/// The indexes of the materialized view whose columns the state has. One that is unique stays so
+/// where it covers the key; elsewhere a flush could meet it half-way.
+fn indexes_to_copy(view: u32, plan: &Plan) -> Vec<ddl::Index> {
     const INDEXES: Sql = Sql::fixed(
         "SELECT i.indisunique, m.amname::text, \
              ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, k, false) \
@@ -269,14 +291,13 @@ fn copy_indexes(view: u32, state: &QName, plan: &Plan) {
         let index = ddl::Index { unique: row.need(1), method: row.need(2), keys: row.need(3), predicate: row.get(4) };
         (index, row.need::<Vec<String>>(5))
     });
-    for (mut index, columns) in found {
-        let has = |column: &String| plan.columns.iter().any(|stored| stored.name == *column);
-        if !columns.iter().all(has) {
-            continue;
-        }
-        index.unique &= plan.key_is_within(&columns) && index.predicate.is_none();
-        spi::run(&ddl::create_index(state, &index));
-    }
+    let has = |column: &String| plan.columns.iter().any(|stored| stored.name == *column);
+    let kept = found.into_iter().filter(|(_, columns)| columns.iter().all(has));
+    kept.map(|(index, columns)| {
+        let unique = index.unique && plan.key_is_within(&columns) && index.predicate.is_none();
+        ddl::Index { unique, ..index }
+    })
+    .collect()
 }
 
 /// Whoever may read the view may read the maintained table.
@@ -291,18 +312,26 @@ fn copy_grants(view: u32, target: &QName) {
     }
 }
 
-/// A query as a passing view, made as the caller, on which [`create`] and `check_imat` work.
-pub fn passing_view(text: &str) -> Result<u32, Error> {
-    if !query::is_one_select(text) {
-        return Err(refuse::not_one_select());
+/// A query as a view of the session, made as the caller, on which [`create`] and `check_imat`
+/// work. It is dropped by [`Passing::drop`], or with the transaction that failed.
+pub struct Passing {
+    pub view: u32,
+    name: String,
+}
+
+impl Passing {
+    pub fn create(text: &str) -> Result<Self, Error> {
+        if !query::is_one_select(text) {
+            return Err(refuse::not_one_select());
+        }
+        let free = |name: &String| catalog::resolve(&format!("pg_temp.{name}")).is_none();
+        let name = (0..).map(|number| format!("imat_query_{number}")).find(free).unwrap_or_default();
+        spi::run(&ddl::create_temporary_view(&name, text));
+        let view = catalog::resolve(&format!("pg_temp.{name}")).ok_or_else(|| refuse::missing(&name))?;
+        Ok(Self { view, name })
     }
-    spi::run(&ddl::create_temporary_view(PASSING, text));
-    catalog::resolve(&format!("pg_temp.{PASSING}")).ok_or_else(|| refuse::missing(PASSING))
-}
 
-/// Drops what [`passing_view`] made.
-pub fn drop_passing_view() {
-    spi::run(&ddl::drop_temporary_view(PASSING));
+    pub fn drop(self) {
+        spi::run(&ddl::drop_temporary_view(&self.name));
+    }
 }
-
-const PASSING: &str = "imat_query";

@@ -4,7 +4,7 @@
 //! table wrong without anybody noticing is refused.
 
 use imat_compile::name::QName;
-use imat_compile::sql::Sql;
+use imat_compile::sql::{Sql, ddl as sql};
 use pgrx::pg_sys::Oid;
 
 use crate::catalog::{self, trusted};
@@ -76,14 +76,27 @@ pub fn after_view(views: &[Oid]) {
     });
 }
 
-/// A function was created or replaced: what calls it is made anew, if it still can be.
+/// Functions were created or replaced, or types altered: what uses them is made anew, if it still
+/// can be.
 pub fn after_function(functions: &[Oid]) {
+    // Through views, and through functions whose bodies PostgreSQL knows (BEGIN ATOMIC).
     const CALLERS: Sql = Sql::fixed(
-        "SELECT DISTINCT i.name::oid, i.definition::oid, c.relowner FROM imat_catalog.imat AS i \
-         JOIN pg_catalog.pg_class AS c ON c.oid = i.state \
-         JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = i.definition \
-         JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
-             AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid = ANY ($1)",
+        "WITH RECURSIVE above AS ( \
+             SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::oid AS class, f.oid AS object FROM pg_catalog.unnest($1) AS f(oid) \
+             UNION SELECT 'pg_catalog.pg_type'::pg_catalog.regclass::oid, t.oid FROM pg_catalog.unnest($1) AS t(oid) \
+             UNION SELECT v.class, v.object FROM above AS a \
+                 JOIN pg_catalog.pg_depend AS d ON d.refclassid = a.class AND d.refobjid = a.object AND d.deptype IN ('n', 'a') \
+                 LEFT JOIN pg_catalog.pg_rewrite AS r \
+                     ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = d.objid \
+                 CROSS JOIN LATERAL (SELECT CASE WHEN r.oid IS NULL THEN d.classid \
+                         ELSE 'pg_catalog.pg_class'::pg_catalog.regclass::oid END AS class, \
+                     coalesce(r.ev_class, d.objid) AS object) AS v \
+                 WHERE r.oid IS NOT NULL OR d.classid IN ( \
+                     'pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_type'::pg_catalog.regclass, \
+                     'pg_catalog.pg_class'::pg_catalog.regclass)) \
+         SELECT DISTINCT i.name::oid, i.definition::oid, c.relowner FROM above AS a \
+         JOIN imat_catalog.imat AS i ON a.class = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.definition = a.object \
+         JOIN pg_catalog.pg_class AS c ON c.oid = i.state ORDER BY 1",
     );
     if capture::is_own_ddl() {
         return;
@@ -157,6 +170,7 @@ fn follow_families() {
         let rows = spi::rows(&CHANGED, &[], |row| (row.oid(1), row.oid(2), row.oid(3), row.need::<bool>(4)));
         capture::own_ddl(|| {
             for &(name, base, relation, added) in &rows {
+                lock::relation(relation, Mode::Share);
                 if added {
                     create::add_source(name, base, relation);
                 } else {
@@ -164,10 +178,14 @@ fn follow_families() {
                     let shared = spi::first(&SHARED, &[oid(relation)], |row| row.need(1)).unwrap_or(false);
                     silence(&[(relation, shared)]);
                 }
-                lock::relation(relation, Mode::Share);
             }
         });
-        rows
+        // What came or went empty changes nothing. What was dropped can't be asked any more.
+        let empty = |relation| {
+            let name = facts::name(relation)?;
+            spi::first(&sql::has_rows(&name), &[], |row| row.need::<bool>(1)).map(|rows| !rows)
+        };
+        rows.into_iter().filter(|&(_, _, relation, _)| empty(relation) != Some(true)).collect::<Vec<_>>()
     });
     let mut names: Vec<u32> = changed.into_iter().map(|(name, ..)| name).collect();
     names.dedup();

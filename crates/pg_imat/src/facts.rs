@@ -131,18 +131,31 @@ const TYPE: Sql = Sql::fixed(
          EXISTS (SELECT FROM class WHERE amname = 'hash'), \
          t.typlen > 0 OR (t.oid IN ('varchar'::regtype, 'bpchar'::regtype) AND $2 BETWEEN 5 AND 154) \
              OR t.oid IN ('numeric'::regtype, 'inet'::regtype, 'cidr'::regtype), \
-         t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype IN ('b', 'e') AND t.typcategory <> 'A', \
-         coalesce((SELECT c.collisdeterministic FROM pg_catalog.pg_collation AS c WHERE c.oid = $3), true) \
+         t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b' AND t.typcategory <> 'A', \
+         coalesce((SELECT c.collisdeterministic FROM pg_catalog.pg_collation AS c WHERE c.oid = $3), true), \
+         t.typtype = 'e', $2 >= 0 \
      FROM t",
 );
 
+/// Whether equal values of a type are identical. Of types that are not PostgreSQL's own only
+/// enums are known to be so.
+fn identity(base: u32, builtin: bool, row: &spi::Row) -> bool {
+    let (deterministic, is_enum, modified) = (row.need::<bool>(9), row.need::<bool>(10), row.need::<bool>(11));
+    let same_form = modified && SAME_WITH_MODIFIER.contains(&base);
+    is_enum || (builtin && deterministic && (same_form || !EQUAL_NOT_IDENTICAL.contains(&base)))
+}
+
+/// Of these, which have one form for each value once they have a type modifier: a scale, a length.
+const SAME_WITH_MODIFIER: [u32; 2] = [pgrx::pg_sys::NUMERICOID.to_u32(), pgrx::pg_sys::BPCHAROID.to_u32()];
+
 /// The types whose equal values can be told apart.
-const EQUAL_NOT_IDENTICAL: [u32; 5] = [
+const EQUAL_NOT_IDENTICAL: [u32; 6] = [
     pgrx::pg_sys::NUMERICOID.to_u32(),
     pgrx::pg_sys::FLOAT4OID.to_u32(),
     pgrx::pg_sys::FLOAT8OID.to_u32(),
     pgrx::pg_sys::INTERVALOID.to_u32(),
     pgrx::pg_sys::BPCHAROID.to_u32(),
+    pgrx::pg_sys::JSONBOID.to_u32(),
 ];
 
 /// What there is to know of a result column's type.
@@ -154,7 +167,7 @@ pub fn type_of(column: ColumnType) -> Type {
             sql: row.need(1),
             collation: row.get(2),
             class: if builtin { class(column.oid) } else { Class::Other },
-            identity: builtin && row.need::<bool>(9) && !EQUAL_NOT_IDENTICAL.contains(&base),
+            identity: identity(base, builtin, row),
             ordered: builtin && row.need::<bool>(5),
             equality: row.get(4),
             btree: row.need(5),

@@ -1,7 +1,10 @@
-CREATE FUNCTION create_imat(view regclass, schema text DEFAULT 'imat') RETURNS regclass
+-- Nothing in another schema can stand in for an operator or a function here.
+SET LOCAL search_path TO pg_catalog, pg_temp;
+
+CREATE FUNCTION @extschema@.create_imat(view regclass, schema text DEFAULT 'imat') RETURNS regclass
     LANGUAGE sql VOLATILE AS $$ SELECT @extschema@.create_imat(view::text, schema, NULL) $$;
 
-CREATE VIEW imat_status AS
+CREATE VIEW @extschema@.imat_status AS
     SELECT i.name, i.strategy, i.construct, i.source, i.state,
         (SELECT pg_catalog.array_agg(DISTINCT s.base::text ORDER BY s.base::text)
          FROM imat_catalog.source AS s WHERE s.name = i.name) AS base_tables,
@@ -12,8 +15,8 @@ CREATE VIEW imat_status AS
     FROM imat_catalog.imat AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.state
     LEFT JOIN pg_catalog.pg_stat_all_tables AS t ON t.relid = i.state;
-COMMENT ON VIEW imat_status IS 'one row per maintained table';
-GRANT SELECT ON imat_status TO PUBLIC;
+COMMENT ON VIEW @extschema@.imat_status IS 'one row per maintained table';
+GRANT SELECT ON @extschema@.imat_status TO PUBLIC;
 
 -- DDL. The functions run as the extension's owner, because whoever drops or attaches a table
 -- need not own what is maintained over it.
@@ -36,13 +39,14 @@ BEGIN
     CASE tg_tag
         WHEN 'CREATE VIEW' THEN
             PERFORM imat_catalog.after_view(tables);
-        WHEN 'CREATE FUNCTION', 'ALTER FUNCTION' THEN
+        WHEN 'CREATE FUNCTION', 'ALTER FUNCTION', 'CREATE AGGREGATE', 'ALTER AGGREGATE', 'ALTER TYPE' THEN
             PERFORM imat_catalog.after_function(ARRAY(
-                SELECT c.objid FROM pg_event_trigger_ddl_commands() AS c WHERE c.classid = 'pg_proc'::regclass));
+                SELECT c.objid FROM pg_event_trigger_ddl_commands() AS c WHERE c.classid IN ('pg_proc'::regclass, 'pg_type'::regclass)));
         ELSE
             PERFORM imat_catalog.after_alter(tables);
     END CASE;
 END $$;
 CREATE EVENT TRIGGER imat_change ON ddl_command_end
-    WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'ALTER TABLE', 'CREATE VIEW', 'CREATE FUNCTION', 'ALTER FUNCTION')
+    WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'ALTER TABLE', 'CREATE VIEW',
+        'CREATE FUNCTION', 'ALTER FUNCTION', 'CREATE AGGREGATE', 'ALTER AGGREGATE', 'ALTER TYPE')
     EXECUTE FUNCTION imat_catalog.on_change();

@@ -22,6 +22,7 @@ mod flush;
 mod manage;
 mod pg;
 mod refuse;
+mod workshop;
 
 pgrx::pg_module_magic!();
 

@@ -9,11 +9,13 @@ use imat_compile::sql::ddl::{self, Compare};
 
 use crate::cache::{self, Maintained};
 use crate::catalog::{self, Entry, trusted};
+use crate::create::{self, Passing};
 use crate::facts::{self, oid};
 use crate::pg::context::{self, Role, within};
 use crate::pg::spi;
 use crate::pg::xact;
-use crate::{analyze, capture, create, flush, refuse};
+use crate::workshop::Workshop;
+use crate::{analyze, capture, flush, refuse};
 
 fn owned(name: &str) -> Result<Entry, Error> {
     let entry = catalog::find(name, catalog::resolve(name))?;
@@ -28,6 +30,9 @@ fn owned(name: &str) -> Result<Entry, Error> {
 pub fn drop(name: &str) -> Result<(), Error> {
     let entry = owned(name)?;
     capture::require_idle("drop a maintained table");
+    if let Some(reader) = trusted(|| catalog::readers(entry.state).first().and_then(|&reader| facts::name(reader))) {
+        return Err(refuse::read_by_another(name, &reader.to_string()));
+    }
     trusted(|| capture::own_ddl(|| remove([entry.name, entry.state, entry.definition], false)));
     Ok(())
 }
@@ -159,8 +164,7 @@ fn key(key: &Key) -> &'static str {
         Key::Single => "none: always one row",
         Key::Columns { nulls_not_distinct: false } => "the group key",
         Key::Columns { nulls_not_distinct: true } => "the group key, NULLs equal",
-        Key::Hash => "a 128-bit hash of the group key",
-        Key::Image => "a SHA-256 hash of the row",
+        Key::Image => "a SHA-256 hash of the key's image",
     }
 }
 
@@ -218,13 +222,17 @@ pub struct Check {
 /// Whether and how a query would be maintained.
 pub fn check(text: &str) -> Result<Check, Error> {
     capture::require_idle("check a query");
-    let view = create::passing_view(text)?;
+    let passing = Passing::create(text)?;
+    let view = passing.view;
     let caller = context::user();
     let checked = trusted(|| {
         let analysis = analyze::analyze(view, caller)?;
-        Ok(create::choose(&analysis, view, caller))
+        let workshop = Workshop::open(caller);
+        let chosen = capture::own_ddl(|| create::choose(&analysis, view, &workshop));
+        workshop.close();
+        Ok(chosen)
     });
-    create::drop_passing_view();
+    passing.drop();
     Ok(match checked {
         Ok((plan, construct)) => Check {
             maintainable: true,

@@ -38,8 +38,18 @@ pub fn no_schema_privilege(schema: &str) -> Error {
 
 pub fn not_owner(kind: &str, name: &str) -> Error {
     Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("must be owner of {kind} {name}"))
-        .detail("Maintaining a view adds triggers to its tables and runs its query as its owner.")
         .hint("Let the owner, or a member of the owning role, call it.")
+}
+
+pub fn read_by_another(name: &str, reader: &str) -> Error {
+    Error::new(SqlState("2BP01"), format!("cannot drop {name} because maintained table {reader} reads it"))
+        .hint("Call drop_imat on that one first.")
+}
+
+pub fn replicated(table: &str) -> Error {
+    Error::new(UNSUPPORTED, format!("cannot replicate into table \"{table}\", which maintained tables read"))
+        .detail("Changes that arrive by logical replication are not captured yet.")
+        .hint("Drop the maintained tables with drop_imat, or maintain them on the publisher.")
 }
 
 pub fn not_one_select() -> Error {

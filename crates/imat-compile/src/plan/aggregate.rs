@@ -39,6 +39,14 @@ pub enum Scale {
     Exact,
 }
 
+/// What arithmetic must take care of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exactness {
+    pub scale: Scale,
+    /// Intervals can be infinite, and infinity can't be taken back.
+    pub infinite_intervals: bool,
+}
+
 /// The facts about one aggregate call.
 pub struct Call<'a> {
     pub aggregate: &'a Aggregate,
@@ -49,7 +57,7 @@ pub struct Call<'a> {
     pub not_null: bool,
     /// The view has group keys, so that a stored group is never empty.
     pub keyed: bool,
-    pub scale: Scale,
+    pub exactness: Exactness,
 }
 
 /// Adds what the call needs to `components`; returns its value, over components by position.
@@ -82,7 +90,8 @@ fn arithmetic(call: &Call<'_>, components: &mut Components) -> Option<Scalar> {
         _ => return None,
     };
     let (ty, not_null) = (call.arg?, call.not_null && filter.is_none());
-    let builder = Builder { ty, result: call.result, arg, filter, not_null, keyed: call.keyed, scale: call.scale };
+    let builder =
+        Builder { ty, result: call.result, arg, filter, not_null, keyed: call.keyed, exactness: call.exactness };
     match aggregate.name.as_str() {
         "count" => Some(builder.count(components)),
         "sum" => builder.sum(components),
@@ -113,7 +122,7 @@ struct Builder<'a> {
     filter: Option<Scalar>,
     not_null: bool,
     keyed: bool,
-    scale: Scale,
+    exactness: Exactness,
 }
 
 impl Builder<'_> {
@@ -127,8 +136,12 @@ impl Builder<'_> {
 
     fn sum_of(&self, arg: Scalar, class: Class, components: &mut Components) -> Option<Scalar> {
         let (ty, _) = sum_type(class)?;
-        let float = matches!(class, Class::Float4 | Class::Float8);
-        let kind = if float { Kind::FloatSum } else { Kind::Sum };
+        let inexact = match class {
+            Class::Float4 | Class::Float8 => true,
+            Class::Interval => self.exactness.infinite_intervals,
+            _ => false,
+        };
+        let kind = if inexact { Kind::InexactSum } else { Kind::Sum };
         Some(components.add(Component { kind, arg: Some(arg), filter: self.filter.clone(), ty: ty.into() }))
     }
 
@@ -138,7 +151,7 @@ impl Builder<'_> {
     /// the values of each scale in one number, twelve digits a scale, from which a value can be
     /// taken back like from any sum; how long the number is tells the largest scale.
     fn scaled(&self, sum: Scalar, power: u32, components: &mut Components) -> Option<Scalar> {
-        if self.scale == Scale::Value || self.ty.sql != "numeric" {
+        if self.exactness.scale == Scale::Value || self.ty.sql != "numeric" {
             return Some(sum);
         }
         let digits = template("('1' || repeat('0', 12 * coalesce(scale($1), 0)))::numeric", &[&self.arg]);

@@ -26,7 +26,7 @@ pub enum Kind {
     /// Sum, zero when there is nothing to sum. Exact under addition and subtraction.
     Sum,
     /// Sum that subtraction can't take back exactly: `0 + 1e16 + 1 - 1e16` is 0.
-    FloatSum,
+    InexactSum,
     Min,
     Max,
     /// Anything else: recomputed from the rows of the group.
@@ -85,7 +85,7 @@ impl Component {
     pub fn over_rows(&self, column: &dyn Fn(usize) -> String) -> String {
         match self.kind {
             Kind::Count => self.aggregate("pg_catalog.count", None, column),
-            Kind::Sum | Kind::FloatSum => {
+            Kind::Sum | Kind::InexactSum => {
                 format!("coalesce({}, {})", self.aggregate("pg_catalog.sum", None, column), self.zero())
             }
             Kind::Min => self.aggregate("pg_catalog.min", None, column),
@@ -116,7 +116,7 @@ impl Component {
                 self.aggregate("pg_catalog.sum", Some(&removed), column),
                 zero = self.zero()
             ),
-            Kind::FloatSum => {
+            Kind::InexactSum => {
                 format!("coalesce({}, {})", self.aggregate("pg_catalog.sum", Some(&added), column), self.zero())
             }
             Kind::Min => self.aggregate("pg_catalog.min", Some(&added), column),
@@ -130,7 +130,8 @@ impl Component {
         let arg = self.arg.as_ref().map(|arg| format!("({})", arg.render(column)));
         let filter = self.filter.as_ref().map(|filter| format!("({})", filter.render(column)));
         let counted = match (self.kind, &arg) {
-            (Kind::Count, Some(arg)) => Some(format!("{arg} IS NOT NULL")),
+            // Not IS NOT NULL, which asks a row's fields.
+            (Kind::Count, Some(arg)) => Some(format!("pg_catalog.num_nonnulls({arg}) = 1")),
             _ => None,
         };
         let conditions: Vec<String> = counted.into_iter().chain(filter).collect();
@@ -146,10 +147,10 @@ impl Component {
             (Kind::Sum, false) => {
                 when(format!("{zero} - coalesce({}::{}, {zero})", arg(), self.ty, zero = self.zero()), self.zero())
             }
-            (Kind::Sum | Kind::FloatSum, true) => {
+            (Kind::Sum | Kind::InexactSum, true) => {
                 when(format!("coalesce({}::{}, {})", arg(), self.ty, self.zero()), self.zero())
             }
-            (Kind::FloatSum, false) => self.zero(),
+            (Kind::InexactSum, false) => self.zero(),
             (Kind::Min | Kind::Max, true) => when(arg(), null()),
             (Kind::Min | Kind::Max, false) | (Kind::Holistic, _) => null(),
         }
@@ -169,7 +170,7 @@ impl Component {
     /// The new stored value from `old` and the delta's `new`.
     pub fn merge(&self, old: &str, new: &str) -> String {
         match self.kind {
-            Kind::Count | Kind::Sum | Kind::FloatSum => format!("{old} + {new}"),
+            Kind::Count | Kind::Sum | Kind::InexactSum => format!("{old} + {new}"),
             Kind::Min => format!("LEAST({old}, {new})"),
             Kind::Max => format!("GREATEST({old}, {new})"),
             Kind::Holistic => old.to_owned(),

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use crate::error::Unsupported;
-use crate::facts::Type;
+use crate::facts::{Class, Type};
 use crate::lower::Core;
 use crate::name::QName;
-use crate::plan::aggregate::{Call, Components, Scale, decompose};
+use crate::plan::aggregate::{Call, Components, Exactness, Scale, decompose};
 use crate::plan::component::{Component, Kind};
 use crate::plan::{
     Body, Flush, Key, Options, Plan, Reading, Signs, Size, Source, StateColumn, Strategy, Types, hidden_name,
@@ -89,7 +89,7 @@ impl Grouped {
             (Kind::Holistic, _) => true,
             (Kind::Count, _) | (_, Signs::Additions) => false,
             (Kind::Sum, _) => stored.component.absorbing("").is_some(),
-            (Kind::FloatSum | Kind::Min | Kind::Max, _) => true,
+            (Kind::InexactSum | Kind::Min | Kind::Max, _) => true,
         })
     }
 }
@@ -108,22 +108,41 @@ fn scalar_nullable(view: &View, scalar: &Scalar) -> bool {
     scalar.as_column().is_none_or(|column| nullable(view, column))
 }
 
-fn choose_key(types: &[Type], nullable: bool, options: Options) -> Result<Key, Unsupported> {
+/// The key, given the types of the group keys and which of them outputs compute with.
+///
+/// Of equal values that are not identical the state keeps the first it met, which may be gone
+/// while the others remain. That is right for a numeric that is shown as it is, where only the
+/// value counts, and for nothing else.
+fn choose_key(view: &View, types: &[Type], nullable: bool, options: Options) -> Result<Key, Unsupported> {
     if types.is_empty() {
         return Ok(Key::Single);
     }
-    // Deltas are applied in key order, so that two sessions can't lock groups crosswise.
-    if !types.iter().all(|ty| ty.btree) {
-        return Err(Unsupported::new("GROUP BY key of a type without an order"));
+    for (key, ty) in types.iter().enumerate() {
+        // Deltas are applied in key order, so that two sessions can't lock groups crosswise.
+        if !ty.btree {
+            return Err(Unsupported::new("GROUP BY key of a type without an order"));
+        }
+        let shown = || view.outputs.iter().all(|output| shows_only(&output.expr, key));
+        if !ty.identity && !(ty.class == Class::Numeric && shown() && !in_having(view, key)) {
+            return Err(Unsupported::new("GROUP BY key of a type with equal values that are not identical"));
+        }
     }
     let nulls_ok = !nullable || options.server_version >= 150_000;
-    let bounded = types.iter().all(|ty| ty.bounded);
-    let hash = types.iter().all(|ty| ty.hash);
-    match (nulls_ok, bounded, hash) {
-        (true, true, _) | (true, _, false) => Ok(Key::Columns { nulls_not_distinct: nullable }),
-        (_, _, true) => Ok(Key::Hash),
-        (false, _, false) => Err(Unsupported::new("nullable GROUP BY key of a type without a hash function")),
+    match types.iter().all(|ty| ty.identity) {
+        _ if nulls_ok && types.iter().all(|ty| ty.bounded) => Ok(Key::Columns { nulls_not_distinct: nullable }),
+        true => Ok(Key::Image),
+        false => Err(Unsupported::new("GROUP BY key of a type with equal values that are not identical")),
     }
+}
+
+/// Whether an output is the key itself or has nothing to do with it.
+fn shows_only(output: &Scalar, key: usize) -> bool {
+    output.as_column() == Some(key) || output.columns().all(|column| column != key)
+}
+
+fn in_having(view: &View, key: usize) -> bool {
+    let having = view.grouping.as_ref().and_then(|grouping| grouping.having.as_ref());
+    having.is_some_and(|having| having.columns().any(|column| column == key))
 }
 
 /// Decomposes every aggregate call; the scalars are over components.
@@ -131,7 +150,7 @@ fn aggregates(
     view: &View,
     grouping: &Grouping,
     types: &Types,
-    scale: Scale,
+    exactness: Exactness,
     components: &mut Components,
 ) -> Vec<Scalar> {
     let mut args = types.args.iter();
@@ -147,7 +166,7 @@ fn aggregates(
                 result,
                 not_null: aggregate.args.first().is_some_and(|arg| !scalar_nullable(view, arg)),
                 keyed: !grouping.keys.is_empty(),
-                scale,
+                exactness,
             };
             decompose(&call, components)
         })
@@ -212,10 +231,16 @@ fn plan_with(
     scale: Scale,
 ) -> Result<Plan, Unsupported> {
     let any_nullable = grouping.keys.iter().any(|key| scalar_nullable(view, key));
-    let key = choose_key(&types.keys, any_nullable, options)?;
+    let key = choose_key(view, &types.keys, any_nullable, options)?;
     let mut components = Components::default();
     let rows = components.rows().as_column().unwrap_or_default();
-    let values = aggregates(view, grouping, types, scale, &mut components);
+    let values = aggregates(
+        view,
+        grouping,
+        types,
+        Exactness { scale, infinite_intervals: options.server_version >= 170_000 },
+        &mut components,
+    );
     let components = components.list;
 
     // A group row's fields are the keys and the components.

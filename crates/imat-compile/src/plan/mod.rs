@@ -96,11 +96,9 @@ pub enum Key {
     Columns {
         nulls_not_distinct: bool,
     },
-    /// Two 64-bit hashes of the key columns. Serves keys too long for a btree entry, and
-    /// nullable keys where the server can't treat NULLs as equal in an index.
-    Hash,
-    /// A cryptographic hash of the row's exact image: rows that are equal but not identical
-    /// (`1.0`, `1.00`) stay apart, and types without equality can be kept.
+    /// A cryptographic hash of the columns' exact image. It fits an index however long the values
+    /// are, holds NULLs, keeps rows apart that are equal but not identical (`1.0`, `1.00`), and
+    /// serves types without equality.
     Image,
 }
 
@@ -442,32 +440,23 @@ impl Plan {
 
     /// What ON CONFLICT infers the key's index from, parentheses included.
     pub(crate) fn conflict_target(&self) -> Option<String> {
-        let columns = self.key_columns();
         match self.key {
             Key::Single => None,
-            Key::Columns { .. } => Some(format!("({})", columns.join(", "))),
-            Key::Hash | Key::Image => Some(format!("({})", self.key_hashes(&columns).join(", "))),
+            Key::Columns { .. } => Some(format!("({})", self.key_columns().join(", "))),
+            Key::Image => Some(format!("({})", self.key_image(""))),
         }
     }
 
-    /// What the index of a hashed key is over.
-    pub(crate) fn key_hashes(&self, columns: &[String]) -> Vec<String> {
-        let row = format!("ROW({})", columns.join(", "));
-        match self.key {
-            Key::Hash => (0..2).map(|seed| format!("pg_catalog.hash_record_extended({row}, {seed})")).collect(),
-            Key::Image => vec![format!("(imat_catalog.row_image({row}))")],
-            Key::Single | Key::Columns { .. } => Vec::new(),
-        }
+    /// What the index of an image key is over, of the row `prefix`.
+    pub(crate) fn key_image(&self, prefix: &str) -> String {
+        let columns: Vec<String> = self.key_columns().iter().map(|column| format!("{prefix}{column}")).collect();
+        format!("(imat_catalog.row_image(ROW({})))", columns.join(", "))
     }
 
-    /// Whether the key columns of `left` and `right` have the same hashes, for an index.
-    pub(crate) fn same_hashes(&self, left: &str, right: &str) -> String {
-        let side = |alias: &str| {
-            let columns: Vec<String> = self.key_columns().iter().map(|column| format!("{alias}.{column}")).collect();
-            self.key_hashes(&columns)
-        };
-        let pairs = side(left).into_iter().zip(side(right));
-        pairs.map(|(left, right)| format!("{left} = {right}")).collect::<Vec<_>>().join(" AND ")
+    /// A name like `wanted` that no column of the state has.
+    pub(crate) fn unused(&self, wanted: &str) -> String {
+        let taken: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        hidden_name(&taken, wanted)
     }
 }
 

@@ -33,8 +33,23 @@ pub fn drop_table(name: &QName, cascade: bool) -> Sql {
     Sql::new(format!("DROP TABLE {name}{}", if cascade { " CASCADE" } else { "" }))
 }
 
-pub fn set_owner(name: &QName, owner: &str) -> Sql {
-    Sql::new(format!("ALTER TABLE {name} OWNER TO {}", ident(owner)))
+pub fn create_schema(name: &str, owner: &str) -> Sql {
+    Sql::new(format!("CREATE SCHEMA {} AUTHORIZATION {}", ident(name), ident(owner)))
+}
+
+pub fn drop_schema(name: &str) -> Sql {
+    Sql::new(format!("DROP SCHEMA {}", ident(name)))
+}
+
+/// Gives a relation its final name and place.
+pub fn move_relation(from: &QName, to: &QName) -> Vec<Sql> {
+    let renamed = QName::new(from.schema.as_str(), to.name.as_str());
+    let mut statements = Vec::new();
+    if renamed != *from {
+        statements.push(Sql::new(format!("ALTER TABLE {from} RENAME TO {}", ident(&to.name))));
+    }
+    statements.push(Sql::new(format!("ALTER TABLE {renamed} SET SCHEMA {}", ident(&to.schema))));
+    statements
 }
 
 pub fn analyze(name: &QName) -> Sql {
@@ -52,11 +67,15 @@ pub fn comment(name: &QName, view: bool, text: &str) -> Sql {
     Sql::new(format!("COMMENT ON {kind} {name} IS {}", literal(text)))
 }
 
-/// The names of the triggers on a base table; they fire last among a statement's triggers.
-pub const TRIGGERS: [&str; 5] = ["imat_open", "imat_insert", "imat_update", "imat_delete", "imat_truncate"];
+/// The names of the statement triggers on a base table.
+const TRIGGERS: [&str; 5] = ["imat_open", "imat_insert", "imat_update", "imat_delete", "imat_truncate"];
 
-/// Makes a relation's changes reach the maintained tables.
-pub fn create_triggers(relation: &QName) -> Vec<Sql> {
+/// The name of the row trigger, which fires for nobody but replication workers.
+const REPLICA: &str = "imat_replica";
+
+/// Makes a relation's changes reach the maintained tables. A row trigger of a partitioned table
+/// would be one of each partition too, so there the partitions have their own.
+pub fn create_triggers(relation: &QName, partitioned: bool) -> Vec<Sql> {
     let capture = "FOR EACH STATEMENT EXECUTE FUNCTION imat_catalog.capture()";
     let mut statements = vec![
         format!(
@@ -73,11 +92,27 @@ pub fn create_triggers(relation: &QName) -> Vec<Sql> {
     ];
     // session_replication_role = replica does not silence a trigger that fires always.
     statements.extend(TRIGGERS.iter().map(|name| format!("ALTER TABLE {relation} ENABLE ALWAYS TRIGGER {name}")));
+    if !partitioned {
+        statements.push(format!(
+            "CREATE TRIGGER {REPLICA} AFTER INSERT OR UPDATE OR DELETE ON {relation} \
+             FOR EACH ROW EXECUTE FUNCTION imat_catalog.replica()"
+        ));
+        statements.push(format!("ALTER TABLE {relation} ENABLE REPLICA TRIGGER {REPLICA}"));
+    }
     statements.into_iter().map(Sql::new).collect()
 }
 
+/// Whether a relation has rows.
+pub fn has_rows(relation: &QName) -> Sql {
+    Sql::new(format!("SELECT EXISTS (SELECT FROM {relation})"))
+}
+
 pub fn drop_triggers(relation: &QName) -> Vec<Sql> {
-    TRIGGERS.iter().map(|name| Sql::new(format!("DROP TRIGGER IF EXISTS {name} ON {relation}"))).collect()
+    TRIGGERS
+        .iter()
+        .chain([&REPLICA])
+        .map(|name| Sql::new(format!("DROP TRIGGER IF EXISTS {name} ON {relation}")))
+        .collect()
 }
 
 /// Refuses direct changes of a table, or of the view over it.

@@ -74,8 +74,8 @@ fn dirty_value(grouped: &Grouped, signs: Signs) -> &'static str {
     let extremes = has(Kind::Min) || has(Kind::Max);
     match signs {
         _ if has(Kind::Holistic) => "true",
-        Signs::Statement if has(Kind::FloatSum) => "pg_catalog.bool_or(d.w < 0)",
-        Signs::Net if has(Kind::FloatSum) || extremes => "pg_catalog.bool_or(d.w < 0)",
+        Signs::Statement if has(Kind::InexactSum) => "pg_catalog.bool_or(d.w < 0)",
+        Signs::Net if has(Kind::InexactSum) || extremes => "pg_catalog.bool_or(d.w < 0)",
         _ => "false",
     }
 }
@@ -91,7 +91,7 @@ fn delta(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs) -> De
         &|component| component.over_delta(weight, &scope),
         &|component| weight.map(|weight| component.retraction(weight, &scope)),
     );
-    let touched = if grouped.keys.is_empty() { ", pg_catalog.count(*) AS imat_touched" } else { "" };
+    let touched = touched(plan, "pg_catalog.count(*)");
     let from = format!("({}) AS d{}", grouped.source.delta(changed), group_by(grouped));
     Delta::new(fields, &format!("{touched} FROM {from}"))
 }
@@ -101,7 +101,7 @@ fn delta_of_one(plan: &Plan, grouped: &Grouped, one: &One, signs: Signs) -> Delt
     let removed = signs.removals();
     let column = |position: usize| one.column(position);
     let has = |kind: Kind| grouped.components.iter().any(|stored| stored.component.kind == kind);
-    let dirty = has(Kind::Holistic) || (removed && has(Kind::FloatSum));
+    let dirty = has(Kind::Holistic) || (removed && has(Kind::InexactSum));
     let fields = fields(
         plan,
         grouped,
@@ -110,12 +110,20 @@ fn delta_of_one(plan: &Plan, grouped: &Grouped, one: &One, signs: Signs) -> Delt
         &|component| component.over_one(!removed, &column),
         &|component| removed.then(|| component.retraction_of_one(&column)),
     );
-    let touched = if grouped.keys.is_empty() { ", 1 AS imat_touched" } else { "" };
+    let touched = touched(plan, "1");
     let filter = match one.filter.as_slice() {
         [] => String::new(),
         filter => format!(" WHERE {}", filter.join(" AND ")),
     };
     Delta::new(fields, &format!("{touched}{filter}"))
+}
+
+/// The number of rows behind a change of the only row; other states have no row without a change.
+fn touched(plan: &Plan, count: &str) -> String {
+    match plan.key {
+        Key::Single => format!(", {count} AS {}", plan.unused("touched")),
+        _ => String::new(),
+    }
 }
 
 /// The delta's columns with their values: keys, components with what they retract, and the flag.
@@ -153,14 +161,9 @@ impl Delta {
 fn assignments(plan: &Plan, grouped: &Grouped, signs: Signs, new: &str) -> Vec<String> {
     let mut out = Vec::new();
     let mut dirty = grouped.dirty.map(|column| vec![format!("{new}.{}", name(plan, column))]).unwrap_or_default();
-    for (position, stored) in grouped.components.iter().enumerate() {
+    for stored in &grouped.components {
         let column = name(plan, stored.column);
-        let (old_value, mut new_value) = (format!("s.{column}"), format!("{new}.{column}"));
-        if position == grouped.rows && plan.key == Key::Hash {
-            let same: Vec<String> = grouped.keys.iter().map(|key| same_key(plan, key, "s", new)).collect();
-            new_value =
-                format!("CASE WHEN {} THEN {new_value} ELSE imat_catalog.key_collision() END", same.join(" AND "));
-        }
+        let (old_value, new_value) = (format!("s.{column}"), format!("{new}.{column}"));
         out.push(format!("{column} = {}", stored.component.merge(&old_value, &new_value)));
         if let (Some(retraction), true) = (stored.retraction, signs.removals()) {
             let retracted = format!("{new}.{}", name(plan, retraction));
@@ -219,9 +222,10 @@ pub fn apply_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, signs
 fn write(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta, signs: Signs) -> Sql {
     let write = match plan.conflict_target() {
         None => format!(
-            "UPDATE {state} AS s SET {} FROM ({}) AS e WHERE e.imat_touched > 0",
+            "UPDATE {state} AS s SET {} FROM ({}) AS e WHERE e.{} > 0",
             assignments(plan, grouped, signs, "e").join(", "),
-            delta.select
+            delta.select,
+            plan.unused("touched")
         ),
         Some(target) => format!(
             "INSERT INTO {state} AS s ({}) {} ON CONFLICT {target} DO UPDATE SET {}",
@@ -285,17 +289,17 @@ fn meets(plan: &Plan, grouped: &Grouped, size: Size) -> String {
 /// The components of the groups whose state rows have the tids of `$1`.
 fn recomputed(plan: &Plan, grouped: &Grouped, state: &QName, size: Size) -> String {
     let values: Vec<String> = over_rows(plan, grouped).collect();
-    let now = grouped.source.now();
+    let (now, tid) = (grouped.source.now(), plan.unused("tid"));
     if grouped.keys.is_empty() {
         return format!(
-            "SELECT g.ctid AS tid, r.* FROM (SELECT {} FROM ({now}) AS d) AS r, {state} AS g WHERE g.ctid = ANY ($1::tid[])",
+            "SELECT g.ctid AS {tid}, r.* FROM (SELECT {} FROM ({now}) AS d) AS r, {state} AS g WHERE g.ctid = ANY ($1::tid[])",
             values.join(", ")
         );
     }
     let keys: Vec<String> = grouped.keys.iter().map(|key| name(plan, key.column)).collect();
     format!(
-        "SELECT g.tid, {} FROM (SELECT ctid AS tid, {} FROM {state} WHERE ctid = ANY ($1::tid[])) AS g, \
-         ({now}) AS d WHERE {} GROUP BY g.tid",
+        "SELECT g.{tid}, {} FROM (SELECT ctid AS {tid}, {} FROM {state} WHERE ctid = ANY ($1::tid[])) AS g, \
+         ({now}) AS d WHERE {} GROUP BY g.{tid}",
         values.join(", "),
         keys.join(", "),
         meets(plan, grouped, size)
@@ -312,7 +316,9 @@ pub fn recompute(plan: &Plan, grouped: &Grouped, state: &QName, size: Size) -> (
         .chain(grouped.components.iter().filter_map(reset))
         .chain(grouped.dirty.map(|column| format!("{} = false", name(plan, column))))
         .collect();
-    let write = format!("UPDATE {state} AS s SET {} FROM ({select}) AS r WHERE s.ctid = r.tid", assignments.join(", "));
+    let tid = plan.unused("tid");
+    let write =
+        format!("UPDATE {state} AS s SET {} FROM ({select}) AS r WHERE s.ctid = r.{tid}", assignments.join(", "));
     (Sql::new(write), digest_of(&select))
 }
 
@@ -333,7 +339,7 @@ fn twins_of(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta) -> Opt
         Key::Columns { .. } => {
             grouped.keys.iter().map(|key| same_key(plan, key, "s", "e")).collect::<Vec<_>>().join(" AND ")
         }
-        Key::Hash | Key::Image => plan.same_hashes("s", "e"),
+        Key::Image => format!("{} = {}", plan.key_image("s."), plan.key_image("e.")),
     };
     Some(more_than_one(state, &delta.select, &same))
 }

@@ -97,7 +97,7 @@ pub fn twins(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> O
         // By now the query and the state agree, so the delta is empty.
         Query::Definition(_) => format!("SELECT {} FROM {state}", columns.join(", ")),
     };
-    Some(more_than_one(state, &keys, &plan.same_hashes("s", "e")))
+    Some(more_than_one(state, &keys, &format!("{} = {}", plan.key_image("s."), plan.key_image("e."))))
 }
 
 pub fn digest(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Sql {

@@ -35,10 +35,8 @@ impl Case {
     }
 
     fn whole(&self, construct: &Unsupported, names: Vec<String>, outputs: &[&str]) -> Plan {
-        let read =
-            ["sale", "store", "staff"].into_iter().filter(|name| self.definition.contains(&format!("shop.{name}")));
-        let tables =
-            read.map(catalog::table).map(|table| TableUse { oid: table.oid, name: table.name, columns: Vec::new() });
+        let tables = catalog::tables_in(self.definition).into_iter();
+        let tables = tables.map(|table| TableUse { oid: table.oid, name: table.name, columns: Vec::new() });
         let outputs = names.into_iter().zip(outputs.iter().map(|sql| types::named(sql))).collect();
         Plan::whole(construct, outputs, tables.collect(), QName::new("imat_catalog", "v"))
     }

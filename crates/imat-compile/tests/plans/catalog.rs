@@ -26,8 +26,7 @@ const VIEWS: [(&str, &[&str], &str); 1] = [(
   WHERE (sale.qty > 10);",
 )];
 
-const AGGREGATES: [&str; 10] =
-    ["count", "sum", "avg", "min", "max", "stddev", "bool_and", "bool_or", "array_agg", "mode"];
+const AGGREGATES: [&str; 9] = ["count", "sum", "avg", "min", "max", "stddev", "bool_and", "bool_or", "array_agg"];
 
 /// The catalog of the cases.
 pub struct Shop;
@@ -54,8 +53,15 @@ impl Catalog for Shop {
     }
 }
 
+/// The tables that a definition names, by OID.
+pub fn tables_in(definition: &str) -> Vec<Table> {
+    let words: Vec<&str> = definition.split(|c: char| !c.is_alphanumeric() && c != '.').collect();
+    let names = TABLES.iter().map(|table| table.0);
+    names.filter(|name| words.contains(&format!("shop.{name}").as_str())).map(table).collect()
+}
+
 /// The table of that name.
-pub fn table(name: &str) -> Table {
+fn table(name: &str) -> Table {
     let position = TABLES.iter().position(|table| table.0 == name);
     let position = position.unwrap_or_else(|| panic!("no table {name}"));
     let columns = columns(position);

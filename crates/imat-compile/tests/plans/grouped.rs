@@ -48,7 +48,7 @@ const NULLABLE_KEY: Case = Case::new(
     &[(SALE, Additions, One), (SALE, Statement, Small)],
 );
 
-/// A unique index takes NULLs for distinct there, so the key is hashed.
+/// A unique index takes NULLs for distinct there, so the index is over the key's image.
 #[test]
 fn nullable_key_before_15() {
     check("nullable_key_before_15", &Case { server_version: 140_000, ..NULLABLE_KEY });
@@ -103,6 +103,91 @@ fn hidden_keys() {
         &[(SALE, Statement, Small)],
     );
     check("hidden_keys", &case);
+}
+
+/// Only the value of a numeric counts, so whichever of `1.0` and `1.00` came first may stay.
+#[test]
+fn numeric_key() {
+    let case = Case::new(
+        &["cost numeric", "price numeric(10,2)", "n bigint"],
+        " SELECT sale.cost,
+    sale.price,
+    count(*) AS n
+   FROM shop.sale
+  GROUP BY sale.cost, sale.price;",
+        &[(SALE, Statement, Small)],
+    );
+    check("numeric_key", &case);
+}
+
+/// The text of the key shows which of them there is.
+#[test]
+fn numeric_key_as_text() {
+    let case = Case::new(
+        &["cost text", "n bigint"],
+        " SELECT (sale.cost)::text AS cost,
+    count(*) AS n
+   FROM shop.sale
+  GROUP BY sale.cost;",
+        &[],
+    );
+    check("numeric_key_as_text", &case);
+}
+
+/// Equal floats can differ: zero has two signs.
+#[test]
+fn float_key() {
+    let case = Case::new(
+        &["weight double precision", "n bigint"],
+        " SELECT sale.weight,
+    count(*) AS n
+   FROM shop.sale
+  GROUP BY sale.weight;",
+        &[],
+    );
+    check("float_key", &case);
+}
+
+/// An image holds texts of any length, and the declared scale leaves each price one form.
+#[test]
+fn text_and_numeric_keys() {
+    let case = Case::new(
+        &["region text", "price numeric(10,2)", "n bigint"],
+        " SELECT sale.region,
+    sale.price,
+    count(*) AS n
+   FROM shop.sale
+  GROUP BY sale.region, sale.price;",
+        &[(SALE, Statement, Small)],
+    );
+    check("text_and_numeric_keys", &case);
+}
+
+/// A recomputation has names of its own for what it finds rows by.
+#[test]
+fn columns_called_tid() {
+    let case = Case::new(
+        &["tid integer", "imat_tid integer", "imat_touched bigint"],
+        " SELECT sale.store AS tid,
+    max(sale.qty) AS imat_tid,
+    count(*) AS imat_touched
+   FROM shop.sale
+  GROUP BY sale.store;",
+        &[(SALE, Statement, Small)],
+    );
+    check("columns_called_tid", &case);
+}
+
+#[test]
+fn only_row_called_tid() {
+    let case = Case::new(
+        &["tid integer", "imat_touched bigint"],
+        " SELECT max(sale.qty) AS tid,
+    count(*) AS imat_touched
+   FROM shop.sale;",
+        &[(SALE, Statement, Small)],
+    );
+    check("only_row_called_tid", &case);
 }
 
 /// No output is called as a hidden column is.

@@ -8,7 +8,7 @@ use imat_compile::view::{Aggregate, Source, View};
 use crate::catalog;
 
 /// The types of expressions that are no columns, over the columns' names.
-const EXPRESSIONS: [(&str, &str); 9] = [
+const EXPRESSIONS: [(&str, &str); 8] = [
     ("(qty * 2)", "integer"),
     ("(price * 1.5)", "numeric"),
     ("(price * (qty)::numeric)", "numeric"),
@@ -16,8 +16,7 @@ const EXPRESSIONS: [(&str, &str); 9] = [
     ("lower(region)", "text"),
     ("(code)::text", "text"),
     ("(sold - '2000-01-01 00:00:00+00'::timestamp with time zone)", "interval"),
-    ("ROW(store, paid)", "record"),
-    ("(((area)::text)::json)", "json"),
+    ("(((area)::text)::xid)", "xid"),
 ];
 
 /// The types of a view's expressions, where `outputs` are those of its columns.
@@ -82,17 +81,17 @@ pub fn named(sql: &str) -> Type {
         "boolean" => Class::Bool,
         _ => Class::Other,
     };
-    let scalar = !matches!(sql, "integer[]" | "record");
-    let compared = sql != "json";
+    let (array, ordered) = (sql.ends_with("[]"), sql != "xid");
     Type {
         sql: sql.to_owned(),
         collation: None,
         class,
-        identity: scalar && !matches!(class, Class::Numeric | Class::Float8 | Class::Interval),
-        ordered: scalar && compared,
-        equality: compared.then(|| "OPERATOR(pg_catalog.=)".to_owned()),
-        btree: compared,
-        hash: compared,
-        bounded: !matches!(sql, "text" | "integer[]" | "record" | "json"),
+        // A declared scale gives each value one form.
+        identity: !array && (sql.contains('(') || !matches!(class, Class::Numeric | Class::Float8 | Class::Interval)),
+        ordered: ordered && !array,
+        equality: ordered.then(|| "OPERATOR(pg_catalog.=)".to_owned()),
+        btree: ordered,
+        hash: true,
+        bounded: !matches!(sql, "text" | "integer[]"),
     }
 }

@@ -74,6 +74,25 @@ pub extern "C-unwind" fn imat_guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys:
     pg_sys::Datum::null()
 }
 
+/// AFTER each row that a replication worker applies, which fires no statement triggers. A
+/// session that only calls itself a replica has fired them, and gets past.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn imat_replica(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: the data is valid for the call; the name is copied.
+    let name = unsafe {
+        let relation = data(fcinfo).tg_relation;
+        std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()).to_string_lossy()
+    };
+    capture::replica(&name);
+    pg_sys::Datum::null()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_imat_replica() -> &'static pg_sys::Pg_finfo_record {
+    &V1
+}
+
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_imat_open() -> &'static pg_sys::Pg_finfo_record {
     &V1

@@ -40,6 +40,10 @@ pub fn register() {
         pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(subtransaction_ended), std::ptr::null_mut());
         pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null());
+        // Renaming a schema or a function touches no relation.
+        for catalog in [pg_sys::SysCacheIdentifier::NAMESPACEOID, pg_sys::SysCacheIdentifier::PROCOID] {
+            pg_sys::CacheRegisterSyscacheCallback(catalog as i32, Some(name_changed), pg_sys::Datum::null());
+        }
     }
 }
 
@@ -72,4 +76,9 @@ unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_s
     if relation == pg_sys::Oid::INVALID || crate::cache::depends_on(relation.to_u32()) {
         GENERATION.set(GENERATION.get() + 1);
     }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn name_changed(_arg: pg_sys::Datum, _catalog: i32, _hash: u32) {
+    GENERATION.set(GENERATION.get() + 1);
 }

@@ -1,0 +1,61 @@
+-- MERGE.
+-- requires: 15
+CREATE EXTENSION pg_imat;
+
+-- exact(NAME) compares imat.NAME with the view public.NAME, by hand and with verify_imat;
+-- `wrong` lists the maintained tables that differ.
+CREATE FUNCTION exact(name text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE missing bigint; extra bigint; reported bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (TABLE public.%1$s EXCEPT ALL TABLE imat.%1$s) AS d', name) INTO missing;
+    EXECUTE format('SELECT count(*) FROM (TABLE imat.%1$s EXCEPT ALL TABLE public.%1$s) AS d', name) INTO extra;
+    SELECT count(*) INTO reported FROM verify_imat('imat.' || name);
+    RETURN CASE missing + extra + reported WHEN 0 THEN 'exact'
+        ELSE format('%s missing, %s extra, %s reported', missing, extra, reported) END;
+END $$;
+CREATE VIEW wrong AS
+    SELECT name, difference FROM
+        (SELECT s.name, exact(quote_ident(c.relname)) AS difference
+            FROM imat_status AS s JOIN pg_class AS c ON c.oid = s.name) AS compared
+    WHERE difference <> 'exact';
+
+CREATE TABLE t (id integer PRIMARY KEY, g text NOT NULL, n integer);
+CREATE TABLE s (id integer, g text, n integer);
+CREATE VIEW groups_ AS SELECT g, count(*) AS k, sum(n) AS s, max(n) AS m FROM t GROUP BY g;
+CREATE VIEW joined AS SELECT t.g, sum(s.n) AS s FROM t JOIN s ON s.id = t.id GROUP BY t.g;
+CREATE VIEW rows_ AS SELECT g, n FROM t;
+SELECT create_imat('groups_'), create_imat('joined'), create_imat('rows_');
+INSERT INTO t SELECT i, 'g' || i % 3, i FROM generate_series(1, 10) AS i;
+INSERT INTO s SELECT i, 'h' || i % 2, i * 10 FROM generate_series(5, 15) AS i;
+MERGE INTO t USING s ON t.id = s.id
+    WHEN MATCHED AND s.id % 3 = 0 THEN DELETE
+    WHEN MATCHED AND s.id % 3 = 1 THEN UPDATE SET n = s.n, g = s.g
+    WHEN MATCHED THEN DO NOTHING
+    WHEN NOT MATCHED AND s.id < 14 THEN INSERT VALUES (s.id, s.g, s.n)
+    WHEN NOT MATCHED THEN DO NOTHING;
+TABLE wrong;
+TABLE imat.groups_ ORDER BY g;
+MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN DELETE;
+TABLE wrong;
+MERGE INTO t USING s ON false WHEN NOT MATCHED THEN INSERT VALUES (s.id + 100, s.g, s.n);
+TABLE wrong;
+MERGE INTO t USING s ON t.id = s.id + 100 WHEN MATCHED THEN UPDATE SET g = 'one';
+TABLE wrong;
+MERGE INTO t USING s ON false WHEN MATCHED THEN DELETE;
+TABLE wrong;
+WITH d AS (DELETE FROM s WHERE id < 8 RETURNING *) SELECT count(*) FROM d;
+MERGE INTO t USING (VALUES (1, 'v'), (1, 'w')) AS v (id, g) ON t.id = v.id WHEN MATCHED THEN UPDATE SET g = v.g;
+TABLE wrong;
+SELECT create_imat('groups_', 'public');
+MERGE INTO imat_state.rows_ AS r USING s ON r.n = s.n WHEN MATCHED THEN DELETE;
+-- On a partitioned table, with rows that move.
+CREATE TABLE p (id integer, n integer) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+CREATE TABLE p2 (n integer, id integer);
+ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (10) TO (100);
+CREATE VIEW parts AS SELECT id % 2 AS odd, count(*) AS k, sum(n) AS s FROM p GROUP BY id % 2;
+SELECT create_imat('parts');
+INSERT INTO p SELECT i, i FROM generate_series(1, 20) AS i;
+MERGE INTO p USING s ON p.id = s.id WHEN MATCHED AND p.id < 12 THEN UPDATE SET id = (p.id * 7) % 100 WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.n);
+TABLE wrong;
+TABLE imat.parts ORDER BY 1;

@@ -1,0 +1,44 @@
+-- Row-level security that is switched on later never filters a maintained table silently.
+CREATE EXTENSION pg_imat;
+
+-- exact(NAME) compares imat.NAME with the view public.NAME, by hand and with verify_imat;
+-- `wrong` lists the maintained tables that differ.
+CREATE FUNCTION exact(name text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE missing bigint; extra bigint; reported bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (TABLE public.%1$s EXCEPT ALL TABLE imat.%1$s) AS d', name) INTO missing;
+    EXECUTE format('SELECT count(*) FROM (TABLE imat.%1$s EXCEPT ALL TABLE public.%1$s) AS d', name) INTO extra;
+    SELECT count(*) INTO reported FROM verify_imat('imat.' || name);
+    RETURN CASE missing + extra + reported WHEN 0 THEN 'exact'
+        ELSE format('%s missing, %s extra, %s reported', missing, extra, reported) END;
+END $$;
+CREATE VIEW wrong AS
+    SELECT name, difference FROM
+        (SELECT s.name, exact(quote_ident(c.relname)) AS difference
+            FROM imat_status AS s JOIN pg_class AS c ON c.oid = s.name) AS compared
+    WHERE difference <> 'exact';
+
+CREATE ROLE imat_rls;
+CREATE SCHEMA o AUTHORIZATION imat_rls;
+SET ROLE imat_rls;
+CREATE TABLE o.t (a integer, b text);
+CREATE VIEW o.lists AS SELECT a, array_agg(b ORDER BY b) AS bs FROM o.t GROUP BY a;
+SELECT create_imat('o.lists');
+INSERT INTO o.t VALUES (1, 'hidden'), (1, 'shown');
+ALTER TABLE o.t ENABLE ROW LEVEL SECURITY;
+-- The owner is not subject to it yet.
+INSERT INTO o.t VALUES (1, 'more');
+TABLE imat.lists;
+ALTER TABLE o.t FORCE ROW LEVEL SECURITY;
+CREATE POLICY p ON o.t USING (b <> 'hidden');
+INSERT INTO o.t VALUES (1, 'last');
+TABLE imat.lists;
+SELECT refresh_imat('lists');
+SELECT * FROM verify_imat('lists');
+ALTER TABLE o.t NO FORCE ROW LEVEL SECURITY;
+INSERT INTO o.t VALUES (1, 'after');
+TABLE imat.lists;
+SELECT * FROM verify_imat('lists');
+RESET ROLE;
+DROP OWNED BY imat_rls CASCADE;
+DROP ROLE imat_rls;

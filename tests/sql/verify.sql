@@ -1,0 +1,91 @@
+-- verify_imat finds every difference, and repairs it; refresh_imat makes all anew.
+CREATE EXTENSION pg_imat;
+
+-- exact(NAME) compares imat.NAME with the view public.NAME, by hand and with verify_imat;
+-- `wrong` lists the maintained tables that differ.
+CREATE FUNCTION exact(name text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE missing bigint; extra bigint; reported bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (TABLE public.%1$s EXCEPT ALL TABLE imat.%1$s) AS d', name) INTO missing;
+    EXECUTE format('SELECT count(*) FROM (TABLE imat.%1$s EXCEPT ALL TABLE public.%1$s) AS d', name) INTO extra;
+    SELECT count(*) INTO reported FROM verify_imat('imat.' || name);
+    RETURN CASE missing + extra + reported WHEN 0 THEN 'exact'
+        ELSE format('%s missing, %s extra, %s reported', missing, extra, reported) END;
+END $$;
+CREATE VIEW wrong AS
+    SELECT name, difference FROM
+        (SELECT s.name, exact(quote_ident(c.relname)) AS difference
+            FROM imat_status AS s JOIN pg_class AS c ON c.oid = s.name) AS compared
+    WHERE difference <> 'exact';
+
+CREATE TABLE t (a integer, b integer, c numeric, f double precision, j json);
+INSERT INTO t VALUES (1, 10, 1.5, 0.1, '{"x": 1}'), (1, 20, 2.5, 0.2, '{"x":1}'), (2, 30, NULL, NULL, NULL), (NULL, 40, 4, 4, 'null');
+CREATE VIEW groups_ AS SELECT a, count(*) AS k, sum(b) AS s FROM t GROUP BY a;
+CREATE VIEW means AS SELECT a, avg(c) AS c, max(f) AS hi FROM t GROUP BY a;
+CREATE VIEW rows_ AS SELECT a, c, j FROM t;
+CREATE VIEW whole_ AS SELECT DISTINCT a FROM t;
+CREATE VIEW one AS SELECT count(*) AS k, max(b) AS m FROM t;
+SELECT create_imat('groups_'), create_imat('means'), create_imat('rows_'), create_imat('whole_'), create_imat('one');
+CREATE FUNCTION force(command text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE state regclass;
+BEGIN
+    FOR state IN SELECT s.state FROM imat_status AS s LOOP EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', state); END LOOP;
+    EXECUTE command;
+    FOR state IN SELECT s.state FROM imat_status AS s LOOP EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER imat_guard', state); END LOOP;
+END $$;
+SELECT * FROM verify_imat('groups_');
+SELECT force('UPDATE imat_state.groups_ SET k = k + 1 WHERE a = 1');
+SELECT * FROM verify_imat('groups_') ORDER BY difference, "row"::text;
+SELECT * FROM verify_imat('groups_', true) ORDER BY difference, "row"::text;
+SELECT * FROM verify_imat('groups_');
+TABLE imat.groups_ ORDER BY a;
+SELECT force('DELETE FROM imat_state.groups_ WHERE a IS NULL');
+SELECT * FROM verify_imat('groups_', repair => false);
+SELECT * FROM verify_imat('groups_', repair => true);
+SELECT * FROM verify_imat('groups_');
+SELECT force('TRUNCATE imat_state.groups_');
+SELECT difference, times FROM verify_imat('groups_', repair => true);
+SELECT * FROM verify_imat('groups_');
+-- A numeric by value, a float within 1e-9, a json by its text.
+SELECT force('UPDATE imat_state.means SET hi = hi * (1 + 1e-13)');
+SELECT * FROM verify_imat('means');
+SELECT force('UPDATE imat_state.means SET hi = hi * (1 + 1e-5) WHERE a = 1');
+SELECT difference, times, "row" ->> 'a' AS a FROM verify_imat('means', repair => true) ORDER BY 1;
+SELECT * FROM verify_imat('means');
+SELECT force('UPDATE imat_state.rows_ SET c = c + 1 WHERE a = 1');
+SELECT difference, times, "row" ->> 'c' AS c FROM verify_imat('rows_') ORDER BY 1, 3;
+SELECT difference FROM verify_imat('rows_', true) ORDER BY 1;
+SELECT * FROM verify_imat('rows_');
+SELECT force('DELETE FROM imat_state.one; DELETE FROM imat_state.whole_ WHERE a = 2');
+SELECT * FROM verify_imat('one', true);
+SELECT * FROM verify_imat('whole_', true);
+SELECT * FROM verify_imat('one');
+SELECT * FROM verify_imat('whole_');
+-- A repair that is rolled back did not happen.
+SELECT force('DELETE FROM imat_state.groups_ WHERE a = 1');
+BEGIN;
+SELECT count(*) FROM verify_imat('groups_', true);
+SELECT count(*) FROM verify_imat('groups_', true);
+ROLLBACK;
+SELECT count(*) FROM verify_imat('groups_');
+-- A group that is out of step is noticed when its count would fall below zero.
+SELECT force('UPDATE imat_state.groups_ SET k = 0 WHERE a = 2');
+DELETE FROM t WHERE a = 2;
+SELECT refresh_imat('groups_');
+DELETE FROM t WHERE a = 2;
+SELECT * FROM verify_imat('groups_');
+-- refresh_imat: within a transaction with changes, and rolled back.
+BEGIN;
+INSERT INTO t VALUES (5, 5, 5, 5, '5');
+SELECT refresh_imat('groups_'), refresh_imat('imat.means'), refresh_imat('rows_'), refresh_imat('whole_'), refresh_imat('one');
+SELECT name, (SELECT count(*) FROM verify_imat(name::text)) AS differences FROM imat_status ORDER BY name::text;
+INSERT INTO t VALUES (5, 5, 5, 5, '5');
+SELECT name, (SELECT count(*) FROM verify_imat(name::text)) AS differences FROM imat_status ORDER BY name::text;
+ROLLBACK;
+SELECT name, (SELECT count(*) FROM verify_imat(name::text)) AS differences FROM imat_status ORDER BY name::text;
+-- Duplicates and NULLs in a difference.
+INSERT INTO t VALUES (7, 7, 7), (7, 7, 7);
+SELECT force('DELETE FROM imat_state.rows_ WHERE a = 7');
+SELECT * FROM verify_imat('rows_');
+SELECT * FROM verify_imat('nothing');
+SELECT refresh_imat('t');
