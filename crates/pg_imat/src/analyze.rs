@@ -9,7 +9,7 @@ use imat_compile::error::{Error, Unsupported};
 use imat_compile::name::QName;
 use imat_compile::sql::Sql;
 
-use crate::facts::oid;
+use crate::facts::{self, oid};
 use crate::pg::context;
 use crate::pg::query::{self, Contents};
 use crate::pg::spi;
@@ -273,6 +273,9 @@ fn check_temporary_types(view: u32) -> Result<(), Error> {
 /// Analyses a view on behalf of `user`, who must own what it reads.
 pub fn analyze(view: u32, user: u32) -> Result<Analysis, Error> {
     check_temporary_types(view)?;
+    if facts::column_names(view).is_empty() {
+        return Err(refuse::no_columns());
+    }
     let contents = contents(view, &mut BTreeSet::new());
     if contents.session_values {
         return Err(refuse::session_value());

@@ -17,12 +17,17 @@ COMMENT ON FUNCTION create_imat(text, text, text) IS
     'keep the result of a view, or of a query under a new name, current in a table of the schema imat';
 "#)]
 fn create_imat(view: Option<&str>, schema: Option<&str>, query: Option<&str>) -> Oid {
-    let view = view.unwrap_or_else(|| raise(&refuse::missing("NULL")));
+    let view = given(view, "view");
     let schema = schema.unwrap_or("imat");
     Oid::from(match query {
         Some(query) => from_query(view, schema, query),
         None => from_view(view, schema),
     })
+}
+
+/// An argument that must not be NULL: a verb that did nothing would look like one that worked.
+fn given<'a>(argument: Option<&'a str>, name: &str) -> &'a str {
+    argument.unwrap_or_else(|| raise(&refuse::null_argument(name)))
 }
 
 fn from_view(view: &str, schema: &str) -> u32 {
@@ -54,37 +59,37 @@ fn from_query(name: &str, schema: &str, query: &str) -> u32 {
 
 /// Ends the maintenance and drops the maintained table.
 #[pg_extern]
-fn drop_imat(name: &str) {
-    ok(manage::drop(name));
+fn drop_imat(name: Option<&str>) {
+    ok(manage::drop(given(name, "name")));
 }
 
 /// Makes the maintained table anew from its base tables.
 #[pg_extern]
-fn refresh_imat(name: &str) {
-    ok(manage::refresh(name));
+fn refresh_imat(name: Option<&str>) {
+    ok(manage::refresh(given(name, "name")));
 }
 
 /// The rows in which a maintained table and its query differ: none, if all is well.
 #[pg_extern]
 fn verify_imat(
-    name: &str,
-    repair: default!(bool, "false"),
+    name: Option<&str>,
+    repair: default!(Option<bool>, "false"),
 ) -> TableIterator<'static, (name!(difference, String), name!(times, i64), name!(row, JsonB))> {
-    let differences = ok(manage::verify(name, repair));
+    let differences = ok(manage::verify(given(name, "name"), repair.unwrap_or(false)));
     TableIterator::new(differences.into_iter().map(|difference| (difference.kind, difference.times, difference.row)))
 }
 
 /// How a maintained table is kept: strategy, locks, statements.
 #[pg_extern]
-fn explain_imat(name: &str) -> SetOfIterator<'static, String> {
-    SetOfIterator::new(ok(manage::explain(name)))
+fn explain_imat(name: Option<&str>) -> SetOfIterator<'static, String> {
+    SetOfIterator::new(ok(manage::explain(given(name, "name"))))
 }
 
 /// Whether and how a query would be maintained, and if not, why and what to do.
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn check_imat(
-    query: &str,
+    query: Option<&str>,
 ) -> TableIterator<
     'static,
     (
@@ -94,7 +99,7 @@ fn check_imat(
         name!(hint, Option<String>),
     ),
 > {
-    let check = ok(manage::check(query));
+    let check = ok(manage::check(given(query, "query")));
     TableIterator::once((check.maintainable, check.strategy.map(str::to_owned), check.reason, check.hint))
 }
 

@@ -169,7 +169,8 @@ pub fn attributes(base: u32, relation: u32) -> Vec<(i16, i16)> {
 
 /// A bare name as PostgreSQL reads identifiers: folded unless quoted.
 pub fn identifier(name: &str) -> Result<String, Error> {
-    const QUERY: Sql = Sql::fixed("SELECT i[1], pg_catalog.array_length(i, 1) FROM pg_catalog.parse_ident($1) AS i");
+    const QUERY: Sql =
+        Sql::fixed("SELECT i[1]::name::text, pg_catalog.array_length(i, 1) FROM pg_catalog.parse_ident($1) AS i");
     match spi::first(&QUERY, &[Param::from(name)], |row| (row.need::<String>(1), row.need::<i32>(2))) {
         Some((identifier, 1)) => Ok(identifier),
         _ => Err(refuse::qualified_name(name)),

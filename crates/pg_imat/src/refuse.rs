@@ -5,7 +5,7 @@ use imat_compile::error::{Error, SqlState};
 const UNSUPPORTED: SqlState = SqlState::FEATURE_NOT_SUPPORTED;
 
 pub fn missing(name: &str) -> Error {
-    let name = name.trim_matches('"');
+    let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
     Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
         .hint("Give the name of a materialized view or view, or a query with query => '...'.")
 }
@@ -174,4 +174,12 @@ pub fn base_altered(relation: &str, name: &str, what: &str) -> Error {
         format!("cannot {what} {relation} because maintained table {name} reads it"),
     )
     .hint("Call drop_imat first.")
+}
+
+pub fn null_argument(name: &str) -> Error {
+    Error::new(SqlState("22004"), format!("argument \"{name}\" must not be null"))
+}
+
+pub fn no_columns() -> Error {
+    Error::new(UNSUPPORTED, "cannot maintain a view without columns").hint("Give it at least one column.")
 }

@@ -34,6 +34,8 @@ pub(crate) struct GroupKey {
     pub column: usize,
     pub nullable: bool,
     pub equality: String,
+    /// A numeric whose values have different scales.
+    pub scaled: bool,
 }
 
 /// A component and its columns in the state.
@@ -123,17 +125,18 @@ fn choose_key(view: &View, types: &[Type], nullable: bool, options: Options) -> 
             return Err(Unsupported::new("GROUP BY key of a type without an order"));
         }
         let shown = || view.outputs.iter().all(|output| shows_only(&output.expr, key));
-        if !ty.identity && !(ty.class == Class::Numeric && shown() && !in_having(view, key)) {
+        let only_value_counts = || ty.class == Class::Numeric && shown() && !in_having(view, key);
+        if !ty.identity && !only_value_counts() {
             return Err(Unsupported::new("GROUP BY key of a type with equal values that are not identical"));
         }
     }
     let nulls_ok = !nullable || options.server_version >= 150_000;
-    match types.iter().all(|ty| ty.identity) {
-        _ if nulls_ok && types.iter().all(|ty| ty.bounded) => Ok(Key::Columns { nulls_not_distinct: nullable }),
-        true => Ok(Key::Image),
-        false => Err(Unsupported::new("GROUP BY key of a type with equal values that are not identical")),
-    }
+    let columns = nulls_ok && types.len() <= MOST_INDEX_COLUMNS && types.iter().all(|ty| ty.bounded);
+    Ok(if columns { Key::Columns { nulls_not_distinct: nullable } } else { Key::Image })
 }
+
+/// `INDEX_MAX_KEYS`.
+const MOST_INDEX_COLUMNS: usize = 32;
 
 /// Whether an output is the key itself or has nothing to do with it.
 fn shows_only(output: &Scalar, key: usize) -> bool {
@@ -308,7 +311,13 @@ fn keys(view: &View, grouping: &Grouping, types: &Types, positions: &[usize]) ->
         .map(|((expr, ty), &column)| {
             let equality =
                 ty.equality.clone().ok_or_else(|| Unsupported::new("GROUP BY key of a type without equality"))?;
-            Ok(GroupKey { expr: expr.clone(), column, nullable: scalar_nullable(view, expr), equality })
+            Ok(GroupKey {
+                expr: expr.clone(),
+                column,
+                nullable: scalar_nullable(view, expr),
+                equality,
+                scaled: !ty.identity,
+            })
         })
         .collect()
 }

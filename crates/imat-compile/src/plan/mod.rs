@@ -449,8 +449,12 @@ impl Plan {
 
     /// What the index of an image key is over, of the row `prefix`.
     pub(crate) fn key_image(&self, prefix: &str) -> String {
-        let columns: Vec<String> = self.key_columns().iter().map(|column| format!("{prefix}{column}")).collect();
-        format!("(imat_catalog.row_image(ROW({})))", columns.join(", "))
+        let columns = self.key_columns().into_iter().enumerate().map(|(key, column)| match &self.body {
+            // One image for all scales of a number.
+            Body::Grouped(grouped) if grouped.keys[key].scaled => format!("pg_catalog.trim_scale({prefix}{column})"),
+            _ => format!("{prefix}{column}"),
+        });
+        format!("(imat_catalog.row_image(ROW({})))", columns.collect::<Vec<_>>().join(", "))
     }
 
     /// A name like `wanted` that no column of the state has.
