@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use imat_compile::error::Unsupported;
 use imat_compile::name::QName;
-use imat_compile::plan::{Flush, Plan, Signs, Size, Strategy};
+use imat_compile::plan::{Flush, Locking, Plan, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
 
 use crate::catalog::{self, Entry};
@@ -74,6 +74,7 @@ struct Cache {
     captures: HashMap<u32, Rc<Vec<Capture>>>,
     maintained: BTreeMap<u32, Rc<Maintained>>,
     readers: HashMap<u32, Vec<u32>>,
+    lone: HashMap<u32, bool>,
     /// All relations that the above was derived from.
     relations: BTreeSet<u32>,
 }
@@ -153,6 +154,20 @@ pub fn readers(base: u32) -> Vec<u32> {
         cache.readers.insert(base, readers.clone());
     });
     readers
+}
+
+/// Whether all that reads a base table reads nothing else, needs no lock but its rows', and is
+/// not itself read by a maintained table.
+pub fn is_lone(base: u32) -> bool {
+    if let Some(found) = CACHE.with_borrow(|cache| cache.lone.get(&base).copied()) {
+        return found;
+    }
+    let lone = readers(base).into_iter().map(maintained).all(|reader| {
+        let locking = reader.plan.locking(&(0..reader.plan.tables.len()).collect());
+        locking == Locking::Rows && readers(reader.entry.state).is_empty()
+    });
+    CACHE.with_borrow_mut(|cache| cache.lone.insert(base, lone));
+    lone
 }
 
 /// A maintained table, compiled.

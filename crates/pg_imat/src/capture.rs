@@ -172,6 +172,12 @@ pub fn changed() -> BTreeSet<u32> {
     session(|session| session.buffer.iter().map(|chunk| chunk.base).collect())
 }
 
+/// Whether something in the buffer is not applied under row locks alone.
+pub fn needs_locks() -> bool {
+    let lone = |chunk: &Chunk| matches!(chunk.change, Change::Rows(_)) && cache::is_lone(chunk.base);
+    session(|session| !session.buffer.iter().all(lone))
+}
+
 /// The base tables that were truncated.
 pub fn truncated() -> BTreeSet<u32> {
     session(|session| {
