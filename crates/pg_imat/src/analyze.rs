@@ -11,6 +11,7 @@ use imat_compile::sql::Sql;
 
 use crate::facts::{self, oid};
 use crate::pg::context;
+use crate::pg::error::server_version;
 use crate::pg::query::{self, Contents};
 use crate::pg::spi;
 use crate::refuse;
@@ -160,6 +161,9 @@ fn base(relation: u32, user: u32, whole: &mut Option<Unsupported>) -> Result<Bas
         }
         if kind.virtual_columns {
             *whole = Some(Unsupported::new("table with virtual generated columns"));
+        }
+        if kind.generated_columns && family.len() > 1 && server_version() < 160_000 {
+            return Err(refuse::generated_columns(&kind.name.to_string()));
         }
         // A row that is routed to a partition with another column order enters the transition
         // table before its generated columns are computed.

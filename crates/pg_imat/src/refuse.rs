@@ -183,3 +183,12 @@ pub fn null_argument(name: &str) -> Error {
 pub fn no_columns() -> Error {
     Error::new(UNSUPPORTED, "cannot maintain a view without columns").hint("Give it at least one column.")
 }
+
+pub fn generated_columns(name: &str) -> Error {
+    Error::new(UNSUPPORTED, format!("cannot maintain a view over table {name}"))
+        .detail(
+            "It has generated columns and partitions or children. Before version 16 PostgreSQL's MERGE stores NULL in \
+             generated columns of such a table as soon as it has a statement trigger.",
+        )
+        .hint("Use PostgreSQL 16 or later, or compute the column in the view.")
+}
