@@ -59,3 +59,18 @@ INSERT INTO p SELECT i, i FROM generate_series(1, 20) AS i;
 MERGE INTO p USING s ON p.id = s.id WHEN MATCHED AND p.id < 12 THEN UPDATE SET id = (p.id * 7) % 100 WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.n);
 TABLE wrong;
 TABLE imat.parts ORDER BY 1;
+
+-- MERGE that moves rows between partitions: PostgreSQL hands over only some of them.
+CREATE TABLE moving (id int, k int) PARTITION BY LIST (k);
+CREATE TABLE moving_0 PARTITION OF moving FOR VALUES IN (0);
+CREATE TABLE moving_1 PARTITION OF moving DEFAULT;
+INSERT INTO moving VALUES (1, 0), (2, 1);
+CREATE TABLE movers (id int);
+INSERT INTO movers VALUES (1), (2), (3);
+SELECT create_imat('moved', query => 'SELECT k, count(*), sum(id) FROM moving GROUP BY k');
+MERGE INTO moving AS t USING movers AS s ON t.id = s.id
+  WHEN MATCHED THEN UPDATE SET k = 1 - t.k WHEN NOT MATCHED THEN INSERT VALUES (s.id, 0);
+TABLE imat.moved ORDER BY k;
+MERGE INTO moving AS t USING movers AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET k = 1 - t.k;
+TABLE imat.moved ORDER BY k;
+SELECT * FROM verify_imat('moved');

@@ -42,6 +42,8 @@ struct Session {
     buffer: Vec<Chunk>,
     /// The subtransaction in which a flush is running.
     flushing: Option<u32>,
+    /// The tables of the MERGEs that are finishing, whose rows are not all handed over.
+    merges: Vec<u32>,
     /// The state that the flush is writing.
     writing: Option<u32>,
     /// The subtransaction in which the extension's own DDL is running.
@@ -83,7 +85,7 @@ pub fn close(relation: u32, event: Event, transition: &Transition) {
         if session(|session| session.flushing.is_some()) && !capture.is_state {
             raise(&refuse::changed_by_flush());
         }
-        if event == Event::Truncate {
+        if event == Event::Truncate || session(|session| session.merges.contains(&relation)) {
             push(subtransaction, capture.base, Change::Truncated);
             continue;
         }
@@ -163,8 +165,25 @@ pub fn is_own_ddl() -> bool {
 fn end_flush() {
     session(|session| {
         session.flushing = None;
+        if session.open.is_empty() {
+            session.merges.clear();
+        }
         session.buffer.drain(..).for_each(Chunk::end);
     });
+}
+
+/// Statements with such MERGEs fire their AFTER triggers now.
+pub fn begin_merges(tables: &[u32]) {
+    if !tables.is_empty() {
+        session(|session| session.merges.extend(tables));
+    }
+}
+
+/// The last `count` of them are over.
+pub fn end_merges(count: usize) {
+    if count > 0 {
+        session(|session| session.merges.truncate(session.merges.len().saturating_sub(count)));
+    }
 }
 
 /// The base tables with something in the buffer.
@@ -312,6 +331,8 @@ pub fn abort_subtransaction(mine: u32) {
         session.open.retain(|&owner| owner < mine);
         session.flushing = session.flushing.filter(|&owner| owner < mine);
         session.writing = session.writing.filter(|_| session.flushing.is_some());
+        // One that goes on is then made anew as well, which is right too.
+        session.merges.retain(|_| !session.open.is_empty());
         session.own_ddl = session.own_ddl.filter(|&owner| owner < mine);
         let (kept, dropped) = session.buffer.drain(..).partition(|chunk| chunk.subtransaction < mine);
         session.buffer = kept;

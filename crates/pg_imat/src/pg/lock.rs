@@ -30,8 +30,7 @@ pub fn tag(base: u32, mode: TagMode) {
     };
     // SAFETY: no such object needs to exist; PostgreSQL itself locks no relation in this way.
     unsafe {
-        let class = pg_sys::Oid::from(pg_sys::RelationRelationId);
-        pg_sys::LockDatabaseObject(class, pg_sys::Oid::from(base), TAG, mode as i32);
+        pg_sys::LockDatabaseObject(pg_sys::RelationRelationId, pg_sys::Oid::from(base), TAG, mode as i32);
     }
 }
 

@@ -12,6 +12,7 @@ pub mod delta;
 pub mod error;
 pub mod image;
 pub mod lock;
+mod merge;
 pub mod query;
 pub mod spi;
 pub mod trigger;

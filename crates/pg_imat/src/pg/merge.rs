@@ -1,0 +1,85 @@
+//! MERGE into a partitioned table.
+//!
+//! Up to version 18, when MERGE moves a row to another partition, PostgreSQL leaves the old row out of the
+//! transition tables, and without an INSERT action the new one too. Nothing in the trigger's
+//! data tells, so a statement that could do this is recognised by its plan, just before its
+//! AFTER triggers fire, and what reads the table is made anew.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use crate::capture;
+
+/// Installs the hook, once a backend. The statement in which that happens is itself seen,
+/// because it has yet to finish.
+#[cfg(feature = "pg14")]
+pub fn install() {}
+
+#[cfg(not(feature = "pg14"))]
+pub fn install() {
+    // SAFETY: hooks are set by one thread, and call the one they found.
+    unsafe {
+        hook::PREVIOUS = pg_sys::ExecutorFinish_hook;
+        pg_sys::ExecutorFinish_hook = Some(hook::finish);
+    }
+}
+
+#[cfg(not(feature = "pg14"))]
+mod hook {
+    use super::*;
+
+    pub static mut PREVIOUS: pg_sys::ExecutorFinish_hook_type = None;
+
+    #[pg_guard]
+    pub unsafe extern "C-unwind" fn finish(query: *mut pg_sys::QueryDesc) {
+        // SAFETY: the query is the executor's, and outlives the call.
+        unsafe {
+            let merged = merged((*query).plannedstmt);
+            capture::begin_merges(&merged);
+            match PREVIOUS {
+                Some(previous) => previous(query),
+                None => pg_sys::standard_ExecutorFinish(query),
+            }
+            capture::end_merges(merged.len());
+        }
+    }
+
+    /// The partitioned tables whose rows a statement's MERGEs update. In WITH they are subplans.
+    unsafe fn merged(statement: *mut pg_sys::PlannedStmt) -> Vec<u32> {
+        // SAFETY: a node is read as what its tag says it is.
+        unsafe {
+            let subplans = pgrx::PgList::<pg_sys::Plan>::from_pg((*statement).subplans);
+            std::iter::once((*statement).planTree)
+                .chain(subplans.iter_ptr())
+                .filter(|plan| !plan.is_null() && (**plan).type_ == pg_sys::NodeTag::T_ModifyTable)
+                .map(|plan| plan.cast::<pg_sys::ModifyTable>())
+                .filter(|modify| (**modify).operation == pg_sys::CmdType::CMD_MERGE && updates(*modify))
+                .map(|modify| target(statement, modify))
+                .filter(|&table| {
+                    pg_sys::get_rel_relkind(table) == pg_sys::RELKIND_PARTITIONED_TABLE as std::ffi::c_char
+                })
+                .map(|table| table.to_u32())
+                .collect()
+        }
+    }
+
+    unsafe fn target(statement: *mut pg_sys::PlannedStmt, modify: *mut pg_sys::ModifyTable) -> pg_sys::Oid {
+        // SAFETY: the index is one of the range table's, from 1.
+        unsafe {
+            let tables = pgrx::PgList::<pg_sys::RangeTblEntry>::from_pg((*statement).rtable);
+            let entry = tables.get_ptr((*modify).nominalRelation as usize - 1);
+            entry.map_or(pg_sys::Oid::INVALID, |entry| (*entry).relid)
+        }
+    }
+
+    unsafe fn updates(modify: *mut pg_sys::ModifyTable) -> bool {
+        // SAFETY: a list of lists of actions.
+        unsafe {
+            let lists = pgrx::PgList::<pg_sys::List>::from_pg((*modify).mergeActionLists);
+            lists.iter_ptr().any(|list| {
+                let actions = pgrx::PgList::<pg_sys::MergeAction>::from_pg(list);
+                actions.iter_ptr().any(|action| (*action).commandType == pg_sys::CmdType::CMD_UPDATE)
+            })
+        }
+    }
+}
