@@ -30,18 +30,32 @@ mod hook {
 
     pub static mut PREVIOUS: pg_sys::ExecutorFinish_hook_type = None;
 
-    #[pg_guard]
+    // As it is in the server: the binding of that name catches errors and raises them anew without
+    // the names of schema, table and constraint.
+    unsafe extern "C-unwind" {
+        fn standard_ExecutorFinish(query: *mut pg_sys::QueryDesc);
+    }
+
+    /// An error of a statement's triggers goes right through here, so nothing is alive that would
+    /// have to be dropped.
     pub unsafe extern "C-unwind" fn finish(query: *mut pg_sys::QueryDesc) {
         // SAFETY: the query is the executor's, and outlives the call.
         unsafe {
-            let merged = merged((*query).plannedstmt);
-            capture::begin_merges(&merged);
+            let count = begin(query);
             match PREVIOUS {
                 Some(previous) => previous(query),
-                None => pg_sys::standard_ExecutorFinish(query),
+                None => standard_ExecutorFinish(query),
             }
-            capture::end_merges(merged.len());
+            capture::end_merges(count);
         }
+    }
+
+    #[pg_guard]
+    unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) -> usize {
+        // SAFETY: as above.
+        let merged = unsafe { merged((*query).plannedstmt) };
+        capture::begin_merges(&merged);
+        merged.len()
     }
 
     /// The partitioned tables whose rows a statement's MERGEs update. In WITH they are subplans.
