@@ -177,7 +177,7 @@ TABLE wrong;
 CREATE FUNCTION add(integer) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN INSERT INTO c VALUES ($1, 50, 1); RETURN (SELECT k FROM imat.joined WHERE g = 's'); END $$;
 SELECT add(700 + i) FROM generate_series(1, 3) AS i;
 TABLE wrong;
--- Inside a statement on a base table that is still open, nothing is flushed yet: a documented limit.
+-- What such a function reads is current even while another base table is being written.
 INSERT INTO log SELECT 'function', add(710 + i) FROM generate_series(1, 2) AS i;
 SELECT n FROM log WHERE what = 'function' ORDER BY n;
 TABLE wrong;

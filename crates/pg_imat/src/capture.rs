@@ -1,45 +1,38 @@
-//! Capture, buffer and the moment of the flush.
+//! Capture, and the moment of the flush.
 //!
 //! A statement on a base table *opens* in a BEFORE trigger and *closes* in an AFTER trigger that
-//! hands over its rows. While anything is open a delta is missing, so nothing may be flushed:
-//! a parent's DELETE that cascades closes before its children's do. When nothing is open,
-//! every change made so far has been collected, and [`crate::flush::run`] applies them.
+//! hands over its rows to the [`Buffer`]. While a base table is open, its delta is missing, so
+//! nothing that reads it may be flushed: a parent's DELETE that cascades closes before its
+//! children's do. When nothing is open, every change made so far has been collected, and
+//! [`crate::flush::run`] applies them. A query that reads a maintained table before that makes
+//! the flush come early, for those maintained tables whose base tables are all at rest.
 //!
 //! A flush at commit instead of at the statement's end would start from the same buffer: see
-//! [`before_commit`].
+//! [`before_commit`] and [`before_read`].
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 use imat_compile::error::{Error, SqlState};
 
-use crate::pg::delta::{Delta, Layout, Transition};
+use crate::buffer::{Buffer, Change};
+use crate::pg::delta::Transition;
 use crate::pg::error::raise;
 use crate::pg::lock::{self, TagMode};
 use crate::pg::trigger::Event;
 use crate::pg::xact;
-use crate::{cache, refuse};
+use crate::{cache, flush, refuse};
 
-/// What one statement did to one base table, and the subtransaction that it did it in.
-struct Chunk {
+/// A statement whose rows are not handed over yet.
+struct Open {
     subtransaction: u32,
-    base: u32,
-    change: Change,
-}
-
-enum Change {
-    Rows(Delta),
-    /// Rows changed, and nobody needs to know which.
-    Unseen,
-    Truncated,
+    relation: u32,
 }
 
 #[derive(Default)]
 struct Session {
-    /// The subtransactions of the statements that are open.
-    open: Vec<u32>,
-    buffer: Vec<Chunk>,
+    open: Vec<Open>,
+    buffer: Buffer,
     /// The subtransaction in which a flush is running.
     flushing: Option<u32>,
     /// The tables of the MERGEs that are finishing, whose rows are not all handed over.
@@ -54,17 +47,9 @@ thread_local! {
     static SESSION: RefCell<Session> = RefCell::default();
 }
 
+/// Nothing in `f` may run a statement, whose start comes back here.
 fn session<T>(f: impl FnOnce(&mut Session) -> T) -> T {
     SESSION.with_borrow_mut(f)
-}
-
-/// The net change of one base table since the last flush.
-#[derive(Default)]
-pub struct Net {
-    pub delta: Option<Delta>,
-    /// Something changed of which no rows are known.
-    pub unseen: bool,
-    pub truncated: bool,
 }
 
 /// A statement on a base table begins. Where writers of another table must be able to wait for
@@ -74,7 +59,7 @@ pub fn open(relation: u32) {
     for capture in cache::captures(relation).iter().filter(|capture| capture.tagged) {
         lock::tag(capture.base, TagMode::Writer);
     }
-    session(|session| session.open.push(subtransaction));
+    session(|session| session.open.push(Open { subtransaction, relation }));
 }
 
 /// A statement on `relation` is over; `transition` are its rows.
@@ -82,22 +67,25 @@ pub fn close(relation: u32, event: Event, transition: &Transition) {
     let captures = cache::captures(relation);
     let subtransaction = xact::subtransaction();
     for capture in captures.iter() {
-        if session(|session| session.flushing.is_some()) && !capture.is_state {
+        if is_flushing() && !capture.is_state {
             raise(&refuse::changed_by_flush());
         }
-        if event == Event::Truncate || session(|session| session.merges.contains(&relation)) {
-            push(subtransaction, capture.base, Change::Truncated);
-            continue;
-        }
-        if capture.tells && !transition.is_empty() {
-            push(subtransaction, capture.base, Change::Unseen);
-        }
-        if let Some(layout) = capture.layout(transition) {
-            collect(subtransaction, capture.base, transition, layout);
-        }
+        let layout = capture.layout(transition);
+        session(|Session { buffer, merges, .. }| {
+            if event == Event::Truncate || merges.contains(&relation) {
+                return buffer.add(subtransaction, capture.base, Change::truncated());
+            }
+            if capture.tells && !transition.is_empty() {
+                buffer.add(subtransaction, capture.base, Change::unseen());
+            }
+            if let Some(layout) = layout {
+                buffer.collect(subtransaction, capture.base, transition, layout);
+            }
+        });
     }
     let due = session(|session| {
-        session.open.pop();
+        let opened = session.open.iter().rposition(|open| open.relation == relation);
+        opened.map(|opened| session.open.remove(opened));
         session.open.is_empty() && session.flushing.is_none() && !session.buffer.is_empty()
     });
     if due {
@@ -105,47 +93,21 @@ pub fn close(relation: u32, event: Event, transition: &Transition) {
     }
 }
 
-/// Buffers what needs no rows, once.
-fn push(subtransaction: u32, base: u32, change: Change) {
-    session(|session| {
-        let same = |chunk: &Chunk| {
-            chunk.base == base
-                && chunk.subtransaction == subtransaction
-                && std::mem::discriminant(&chunk.change) == std::mem::discriminant(&change)
-        };
-        if !session.buffer.iter().any(same) {
-            session.buffer.push(Chunk { subtransaction, base, change });
-        }
-    });
-}
-
-/// Buffers a statement's rows, together with those of earlier statements of the subtransaction.
-fn collect(subtransaction: u32, base: u32, transition: &Transition, layout: &Rc<Layout>) {
-    session(|session| {
-        let known = session.buffer.iter_mut().find_map(|chunk| match &mut chunk.change {
-            Change::Rows(delta) if chunk.base == base && chunk.subtransaction == subtransaction => Some(delta),
-            _ => None,
-        });
-        match known {
-            Some(delta) => delta.extend(transition, layout),
-            None => {
-                if let Some(delta) = Delta::collect(transition, layout) {
-                    session.buffer.push(Chunk { subtransaction, base, change: Change::Rows(delta) });
-                }
-            }
-        }
-    });
+fn is_flushing() -> bool {
+    session(|session| session.flushing.is_some())
 }
 
 /// Makes the next flush build anew whatever reads these base tables, if a change is under way;
 /// returns whether one is.
 pub fn defer_rebuild(bases: &[u32]) -> bool {
     let subtransaction = xact::subtransaction();
-    let busy = session(|session| !session.open.is_empty() || session.flushing.is_some());
-    if busy {
-        bases.iter().for_each(|&base| push(subtransaction, base, Change::Truncated));
-    }
-    busy
+    session(|Session { open, flushing, buffer, .. }| {
+        let busy = !open.is_empty() || flushing.is_some();
+        if busy {
+            bases.iter().for_each(|&base| buffer.add(subtransaction, base, Change::truncated()));
+        }
+        busy
+    })
 }
 
 /// Runs DDL of the extension's own, which its event triggers need not look at.
@@ -159,17 +121,6 @@ pub fn own_ddl<T>(body: impl FnOnce() -> T) -> T {
 /// Whether such DDL is under way.
 pub fn is_own_ddl() -> bool {
     session(|session| session.own_ddl.is_some())
-}
-
-/// Forgets what has been applied.
-fn end_flush() {
-    session(|session| {
-        session.flushing = None;
-        if session.open.is_empty() {
-            session.merges.clear();
-        }
-        session.buffer.drain(..).for_each(Chunk::end);
-    });
 }
 
 /// Statements with such MERGEs fire their AFTER triggers now.
@@ -188,61 +139,49 @@ pub fn end_merges(count: usize) {
 
 /// The base tables with something in the buffer.
 pub fn changed() -> BTreeSet<u32> {
-    session(|session| session.buffer.iter().map(|chunk| chunk.base).collect())
-}
-
-/// Whether something in the buffer is not applied under row locks alone.
-pub fn needs_locks() -> bool {
-    let lone = |chunk: &Chunk| matches!(chunk.change, Change::Rows(_)) && cache::is_lone(chunk.base);
-    session(|session| !session.buffer.iter().all(lone))
+    session(|session| session.buffer.changed().into_keys().collect())
 }
 
 /// The base tables that were truncated.
 pub fn truncated() -> BTreeSet<u32> {
-    session(|session| {
-        let truncated = session.buffer.iter().filter(|chunk| matches!(chunk.change, Change::Truncated));
-        truncated.map(|chunk| chunk.base).collect()
-    })
+    session(|session| session.buffer.truncated())
 }
 
-/// The net changes of these base tables, one delta each.
-pub fn net(bases: &BTreeSet<u32>) -> BTreeMap<u32, Net> {
-    session(|session| {
-        merge(&mut session.buffer, |_, _| true);
-        let mut nets: BTreeMap<u32, Net> = BTreeMap::new();
-        for chunk in session.buffer.iter().filter(|chunk| bases.contains(&chunk.base)) {
-            let net = nets.entry(chunk.base).or_default();
-            match &chunk.change {
-                Change::Rows(delta) => net.delta = Some(delta.clone()),
-                Change::Unseen => net.unseen = true,
-                Change::Truncated => net.truncated = true,
-            }
-        }
-        nets
-    })
+/// Whether something in the buffer is not applied under row locks alone.
+pub fn needs_locks() -> bool {
+    let rows = session(|session| session.buffer.is_rows_only());
+    !rows || !changed().into_iter().all(cache::is_lone)
 }
 
-/// From how many chunks on the buffer is tidied before the flush.
-const MANY: usize = 64;
-
-/// Makes the rows of each base table one chunk, where their subtransactions may be put together.
-/// When a flush begins all may: every statement that was open inside of another is over.
-fn merge(buffer: &mut Vec<Chunk>, may: impl Fn(u32, u32) -> bool) {
-    let mut merged: Vec<Chunk> = Vec::with_capacity(buffer.len());
-    for chunk in buffer.drain(..) {
-        let (base, owner) = (chunk.base, chunk.subtransaction);
-        let same = |known: &&mut Chunk| {
-            known.base == base && may(known.subtransaction, owner) && matches!(known.change, Change::Rows(_))
-        };
-        match chunk.change {
-            Change::Rows(delta) => match merged.iter_mut().find(same).map(|known| &mut known.change) {
-                Some(Change::Rows(first)) => first.append(delta),
-                _ => merged.push(Chunk { change: Change::Rows(delta), ..chunk }),
-            },
-            _ => merged.push(chunk),
-        }
+/// The maintained tables that have not taken everything, and whose base tables are all at rest.
+pub fn pending() -> BTreeSet<u32> {
+    let changed = session(|session| session.buffer.changed());
+    let mut pending = BTreeSet::new();
+    for (base, epoch) in changed {
+        let lacks = |reader: &u32| session(|session| session.buffer.taken(*reader)) < Some(epoch);
+        pending.extend(cache::readers(base).into_iter().filter(lacks));
     }
-    *buffer = merged;
+    let open: BTreeSet<u32> = session(|session| session.open.iter().map(|open| open.relation).collect());
+    if !open.is_empty() {
+        let busy: BTreeSet<u32> = open.into_iter().flat_map(bases_of).collect();
+        pending.retain(|&reader| cache::maintained(reader).plan.tables.iter().all(|table| !busy.contains(&table.oid)));
+    }
+    pending
+}
+
+fn bases_of(relation: u32) -> Vec<u32> {
+    cache::captures(relation).iter().map(|capture| capture.base).collect()
+}
+
+/// What a maintained table has to take now: one change for each of its base tables.
+pub fn take(reader: u32) -> BTreeMap<u32, Change> {
+    let bases = cache::maintained(reader).plan.tables.iter().map(|table| table.oid).collect();
+    let subtransaction = xact::subtransaction();
+    session(|session| {
+        let net = session.buffer.net(reader, &bases);
+        session.buffer.take(subtransaction, reader);
+        net
+    })
 }
 
 /// Refuses a change of a maintained table that is not its own flush.
@@ -284,10 +223,82 @@ pub fn require_idle(action: &str) {
 /// Runs `body`, which writes a state directly, and flushes what that changes further up.
 pub fn as_collected(body: impl FnOnce()) {
     let subtransaction = xact::subtransaction();
-    session(|session| session.flushing = Some(subtransaction));
+    let torn = session(|Session { open, flushing, buffer, .. }| {
+        *flushing = Some(subtransaction);
+        // With nothing open, every statement that ran inside of another is over.
+        let idle = open.is_empty();
+        buffer.tidy(|left, right| idle || left == right);
+        buffer.is_torn()
+    });
+    if torn {
+        raise(&refuse::torn());
+    }
     body();
-    crate::flush::run();
+    flush::run();
     end_flush();
+}
+
+/// Forgets what has been applied.
+fn end_flush() {
+    let idle = session(|session| session.open.is_empty());
+    let readers = match idle {
+        true => BTreeMap::new(),
+        false => changed().into_iter().map(|base| (base, cache::readers(base))).collect(),
+    };
+    session(|session| {
+        session.flushing = None;
+        if idle {
+            session.merges.clear();
+            session.buffer.clear();
+        } else {
+            session.buffer.end_epoch(&readers);
+        }
+    });
+}
+
+/// What a query that is about to start reads.
+pub struct Reading {
+    pub tables: Vec<u32>,
+    /// It calls functions, which can read anything, under its snapshot.
+    pub opaque: bool,
+    /// Its snapshot is nobody else's, so that it can still be given one that sees the flush.
+    pub fresh: bool,
+}
+
+/// Whether there is something that a query could read too early.
+pub fn is_waiting() -> bool {
+    session(|session| session.flushing.is_none() && !session.buffer.is_empty())
+}
+
+/// Flushes what a query is about to read; returns whether it has to be given a new snapshot.
+pub fn before_read(reading: &Reading) -> bool {
+    let subtransaction = xact::subtransaction();
+    // Looking it up takes queries, for which nothing needs to be looked up.
+    session(|session| session.flushing = Some(subtransaction));
+    let late = written(pending());
+    session(|session| session.flushing = None);
+    let named = reading.tables.iter().any(|table| late.contains(table));
+    if named && !reading.fresh {
+        raise(&refuse::read_too_early());
+    }
+    let due = reading.fresh && (named || reading.opaque && !late.is_empty());
+    if due {
+        as_collected(|| {});
+    }
+    due
+}
+
+/// The states that a flush of these maintained tables would write.
+fn written(readers: BTreeSet<u32>) -> BTreeSet<u32> {
+    let mut states = BTreeSet::new();
+    let mut next: Vec<u32> = readers.into_iter().collect();
+    while let Some(reader) = next.pop() {
+        let state = cache::maintained(reader).entry.state;
+        if states.insert(state) {
+            next.extend(cache::readers(state));
+        }
+    }
+    states
 }
 
 /// All statements are over before a transaction commits, so the buffer is empty, unless one of
@@ -309,43 +320,22 @@ pub fn end_transaction() {
 
 /// What a subtransaction did belongs to its parent now.
 pub fn release_subtransaction(mine: u32, parent: u32) {
-    let adopt = |owner: &mut u32| {
-        if *owner == mine {
-            *owner = parent;
-        }
-    };
-    session(|session| {
-        session.open.iter_mut().for_each(adopt);
-        session.flushing.iter_mut().chain(&mut session.own_ddl).for_each(adopt);
-        session.buffer.iter_mut().for_each(|chunk| adopt(&mut chunk.subtransaction));
-        // A trigger with an exception block leaves a chunk for each row.
-        if session.buffer.len() > MANY {
-            merge(&mut session.buffer, |left, right| left == right);
-        }
+    session(|Session { open, flushing, own_ddl, buffer, .. }| {
+        let owners = open.iter_mut().map(|open| &mut open.subtransaction);
+        owners.chain(flushing).chain(own_ddl).filter(|owner| **owner == mine).for_each(|owner| *owner = parent);
+        buffer.release(mine, parent);
     });
 }
 
 /// What a subtransaction did never happened.
 pub fn abort_subtransaction(mine: u32) {
     session(|session| {
-        session.open.retain(|&owner| owner < mine);
+        session.open.retain(|open| open.subtransaction < mine);
         session.flushing = session.flushing.filter(|&owner| owner < mine);
         session.writing = session.writing.filter(|_| session.flushing.is_some());
         // One that goes on is then made anew as well, which is right too.
         session.merges.retain(|_| !session.open.is_empty());
         session.own_ddl = session.own_ddl.filter(|&owner| owner < mine);
-        let (kept, dropped) = session.buffer.drain(..).partition(|chunk| chunk.subtransaction < mine);
-        session.buffer = kept;
-        for chunk in dropped {
-            chunk.end();
-        }
+        session.buffer.abort(mine);
     });
-}
-
-impl Chunk {
-    fn end(self) {
-        if let Change::Rows(delta) = self.change {
-            delta.end();
-        }
-    }
 }

@@ -11,8 +11,9 @@ use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
 use imat_compile::sql::render::delta_name;
 
+use crate::buffer::Change;
 use crate::cache::{self, Maintained, Statements};
-use crate::capture::{self, Net};
+use crate::capture;
 use crate::pg::context::{self, Role};
 use crate::pg::delta::Delta;
 use crate::pg::error::raise;
@@ -23,16 +24,13 @@ use crate::refuse;
 /// From how many rows on a change is applied by the plans made for many.
 const LARGE: u64 = 200;
 
-/// Applies everything in the buffer.
+/// Applies what is in the buffer to every maintained table that can take it.
 pub fn run() {
     if capture::needs_locks() {
         lock_all();
     }
-    let mut done: BTreeSet<u32> = BTreeSet::new();
-    while let Some(next) = next(&done) {
-        done.insert(next.entry.name);
-        let bases: BTreeSet<u32> = next.plan.tables.iter().map(|table| table.oid).collect();
-        one(&next, &capture::net(&bases));
+    while let Some(next) = next() {
+        one(&next, &capture::take(next.entry.name));
     }
 }
 
@@ -66,23 +64,23 @@ fn lock_all() {
     views.into_iter().for_each(|view| lock::relation(view, Mode::Exclusive));
 }
 
-/// The lowest maintained table that is affected and not done.
-fn next(done: &BTreeSet<u32>) -> Option<Rc<Maintained>> {
-    let affected: BTreeSet<u32> = capture::changed().into_iter().flat_map(cache::readers).collect();
-    affected
-        .difference(done)
-        .map(|&name| cache::maintained(name))
-        .min_by_key(|maintained| (maintained.entry.depth, maintained.entry.name))
+/// The lowest maintained table that has something to take.
+fn next() -> Option<Rc<Maintained>> {
+    let pending = capture::pending().into_iter().map(cache::maintained);
+    pending.min_by_key(|maintained| (maintained.entry.depth, maintained.entry.name))
 }
 
-fn one(maintained: &Maintained, nets: &BTreeMap<u32, Net>) {
+fn one(maintained: &Maintained, changes: &BTreeMap<u32, Change>) {
     let tables = &maintained.plan.tables;
     let whole = maintained.is_whole();
-    let change = |position: usize| nets.get(&tables[position].oid);
-    let truncated = (0..tables.len()).any(|position| change(position).is_some_and(|net| net.truncated));
+    let change = |position: usize| changes.get(&tables[position].oid);
+    let truncated = (0..tables.len()).any(|position| change(position).is_some_and(|change| change.truncated));
     let changed: TableSet = (0..tables.len())
         .filter(|&position| {
-            change(position).is_some_and(|net| if whole { net.unseen || net.truncated } else { net.delta.is_some() })
+            change(position).is_some_and(|change| match whole {
+                true => change.unseen || change.truncated,
+                false => change.delta.is_some(),
+            })
         })
         .collect();
     if truncated && !whole {

@@ -5,12 +5,13 @@
 //!
 //! ```text
 //! api ── create, manage, ddl ── analyze, compile, facts, catalog        (a verb is called)
-//! trigger ── capture ── flush ── cache                             (a base table changes)
+//! trigger ── capture ── buffer, flush ── cache                     (a base table changes)
 //! pg/: the one room for unsafe code, pg_sys and SPI
 //! ```
 
 mod analyze;
 mod api;
+mod buffer;
 mod cache;
 mod capture;
 mod catalog;

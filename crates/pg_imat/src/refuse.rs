@@ -52,6 +52,18 @@ pub fn replicated(table: &str) -> Error {
         .hint("Drop the maintained tables with drop_imat, or maintain them on the publisher.")
 }
 
+pub fn read_too_early() -> Error {
+    Error::new(UNSUPPORTED, "cannot read a maintained table here")
+        .detail("Changes of its base tables are pending, and the statement reads under the snapshot of another one.")
+        .hint("Read it with a query of its own, in a function that is not marked STABLE or IMMUTABLE.")
+}
+
+pub fn torn() -> Error {
+    Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, "changes of base tables were lost by an earlier error")
+        .detail("The maintained tables cannot be brought up to date in this transaction.")
+        .hint("Roll it back, and try again.")
+}
+
 pub fn not_one_select() -> Error {
     Error::new(SqlState::SYNTAX_ERROR, "the query must be a single SELECT statement")
         .hint("Write any data change as a statement of its own.")

@@ -264,8 +264,18 @@ impl Delta {
         }
     }
 
-    /// Adds another delta of the same base and columns, and ends it.
-    pub fn append(&mut self, other: Delta) {
+    /// All rows of several deltas of one base.
+    pub fn sum(deltas: &[&Delta]) -> Delta {
+        let layout = deltas[0].layout.clone();
+        // SAFETY: a new store, which lives as long as the others'.
+        let store = unsafe { in_transaction(|| pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem)) };
+        let mut sum = Delta { layout, rows: Rows::Many(store), count: 0, removals: false, statements: 0 };
+        deltas.iter().for_each(|delta| sum.append(delta));
+        sum
+    }
+
+    /// Adds the rows of another delta of the same base and columns.
+    pub fn append(&mut self, other: &Delta) {
         // SAFETY: both have the same columns; the slot is dropped before the stores are.
         unsafe {
             in_transaction(|| {
@@ -290,7 +300,6 @@ impl Delta {
         self.count += other.count;
         self.removals |= other.removals;
         self.statements += other.statements;
-        other.end();
     }
 
     /// The number of rows.

@@ -6,94 +6,49 @@
 //! AFTER triggers fire, and what reads the table is made anew.
 
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 
-use crate::capture;
-
-/// Installs the hook, once a backend. The statement in which that happens is itself seen,
-/// because it has yet to finish.
+/// The partitioned tables whose rows a statement's MERGEs update: version 14 has no MERGE.
 #[cfg(feature = "pg14")]
-pub fn install() {}
+pub unsafe fn merged(_statement: *mut pg_sys::PlannedStmt) -> Vec<u32> {
+    Vec::new()
+}
 
+/// The partitioned tables whose rows a statement's MERGEs update. In WITH they are subplans.
 #[cfg(not(feature = "pg14"))]
-pub fn install() {
-    // SAFETY: hooks are set by one thread, and call the one they found.
+pub unsafe fn merged(statement: *mut pg_sys::PlannedStmt) -> Vec<u32> {
+    // SAFETY: a node is read as what its tag says it is.
     unsafe {
-        hook::PREVIOUS = pg_sys::ExecutorFinish_hook;
-        pg_sys::ExecutorFinish_hook = Some(hook::finish);
+        let subplans = pgrx::PgList::<pg_sys::Plan>::from_pg((*statement).subplans);
+        std::iter::once((*statement).planTree)
+            .chain(subplans.iter_ptr())
+            .filter(|plan| !plan.is_null() && (**plan).type_ == pg_sys::NodeTag::T_ModifyTable)
+            .map(|plan| plan.cast::<pg_sys::ModifyTable>())
+            .filter(|modify| (**modify).operation == pg_sys::CmdType::CMD_MERGE && updates(*modify))
+            .map(|modify| target(statement, modify))
+            .filter(|&table| pg_sys::get_rel_relkind(table) == pg_sys::RELKIND_PARTITIONED_TABLE as std::ffi::c_char)
+            .map(|table| table.to_u32())
+            .collect()
     }
 }
 
 #[cfg(not(feature = "pg14"))]
-mod hook {
-    use super::*;
-
-    pub static mut PREVIOUS: pg_sys::ExecutorFinish_hook_type = None;
-
-    // As it is in the server: the binding of that name catches errors and raises them anew without
-    // the names of schema, table and constraint.
-    unsafe extern "C-unwind" {
-        fn standard_ExecutorFinish(query: *mut pg_sys::QueryDesc);
+unsafe fn target(statement: *mut pg_sys::PlannedStmt, modify: *mut pg_sys::ModifyTable) -> pg_sys::Oid {
+    // SAFETY: the index is one of the range table's, from 1.
+    unsafe {
+        let tables = pgrx::PgList::<pg_sys::RangeTblEntry>::from_pg((*statement).rtable);
+        let entry = tables.get_ptr((*modify).nominalRelation as usize - 1);
+        entry.map_or(pg_sys::Oid::INVALID, |entry| (*entry).relid)
     }
+}
 
-    /// An error of a statement's triggers goes right through here, so nothing is alive that would
-    /// have to be dropped.
-    pub unsafe extern "C-unwind" fn finish(query: *mut pg_sys::QueryDesc) {
-        // SAFETY: the query is the executor's, and outlives the call.
-        unsafe {
-            let count = begin(query);
-            match PREVIOUS {
-                Some(previous) => previous(query),
-                None => standard_ExecutorFinish(query),
-            }
-            capture::end_merges(count);
-        }
-    }
-
-    #[pg_guard]
-    unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) -> usize {
-        // SAFETY: as above.
-        let merged = unsafe { merged((*query).plannedstmt) };
-        capture::begin_merges(&merged);
-        merged.len()
-    }
-
-    /// The partitioned tables whose rows a statement's MERGEs update. In WITH they are subplans.
-    unsafe fn merged(statement: *mut pg_sys::PlannedStmt) -> Vec<u32> {
-        // SAFETY: a node is read as what its tag says it is.
-        unsafe {
-            let subplans = pgrx::PgList::<pg_sys::Plan>::from_pg((*statement).subplans);
-            std::iter::once((*statement).planTree)
-                .chain(subplans.iter_ptr())
-                .filter(|plan| !plan.is_null() && (**plan).type_ == pg_sys::NodeTag::T_ModifyTable)
-                .map(|plan| plan.cast::<pg_sys::ModifyTable>())
-                .filter(|modify| (**modify).operation == pg_sys::CmdType::CMD_MERGE && updates(*modify))
-                .map(|modify| target(statement, modify))
-                .filter(|&table| {
-                    pg_sys::get_rel_relkind(table) == pg_sys::RELKIND_PARTITIONED_TABLE as std::ffi::c_char
-                })
-                .map(|table| table.to_u32())
-                .collect()
-        }
-    }
-
-    unsafe fn target(statement: *mut pg_sys::PlannedStmt, modify: *mut pg_sys::ModifyTable) -> pg_sys::Oid {
-        // SAFETY: the index is one of the range table's, from 1.
-        unsafe {
-            let tables = pgrx::PgList::<pg_sys::RangeTblEntry>::from_pg((*statement).rtable);
-            let entry = tables.get_ptr((*modify).nominalRelation as usize - 1);
-            entry.map_or(pg_sys::Oid::INVALID, |entry| (*entry).relid)
-        }
-    }
-
-    unsafe fn updates(modify: *mut pg_sys::ModifyTable) -> bool {
-        // SAFETY: a list of lists of actions.
-        unsafe {
-            let lists = pgrx::PgList::<pg_sys::List>::from_pg((*modify).mergeActionLists);
-            lists.iter_ptr().any(|list| {
-                let actions = pgrx::PgList::<pg_sys::MergeAction>::from_pg(list);
-                actions.iter_ptr().any(|action| (*action).commandType == pg_sys::CmdType::CMD_UPDATE)
-            })
-        }
+#[cfg(not(feature = "pg14"))]
+unsafe fn updates(modify: *mut pg_sys::ModifyTable) -> bool {
+    // SAFETY: a list of lists of actions.
+    unsafe {
+        let lists = pgrx::PgList::<pg_sys::List>::from_pg((*modify).mergeActionLists);
+        lists.iter_ptr().any(|list| {
+            let actions = pgrx::PgList::<pg_sys::MergeAction>::from_pg(list);
+            actions.iter_ptr().any(|action| (*action).commandType == pg_sys::CmdType::CMD_UPDATE)
+        })
     }
 }

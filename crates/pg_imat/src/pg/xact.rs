@@ -35,7 +35,7 @@ pub fn register() {
     if REGISTERED.replace(true) {
         return;
     }
-    super::merge::install();
+    super::executor::install();
     // SAFETY: the callbacks live as long as the library, which is never unloaded.
     unsafe {
         pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());

@@ -1,0 +1,249 @@
+//! What changed since the last flush, and which maintained tables have it already.
+//!
+//! A flush usually empties the buffer. One that a read asks for in the middle of a statement may
+//! have to pass over maintained tables, so what it applied is not forgotten but dated: a chunk
+//! belongs to an *epoch*, such a flush ends the epoch, and every maintained table that took part
+//! has *taken* the chunks of its base tables up to there.
+//!
+//! Both belong to the subtransaction that made them. If that is rolled back, the chunk never
+//! was, and what was taken is pending again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use crate::pg::delta::{Delta, Layout, Transition};
+
+/// What statements did to a base table.
+#[derive(Clone, Default)]
+pub struct Change {
+    pub delta: Option<Delta>,
+    /// Something changed of which no rows are known.
+    pub unseen: bool,
+    pub truncated: bool,
+}
+
+struct Chunk {
+    subtransaction: u32,
+    epoch: u32,
+    base: u32,
+    change: Change,
+}
+
+struct Taken {
+    subtransaction: u32,
+    epoch: u32,
+    reader: u32,
+}
+
+#[derive(Default)]
+pub struct Buffer {
+    chunks: Vec<Chunk>,
+    taken: Vec<Taken>,
+    epoch: u32,
+    /// Sums of several chunks, made for the flush that is running.
+    sums: Vec<Delta>,
+    /// An error interrupted the work on the chunks: what is left of them is not to be trusted.
+    torn: bool,
+}
+
+/// From how many chunks on the buffer is tidied before it is flushed.
+const MANY: usize = 64;
+
+impl Change {
+    pub fn unseen() -> Self {
+        Self { unseen: true, ..Self::default() }
+    }
+
+    pub fn truncated() -> Self {
+        Self { truncated: true, ..Self::default() }
+    }
+
+    fn add(&mut self, other: Change) {
+        match (&mut self.delta, other.delta) {
+            (Some(delta), Some(more)) => {
+                delta.append(&more);
+                more.end();
+            }
+            (delta, more) => *delta = delta.take().or(more),
+        }
+        self.unseen |= other.unseen;
+        self.truncated |= other.truncated;
+    }
+
+    fn end(self) {
+        if let Some(delta) = self.delta {
+            delta.end();
+        }
+    }
+}
+
+impl Buffer {
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    pub fn is_torn(&self) -> bool {
+        self.torn
+    }
+
+    /// The base tables that changed, each with the last epoch in which it did.
+    pub fn changed(&self) -> BTreeMap<u32, u32> {
+        let mut changed = BTreeMap::new();
+        for chunk in &self.chunks {
+            let last = changed.entry(chunk.base).or_default();
+            *last = chunk.epoch.max(*last);
+        }
+        changed
+    }
+
+    /// The base tables that were truncated.
+    pub fn truncated(&self) -> BTreeSet<u32> {
+        self.chunks.iter().filter(|chunk| chunk.change.truncated).map(|chunk| chunk.base).collect()
+    }
+
+    /// Whether the rows of all that changed are known.
+    pub fn is_rows_only(&self) -> bool {
+        self.chunks.iter().all(|chunk| !chunk.change.unseen && !chunk.change.truncated)
+    }
+
+    fn current(&mut self, subtransaction: u32, base: u32) -> Option<&mut Change> {
+        let wanted = (subtransaction, self.epoch, base);
+        let found = self.chunks.iter_mut().find(|chunk| (chunk.subtransaction, chunk.epoch, chunk.base) == wanted);
+        found.map(|chunk| &mut chunk.change)
+    }
+
+    pub fn add(&mut self, subtransaction: u32, base: u32, change: Change) {
+        match self.current(subtransaction, base) {
+            Some(known) => known.add(change),
+            None => self.chunks.push(Chunk { subtransaction, epoch: self.epoch, base, change }),
+        }
+    }
+
+    /// Adds a statement's rows to those of earlier statements of the subtransaction.
+    pub fn collect(&mut self, subtransaction: u32, base: u32, transition: &Transition, layout: &Rc<Layout>) {
+        match self.current(subtransaction, base) {
+            Some(Change { delta: Some(delta), .. }) => delta.extend(transition, layout),
+            _ => {
+                if let Some(delta) = Delta::collect(transition, layout) {
+                    self.add(subtransaction, base, Change { delta: Some(delta), ..Change::default() });
+                }
+            }
+        }
+    }
+
+    /// The last epoch up to which a maintained table has taken what its base tables changed.
+    pub fn taken(&self, reader: u32) -> Option<u32> {
+        self.taken.iter().filter(|taken| taken.reader == reader).map(|taken| taken.epoch).max()
+    }
+
+    /// A maintained table takes all there is.
+    pub fn take(&mut self, subtransaction: u32, reader: u32) {
+        let epoch = self.epoch;
+        match self.taken.iter_mut().find(|taken| (taken.subtransaction, taken.reader) == (subtransaction, reader)) {
+            Some(taken) => taken.epoch = epoch,
+            None => self.taken.push(Taken { subtransaction, epoch, reader }),
+        }
+    }
+
+    /// What these base tables changed that a maintained table has not taken: one change each.
+    pub fn net(&mut self, reader: u32, bases: &BTreeSet<u32>) -> BTreeMap<u32, Change> {
+        let from = self.taken(reader);
+        let mut pending: BTreeMap<u32, Vec<&Change>> = BTreeMap::new();
+        for chunk in self.chunks.iter().filter(|chunk| bases.contains(&chunk.base) && Some(chunk.epoch) > from) {
+            pending.entry(chunk.base).or_default().push(&chunk.change);
+        }
+        let sums = &mut self.sums;
+        let mut net = |changes: Vec<&Change>| {
+            let deltas: Vec<&Delta> = changes.iter().filter_map(|change| change.delta.as_ref()).collect();
+            Change {
+                delta: match deltas[..] {
+                    [] | [_] => deltas.first().copied().cloned(),
+                    _ => Some(Delta::sum(&deltas)).inspect(|sum| sums.push(sum.clone())),
+                },
+                unseen: changes.iter().any(|change| change.unseen),
+                truncated: changes.iter().any(|change| change.truncated),
+            }
+        };
+        pending.into_iter().map(|(base, changes)| (base, net(changes))).collect()
+    }
+
+    /// Makes one chunk of several of a base table, where nobody has taken one without the other
+    /// and their subtransactions may be put together.
+    pub fn tidy(&mut self, may: impl Fn(u32, u32) -> bool) {
+        if std::mem::replace(&mut self.torn, true) {
+            return;
+        }
+        let taken = &self.taken;
+        let apart = |a: u32, b: u32| taken.iter().any(|taken| (a.min(b)..a.max(b)).contains(&taken.epoch));
+        let mut tidied: Vec<Chunk> = Vec::with_capacity(self.chunks.len());
+        for chunk in self.chunks.drain(..) {
+            let same = |known: &&mut Chunk| {
+                known.base == chunk.base
+                    && may(known.subtransaction, chunk.subtransaction)
+                    && !apart(known.epoch, chunk.epoch)
+            };
+            match tidied.iter_mut().find(same) {
+                Some(known) => {
+                    known.epoch = known.epoch.max(chunk.epoch);
+                    known.change.add(chunk.change);
+                }
+                None => tidied.push(chunk),
+            }
+        }
+        self.chunks = tidied;
+        self.torn = false;
+    }
+
+    /// Ends the epoch. What all of a base table's readers have taken is forgotten, unless their
+    /// taking could be rolled back and the change not.
+    pub fn end_epoch(&mut self, readers: &BTreeMap<u32, Vec<u32>>) {
+        self.epoch += 1;
+        self.sums.drain(..).for_each(Delta::end);
+        let taken = &self.taken;
+        let by = |reader: u32, chunk: &Chunk| {
+            taken.iter().any(|taken| {
+                taken.reader == reader && taken.epoch >= chunk.epoch && taken.subtransaction <= chunk.subtransaction
+            })
+        };
+        let by_all = |chunk: &Chunk| {
+            readers.get(&chunk.base).is_some_and(|readers| readers.iter().all(|&reader| by(reader, chunk)))
+        };
+        let (done, kept) = self.chunks.drain(..).partition(by_all);
+        self.chunks = kept;
+        Vec::into_iter(done).for_each(|chunk| chunk.change.end());
+    }
+
+    /// Everything has been applied.
+    pub fn clear(&mut self) {
+        self.epoch = 0;
+        self.taken.clear();
+        self.sums.drain(..).for_each(Delta::end);
+        self.chunks.drain(..).for_each(|chunk| chunk.change.end());
+    }
+
+    /// What a subtransaction did belongs to its parent now.
+    pub fn release(&mut self, mine: u32, parent: u32) {
+        self.chunks
+            .iter_mut()
+            .filter(|chunk| chunk.subtransaction == mine)
+            .for_each(|chunk| chunk.subtransaction = parent);
+        let (released, kept) = self.taken.drain(..).partition(|taken| taken.subtransaction == mine);
+        self.taken = kept;
+        for Taken { epoch, reader, .. } in Vec::into_iter(released) {
+            self.taken.retain(|taken| (taken.subtransaction, taken.reader) != (parent, reader));
+            self.taken.push(Taken { subtransaction: parent, epoch, reader });
+        }
+        // A trigger with an exception block leaves a chunk for each row.
+        if self.chunks.len() > MANY {
+            self.tidy(|left, right| left == right);
+        }
+    }
+
+    /// What a subtransaction did never happened.
+    pub fn abort(&mut self, mine: u32) {
+        self.taken.retain(|taken| taken.subtransaction < mine);
+        let (kept, dropped) = self.chunks.drain(..).partition(|chunk| chunk.subtransaction < mine);
+        self.chunks = kept;
+        dropped.into_iter().for_each(|chunk: Chunk| chunk.change.end());
+    }
+}

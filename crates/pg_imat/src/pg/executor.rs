@@ -1,0 +1,105 @@
+//! The executor's hooks: before a statement starts and before its AFTER triggers fire.
+//!
+//! They are installed by the first trigger of a session. A statement that is running then has
+//! no need of the first hook, and is still seen by the second.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::merge;
+use crate::capture::{self, Reading};
+
+static mut START: pg_sys::ExecutorStart_hook_type = None;
+static mut FINISH: pg_sys::ExecutorFinish_hook_type = None;
+
+// As they are in the server: the bindings of these names catch errors and raise them anew without
+// the names of schema, table and constraint.
+unsafe extern "C-unwind" {
+    fn standard_ExecutorStart(query: *mut pg_sys::QueryDesc, flags: i32);
+    fn standard_ExecutorFinish(query: *mut pg_sys::QueryDesc);
+}
+
+/// Installs the hooks, once a backend.
+pub fn install() {
+    // SAFETY: hooks are set by one thread, and call the ones they found.
+    unsafe {
+        START = pg_sys::ExecutorStart_hook;
+        pg_sys::ExecutorStart_hook = Some(start);
+        FINISH = pg_sys::ExecutorFinish_hook;
+        pg_sys::ExecutorFinish_hook = Some(finish);
+    }
+}
+
+// An error goes right through these two, so nothing is alive in them that would have to be dropped.
+
+unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
+    // SAFETY: the query is the executor's, and outlives the call.
+    unsafe {
+        if capture::is_waiting() {
+            before(query, flags);
+        }
+        match START {
+            Some(previous) => previous(query, flags),
+            None => standard_ExecutorStart(query, flags),
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn finish(query: *mut pg_sys::QueryDesc) {
+    // SAFETY: as above.
+    unsafe {
+        let count = begin_merges(query);
+        match FINISH {
+            Some(previous) => previous(query),
+            None => standard_ExecutorFinish(query),
+        }
+        capture::end_merges(count);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn begin_merges(query: *mut pg_sys::QueryDesc) -> usize {
+    // SAFETY: as above.
+    let merged = unsafe { merge::merged((*query).plannedstmt) };
+    capture::begin_merges(&merged);
+    merged.len()
+}
+
+/// Brings up to date what the query is about to read, as far as its snapshot sees the changes.
+/// A snapshot that is older than the last command belongs to a query that is running, for which
+/// this was done when it started.
+#[pg_guard]
+unsafe extern "C-unwind" fn before(query: *mut pg_sys::QueryDesc, flags: i32) {
+    // SAFETY: as above. The command number of a snapshot is what `CommandCounterIncrement` makes
+    // of it for the statements of a function; nothing has been read with this one yet.
+    unsafe {
+        let snapshot = (*query).snapshot;
+        if flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 != 0
+            || snapshot.is_null()
+            || (*snapshot).snapshot_type != pg_sys::SnapshotType::SNAPSHOT_MVCC
+            || (*snapshot).curcid != pg_sys::GetCurrentCommandId(false)
+        {
+            return;
+        }
+        let reading = reading((*query).plannedstmt, (*snapshot).regd_count == 1);
+        if (reading.opaque || !reading.tables.is_empty()) && capture::before_read(&reading) {
+            (*snapshot).curcid = pg_sys::GetCurrentCommandId(false);
+        }
+    }
+}
+
+unsafe fn reading(statement: *mut pg_sys::PlannedStmt, fresh: bool) -> Reading {
+    // SAFETY: lists of the kinds that the planner makes.
+    unsafe {
+        let tables = pgrx::PgList::<pg_sys::RangeTblEntry>::from_pg((*statement).rtable);
+        let tables = tables
+            .iter_ptr()
+            .filter(|table| (**table).rtekind == pg_sys::RTEKind::RTE_RELATION)
+            .map(|table| (*table).relid.to_u32())
+            .collect();
+        // The planner notes the functions of users, by which a plan can become invalid.
+        let noted = pgrx::PgList::<pg_sys::PlanInvalItem>::from_pg((*statement).invalItems);
+        let calls = noted.iter_ptr().any(|item| (*item).cacheId == pg_sys::SysCacheIdentifier::PROCOID as i32);
+        Reading { tables, opaque: calls || (*statement).parallelModeNeeded, fresh }
+    }
+}
