@@ -9,6 +9,7 @@ mod report;
 mod round;
 pub mod schema;
 mod script;
+mod seen;
 mod session;
 mod triggers;
 mod values;
@@ -55,9 +56,10 @@ pub fn run(options: &Options) -> Result<Tally> {
     println!("random: seed {}, {} statements, {:?}", options.seed, options.statements, options.target);
     let mut control = pg::connect(&options.url, "control")?;
     options.target.install(&mut control)?;
+    let version = pg::version(&mut control)?;
     let mut number = options.round.unwrap_or(0);
     loop {
-        let outcome = round::run(options, number, &mut totals)?;
+        let outcome = round::run(options, number, version, &mut totals)?;
         totals.rounds += 1;
         if let Some(failure) = outcome {
             totals.differences += 1;
@@ -85,12 +87,13 @@ pub fn run(options: &Options) -> Result<Tally> {
 mod tests {
     use super::dml::{self, Action, Dml};
     use super::round::World;
+    use super::schema::{Role, Shape, Table};
     use crate::dice::Dice;
 
     /// A round as text, with a stretch of its changes.
     fn round(seed: u64, number: u64) -> String {
         let mut dice = Dice::new(seed, number);
-        let world = World::random(&mut dice, None);
+        let world = World::random(&mut dice, 160_000, None);
         let mut text = format!("{:?}\n{:?}\n{:?}", world.schema.ddl, world.views, world.rows);
         let counts = vec![0; world.schema.tables.len()];
         for _ in 0..40 {
@@ -99,7 +102,7 @@ mod tests {
                 schema: &world.schema,
                 views: &world.views,
                 counts: &counts,
-                version: 150_000,
+                version: world.version,
                 in_transaction: true,
                 limit: 30,
             };
@@ -131,9 +134,23 @@ mod tests {
             array_agg(|string_agg(|count(DISTINCT|stddev|var_pop|bool_and(|date_trunc(|PARTITION OF|INHERITS|\
             ATTACH PARTITION|ON DELETE CASCADE|ON UPDATE CASCADE|SET NULL|DEFERRABLE|GENERATED|CREATE TRIGGER|\
             MERGE INTO|ON CONFLICT (id) DO UPDATE|DO NOTHING|TRUNCATE|CASCADE|COPY |WITH s AS (DELETE|EXCEPTION WHEN|\
-            CURRENT OF|PREPARE job|FETCH ALL|CREATE OR REPLACE FUNCTION|tally(|bucket(|plain groups|plain rows";
+            CURRENT OF|PREPARE job|FETCH ALL|CREATE OR REPLACE FUNCTION|tally(|bucket(|plain groups|plain rows|\
+            inside(x)|inside(id)|deeper(arg)|FROM peek(|OPEN look_cursor|FOR look_row IN";
         for construct in wanted.split('|') {
             assert!(all.contains(construct.trim_start()), "never generated: {construct}");
+        }
+    }
+
+    #[test]
+    fn generated_columns_turn_up_wherever_they_are_supported() {
+        let made = |version, shape| {
+            let tables = |number| World::random(&mut Dice::new(1, number), version, None).schema.tables;
+            let generated = |t: &Table| t.columns.iter().any(|c| c.role == Role::Generated);
+            (0..150).flat_map(tables).any(|t| t.shape == shape && generated(&t))
+        };
+        for shape in [Shape::Plain, Shape::Partitioned, Shape::Inherited] {
+            assert!(made(160_000, shape), "{shape:?}");
+            assert_eq!(made(150_000, shape), shape == Shape::Plain, "{shape:?}");
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What is printed and written when a round fails, and the shrinking of its history.
 
-use super::dml::{Action, IMAT};
+use super::dml::{Action, IMAT, inside};
 use super::round::{Failure, Problem, Stage, World};
 use super::script::Step;
-use super::{Options, Totals};
+use super::view::ViewDef;
+use super::{Options, Totals, seen};
 use crate::bag::show;
 use crate::pg::{PgError, Result, Row, ident};
 use std::fmt::Write;
@@ -92,6 +93,7 @@ fn replay(options: &Options, failure: &Failure) -> String {
     if let Some(at) = failure.view {
         let view = &world.views[at];
         let _ = writeln!(out, "\\echo expected\n{};\n\\echo actual\nTABLE imat.{};", view.query, ident(&view.name));
+        let _ = writeln!(out, "\\echo seen inside statements on one side only\n{};", seen::UNEQUAL);
     }
     out
 }
@@ -126,7 +128,12 @@ pub fn shrunk(
     let (mut found, mut history) = (problem, steps.iter().map(|s| (s.clone(), None)).collect());
     if let Some(at) = found.view {
         let all = std::mem::take(&mut world.views);
-        world.views = vec![all[at].clone()];
+        // What a statement sees inside also depends on the table it is on, and a look at a view
+        // that is gone would be an error.
+        let last = steps.last().map(step_sql).unwrap_or_default();
+        let needed =
+            |v: &ViewDef| [&all[at].name, inside::VIEW].contains(&v.name.as_str()) || last.contains(&ident(&v.name));
+        world.views = all.iter().filter(|v| needed(v)).cloned().collect();
         match attempt(options, &world, &steps)? {
             Some((problem, kept)) => (found, history) = (problem, kept),
             None => world.views = all,

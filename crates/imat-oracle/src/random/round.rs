@@ -1,10 +1,11 @@
 //! One round: a fresh schema, its views, and statements with a comparison after each.
 
+use super::dml::{self, Action, inside};
 use super::schema::{self, Schema};
 use super::script::{Progress, Script, Step};
 use super::session::Session;
 use super::view::{self, Base, ViewDef};
-use super::{Options, Totals, dml};
+use super::{Options, Totals, seen};
 use crate::bag::{self, Kind};
 use crate::dice::Dice;
 use crate::pg::{self, CONNECTION_LOST, PgError, Result, Row, ident};
@@ -15,6 +16,8 @@ const TWIN: &str = "oracle_twin";
 
 /// Everything a round is made of, before any statement runs.
 pub struct World {
+    /// The server's version, on which the choices depend.
+    pub version: u32,
     pub schema_name: String,
     pub schema: Schema,
     pub bases: Vec<Base>,
@@ -49,15 +52,16 @@ impl Problem {
 }
 
 impl World {
-    /// The tables, rows and views of a round, the same for the same seed and number.
-    pub fn random(dice: &mut Dice, views: Option<usize>) -> Self {
+    /// The tables, rows and views of a round, the same for the same seed, number and major version.
+    pub fn random(dice: &mut Dice, version: u32, views: Option<usize>) -> Self {
         let schema_name = dice.pick(&["oracle", "oracle", "Oracle Mixed", "select"]).to_string();
-        let schema = schema::random(dice);
+        let schema = schema::random(dice, version);
         let bases = view::bases(dice, &schema);
         let n = views.unwrap_or_else(|| dice.range(4, 10) as usize);
-        let views = view::random(dice, &schema, &bases, n);
+        let mut views = view::random(dice, &schema, &bases, n);
+        views.push(inside::view());
         let rows = dml::initial(dice, &schema);
-        Self { schema_name, schema, bases, views, rows }
+        Self { version, schema_name, schema, bases, views, rows }
     }
 
     /// The plain views that maintained ones may read.
@@ -74,9 +78,9 @@ pub struct Stage {
     pub progress: Progress,
 }
 
-pub fn run(options: &Options, number: u64, totals: &mut Totals) -> Result<Option<Failure>> {
+pub fn run(options: &Options, number: u64, version: u32, totals: &mut Totals) -> Result<Option<Failure>> {
     let mut dice = Dice::new(options.seed, number);
-    let world = World::random(&mut dice, options.views_per_round);
+    let world = World::random(&mut dice, version, options.views_per_round);
     let (mut stage, problem) = Stage::set_up(options, &world)?;
     for view in &stage.tables {
         let strategy = options.target.strategy(&mut stage.main.client, &view.name)?;
@@ -103,14 +107,13 @@ fn play(
     totals: &mut Totals,
     history: &mut Vec<(Step, Option<PgError>)>,
 ) -> Result<Option<Problem>> {
-    let version = pg::version(&mut stage.main.client)?;
     let mut script = Script::default();
     let mut counts = vec![0; world.schema.tables.len()];
     for n in 0..options.statements_per_round {
         if n % 4 == 0 && !stage.progress.aborted {
             counts = stage.counts(&world.schema)?;
         }
-        let step = script.next(dice, &stage.progress, (&world.schema, &world.views, version), &counts);
+        let step = script.next(dice, &stage.progress, (&world.schema, &world.views, world.version), &counts);
         let (error, problem) = stage.step(&step)?;
         totals.statements += 1;
         if let Some(error) = &error {
@@ -122,7 +125,7 @@ fn play(
             return Ok(problem);
         }
     }
-    let end = Step { action: dml::Action::Sql("COMMIT".into()), guarded: false };
+    let end = Step { action: Action::Sql("COMMIT".into()), guarded: false };
     let (error, problem) = stage.step(&end)?;
     history.push((end, error));
     match problem {
@@ -201,20 +204,25 @@ impl Stage {
         let ours = self.main.run(step).err();
         let twins = self.twin.run(step).err();
         self.progress.follow(step, ours.is_some());
-        if let Some(problem) = disagreement(ours.as_ref(), twins.as_ref()) {
+        if let Some(problem) = disagreement(step, ours.as_ref(), twins.as_ref()) {
             return Ok((ours, Some(problem)));
         }
         let problem = if self.progress.aborted { None } else { self.compare()? };
         Ok((ours, problem))
     }
 
+    /// Compares what the last statement saw inside, and everything as it is now.
     fn compare(&mut self) -> Result<Option<Problem>> {
-        Ok(match target::compare(&mut self.main.client, &self.tables) {
-            Ok(None) => None,
-            Ok(Some(found)) => Some(Problem {
+        let found = match seen::compare(&mut self.main.client, &self.tables) {
+            Ok(None) => target::compare(&mut self.main.client, &self.tables).map(|found| (found, "")),
+            inside => inside.map(|found| (found, " inside the statement")),
+        };
+        Ok(match found {
+            Ok((None, _)) => None,
+            Ok((Some(found), when)) => Some(Problem {
                 view: Some(found.view),
                 what: format!(
-                    "{} rows missing, {} rows extra",
+                    "{} rows missing, {} rows extra{when}",
                     found.difference.missing.len(),
                     found.difference.extra.len()
                 ),
@@ -267,14 +275,15 @@ impl Stage {
 }
 
 /// Both sides must succeed, or fail alike; an internal error is wrong on either side.
-fn disagreement(ours: Option<&PgError>, twins: Option<&PgError>) -> Option<Problem> {
+fn disagreement(step: &Step, ours: Option<&PgError>, twins: Option<&PgError>) -> Option<Problem> {
     let text = |e: Option<&PgError>| e.map_or("success".to_owned(), PgError::to_string);
     let internal = |e: &&PgError| e.code.starts_with("XX") || e.code == CONNECTION_LOST;
     // A COPY that breaks several constraints names the first it meets, and a table with a trigger
     // is not filled in batches.
+    let copy = matches!(step.action, Action::Copy { .. });
     let integrity = |e: &PgError| e.code.starts_with("23");
     let alike = match (ours, twins) {
-        (Some(ours), Some(twins)) => ours.code == twins.code || (integrity(ours) && integrity(twins)),
+        (Some(ours), Some(twins)) => ours.code == twins.code || (copy && integrity(ours) && integrity(twins)),
         (None, None) => true,
         _ => false,
     };

@@ -1,6 +1,8 @@
 //! Random tables: their columns, keys, foreign keys, partitions, children and triggers.
 
+use super::dml::inside;
 use super::names;
+use super::seen;
 use super::values::{ALL, Ty};
 use crate::dice::Dice;
 use crate::pg::ident;
@@ -78,8 +80,8 @@ impl Table {
     }
 }
 
-/// Makes one to four tables.
-pub fn random(dice: &mut Dice) -> Schema {
+/// Makes one to four tables, and what reads inside a statement need.
+pub fn random(dice: &mut Dice, version: u32) -> Schema {
     let count = dice.weighted(&[(1, 1), (4, 2), (4, 3), (2, 4)]);
     let names = names::tables(dice, count);
     let key = dice.pick(&["k", "Key", "user id", "on"]).to_string();
@@ -87,17 +89,18 @@ pub fn random(dice: &mut Dice) -> Schema {
     schema.ddl.push("CREATE FUNCTION bucket(x int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT x / 2'".to_owned());
     schema.ddl.push("CREATE AGGREGATE tally(int) (sfunc = int4larger, stype = int4, initcond = '-100')".to_owned());
     for (at, name) in names.into_iter().enumerate() {
-        let mut table = random_table(dice, &schema.tables, name, &key);
+        let mut table = random_table(dice, &schema.tables, name, &key, version);
         if table.primary_key && table.parent.is_none() && dice.chance(15) {
             refer_to_itself(&mut table, at);
         }
         declare(dice, &mut schema, at, table);
     }
     super::triggers::add(dice, &mut schema);
+    schema.ddl.extend(seen::DDL.into_iter().chain(inside::DDL).map(str::to_owned));
     schema
 }
 
-fn random_table(dice: &mut Dice, earlier: &[Table], name: String, key: &str) -> Table {
+fn random_table(dice: &mut Dice, earlier: &[Table], name: String, key: &str, version: u32) -> Table {
     let shape = dice.weighted(&[(6, Shape::Plain), (2, Shape::Partitioned), (1, Shape::Inherited)]);
     let primary_key = dice.chance(60) && shape != Shape::Inherited;
     let parents: Vec<usize> = (0..earlier.len()).filter(|i| earlier[*i].primary_key).collect();
@@ -120,8 +123,8 @@ fn random_table(dice: &mut Dice, earlier: &[Table], name: String, key: &str) -> 
         let not_null = dice.chance(50);
         columns.push(column("qty", Ty::Int, Role::Value, not_null));
     }
-    // Refused elsewhere before PostgreSQL 16, which stores NULL in them.
-    if dice.chance(12) && shape == Shape::Plain {
+    // PostgreSQL 15 can store NULL in those of other shapes, which are refused there.
+    if dice.chance(12) && (shape == Shape::Plain || version >= 160_000) {
         columns.push(column("twice", Ty::Int, Role::Generated, false));
     }
     Table { name, columns, primary_key, shape, parent }

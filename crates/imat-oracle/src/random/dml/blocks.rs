@@ -5,8 +5,12 @@ use crate::pg::ident;
 use crate::random::schema::{Role, Shape};
 use crate::random::view::ViewDef;
 
+/// The errors that statements and blocks here are expected to meet.
+pub const CAUGHT: &str =
+    "EXCEPTION WHEN raise_exception OR division_by_zero OR integrity_constraint_violation OR data_exception THEN";
+
 /// A statement without a result, as a block needs it.
-fn simple(d: &mut Dml) -> String {
+pub fn simple(d: &mut Dml) -> String {
     let sql = match d.dice.index(5) {
         0 | 1 => basic::insert(d),
         2 => basic::update(d),
@@ -45,10 +49,7 @@ fn body(d: &mut Dml) -> String {
             0 => {
                 let undone = simple(d);
                 let raise = d.dice.pick(&["RAISE EXCEPTION 'undo';", "PERFORM 1 / 0;", ""]);
-                format!(
-                    "BEGIN\n{undone};\n{check}\n{raise}\n\
-                     EXCEPTION WHEN raise_exception OR division_by_zero OR integrity_constraint_violation OR data_exception THEN\n{statement};\nEND;"
-                )
+                format!("BEGIN\n{undone};\n{check}\n{raise}\n{CAUGHT}\n{statement};\nEND;")
             }
             1 if d.dice.chance(40) => format!("FOR i IN 1..2 LOOP\n{statement};\n{check}\nEND LOOP;"),
             _ => format!("{statement};\n{check}"),

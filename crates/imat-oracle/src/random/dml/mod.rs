@@ -4,6 +4,7 @@
 mod basic;
 mod blocks;
 mod compound;
+pub mod inside;
 
 use super::schema::{Column, Place, Role, Schema, Table};
 use super::values;
@@ -41,7 +42,7 @@ pub struct Dml<'a> {
 
 /// Statements that belong together, mostly one.
 pub fn random(d: &mut Dml) -> Vec<Action> {
-    let crowded = d.counts.iter().any(|n| *n > d.limit);
+    let crowded = d.crowded();
     let insert = if crowded { 4 } else { 20 };
     let delete = if crowded { 40 } else { 12 };
     let merge = if d.version >= 150_000 { 7 } else { 0 };
@@ -59,6 +60,7 @@ pub fn random(d: &mut Dml) -> Vec<Action> {
         (5, 10),
         (4, 11),
         (3, 12),
+        (6, 13),
     ]) {
         0 => basic::insert(d),
         1 => compound::insert_select(d),
@@ -73,6 +75,7 @@ pub fn random(d: &mut Dml) -> Vec<Action> {
         9 => return vec![Action::Sql(blocks::block(d))],
         10 => compound::update_from(d),
         11 => return blocks::prepared(d),
+        13 => return vec![Action::Sql(inside::statement(d))],
         _ => return blocks::cursor(d),
     };
     vec![if d.dice.chance(15) { Action::Extended(sql) } else { Action::Sql(sql) }]
@@ -93,6 +96,10 @@ pub fn initial(dice: &mut Dice, schema: &Schema) -> Vec<String> {
 }
 
 impl<'a> Dml<'a> {
+    fn crowded(&self) -> bool {
+        self.counts.iter().any(|n| *n > self.limit)
+    }
+
     fn place(&mut self) -> Place {
         // The root twice as often as all its leaves together.
         let table = self.dice.index(self.schema.tables.len());

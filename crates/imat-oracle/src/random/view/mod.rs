@@ -84,10 +84,13 @@ impl<'a> Gen<'a> {
     }
 }
 
+/// The names of the plain views.
+pub const BASES: [&str; 2] = ["plain rows", "plain groups"];
+
 /// Plain views for the maintained ones to read: one of rows, one of groups.
 pub fn bases(dice: &mut Dice, schema: &Schema) -> Vec<Base> {
     let mut out = Vec::new();
-    for (name, grouped) in [("plain rows", false), ("plain groups", true)] {
+    for (name, grouped) in BASES.into_iter().zip([false, true]) {
         let mut generator = Gen::new(dice, schema, &[]);
         let query = if grouped { grouped::simple_groups(&mut generator) } else { grouped::simple_rows(&mut generator) };
         out.push(Base { name: name.to_owned(), query });
