@@ -69,8 +69,10 @@ CREATE FUNCTION tries(i integer) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE seen text := '';
 BEGIN
     INSERT INTO b VALUES ('s', 1);
+    INSERT INTO c VALUES ('c', 1);
     BEGIN
         INSERT INTO b VALUES ('s', 10);
+        INSERT INTO c VALUES ('c', 10);
         seen := seen || (SELECT s FROM imat.of_b WHERE g = 's') || ' ';
         BEGIN
             INSERT INTO b VALUES ('s', 100);
@@ -83,6 +85,7 @@ BEGIN
         INSERT INTO b VALUES ('s', 1000);
     EXCEPTION WHEN division_by_zero THEN seen := seen || 'back ';
     END;
+    seen := seen || 'c ' || (SELECT m FROM imat.of_c WHERE g = 'c') || ' b ';
     RETURN seen || (SELECT s FROM imat.of_b WHERE g = 's') || coalesce(' late: ' || late(), '');
 END $$;
 INSERT INTO a SELECT i, tries(i) FROM generate_series(1, 4) AS i RETURNING note;

@@ -41,6 +41,9 @@ CREATE FUNCTION imat_catalog.replica() RETURNS trigger LANGUAGE c AS 'MODULE_PAT
 -- Whoever could call them from a trigger of his own could confuse the capture.
 REVOKE ALL ON FUNCTION imat_catalog.open(), imat_catalog.capture(), imat_catalog.guard(), imat_catalog.replica() FROM PUBLIC;
 
+-- unnest for plans that are made for many: the planner assumes ten elements.
+CREATE FUNCTION imat_catalog.tids(tid[]) RETURNS SETOF tid
+    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE ROWS 10000 AS 'array_unnest';
 CREATE FUNCTION imat_catalog.row_image(record) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'imat_row_image';
 COMMENT ON FUNCTION imat_catalog.row_image(record) IS 'SHA-256 of the row''s exact image';

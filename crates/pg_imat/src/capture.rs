@@ -259,7 +259,7 @@ fn end_flush() {
 /// What a query that is about to start reads.
 pub struct Reading {
     pub tables: Vec<u32>,
-    /// It calls functions, which can read anything, under its snapshot.
+    /// It calls functions of users, which can read anything, under its snapshot or in parallel.
     pub opaque: bool,
     /// Its snapshot is nobody else's, so that it can still be given one that sees the flush.
     pub fresh: bool,

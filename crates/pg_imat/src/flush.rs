@@ -3,6 +3,7 @@
 //! Maintained tables are brought up to date from the ones nearest the base tables upwards:
 //! what a flush writes to a state is itself collected, as the delta of whatever reads that state.
 
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -114,8 +115,8 @@ fn apply(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)])
         [(table, delta)] if maintained.takes_one && delta.only_row().is_some() => {
             let columns = &maintained.plan.tables[*table].columns;
             let (values, nulls, types) = delta.only_row().map(|row| row.params(columns)).unwrap_or_default();
-            let make = |flush| prepare(&connection, flush, &types, true);
-            let statements = maintained.statements(changed, signs, Size::One, make);
+            let make = |flush| prepare(maintained, &connection, flush, Size::One, &types);
+            let statements = maintained.statements(changed, signs, Size::One, 1, make);
             write(maintained, &connection, &statements, &values, &nulls);
         }
         _ => {
@@ -124,8 +125,8 @@ fn apply(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)])
             for (position, delta) in deltas {
                 delta.register(&delta_name(*position), expected);
             }
-            let make = |flush| prepare(&connection, flush, &[], size == Size::Small);
-            let statements = maintained.statements(changed, signs, size, make);
+            let make = |flush| prepare(maintained, &connection, flush, size, &[]);
+            let statements = maintained.statements(changed, signs, size, rows, make);
             write(maintained, &connection, &statements, &[], &[]);
         }
     }
@@ -161,15 +162,18 @@ fn follow_up(maintained: &Maintained, connection: &Connection, statements: &Stat
     if connection.number(3).unwrap_or(0) > 0 {
         raise(&refuse::out_of_step(&maintained.display));
     }
-    if let (Some((tids, count)), Some((recompute, digest))) = (dirty, &statements.recompute) {
+    let point = statements.size != Size::Large;
+    let on_tids = |sql: &Sql| context::with_text(|| connection.prepare(sql, &[TID_ARRAY], point));
+    if let (Some((tids, count)), Some((recompute, digest))) = (dirty, &statements.flush.recompute) {
+        let (recompute, digest) = statements.recompute.get_or_init(|| (on_tids(recompute), on_tids(digest)));
         same_under_latest(connection, digest, &[tids]);
         let written = connection.execute(recompute, &[tids], Snapshot::Transaction);
         if written != count as u64 {
             raise(&refuse::out_of_step(&maintained.display));
         }
     }
-    if let (Some((tids, _)), Some(delete)) = (emptied, &statements.delete) {
-        connection.execute(delete, &[tids], Snapshot::Transaction);
+    if let (Some((tids, _)), Some(delete)) = (emptied, &statements.flush.delete) {
+        connection.execute(statements.delete.get_or_init(|| on_tids(delete)), &[tids], Snapshot::Transaction);
     }
 }
 
@@ -188,16 +192,26 @@ pub fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[p
 }
 
 /// Prepares a flush whose delta is in registered relations, or in parameters of these types.
-fn prepare(connection: &Connection, flush: Flush, row: &[pgrx::pg_sys::Oid], point: bool) -> Statements {
-    let on_delta = |sql: &Sql| context::with_text(|| connection.prepare(sql, row, point));
-    let on_tids = |sql: &Sql| context::with_text(|| connection.prepare(sql, &[TID_ARRAY], point));
+/// What follows the first statement is prepared when it is first needed: the state may be empty
+/// before that, and a plan made for an empty table serves no other.
+fn prepare(
+    maintained: &Maintained,
+    connection: &Connection,
+    flush: Flush,
+    size: Size,
+    row: &[pgrx::pg_sys::Oid],
+) -> Statements {
+    let on_delta = |sql: &Sql| context::with_text(|| connection.prepare(sql, row, size != Size::Large));
     Statements {
         digest: flush.digest.as_ref().map(on_delta),
         apply: on_delta(&flush.apply),
         twins: flush.twins.as_ref().map(on_delta),
-        recompute: flush.recompute.as_ref().map(|(write, digest)| (on_tids(write), on_tids(digest))),
-        delete: flush.delete.as_ref().map(on_tids),
+        recompute: OnceCell::new(),
+        delete: OnceCell::new(),
         flush,
+        size,
+        pages: maintained.pages(),
+        rows: Cell::new(0),
     }
 }
 

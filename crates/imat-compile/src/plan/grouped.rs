@@ -77,7 +77,7 @@ impl Grouped {
             twins,
             returns: signs.removals() || recomputes,
             recompute: recomputes.then(|| sql::recompute(plan, self, state, size)),
-            delete: (signs.removals() && plan.key != Key::Single).then(|| sql::delete(plan, state)),
+            delete: (signs.removals() && plan.key != Key::Single).then(|| sql::delete(plan, state, size)),
         }
     }
 

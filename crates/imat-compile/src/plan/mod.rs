@@ -364,7 +364,7 @@ impl Plan {
     pub fn flush(&self, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
         match &self.body {
             Body::Grouped(grouped) => grouped.flush(self, state, changed, signs, size),
-            Body::Rows(rows) => rows.flush(self, state, changed),
+            Body::Rows(rows) => rows.flush(self, state, changed, size),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::facts::Type;
 use crate::lower::Core;
 use crate::name::QName;
 use crate::plan::{
-    Body, Flush, Key, Locking, Plan, Reading, Source, StateColumn, Strategy, TableUse, Types, hidden_name,
+    Body, Flush, Key, Locking, Plan, Reading, Size, Source, StateColumn, Strategy, TableUse, Types, hidden_name,
 };
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
@@ -43,7 +43,7 @@ impl Rows {
         sql::content_digest(plan, &self.query)
     }
 
-    pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet) -> Flush {
+    pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet, size: Size) -> Flush {
         let reads = match &self.query {
             Query::Source { source, .. } => source.core.self_join || source.core.tables.len() > 1,
             Query::Definition(_) => true,
@@ -54,7 +54,7 @@ impl Rows {
             twins: sql::twins(plan, &self.query, state, changed),
             returns: true,
             recompute: None,
-            delete: Some(crate::sql::grouped::delete(plan, state)),
+            delete: Some(crate::sql::grouped::delete(plan, state, size)),
         }
     }
 }

@@ -253,8 +253,19 @@ pub(crate) fn returning(write: &str, count: &str, dirty: &str, plan: &Plan) -> S
 }
 
 /// Deletes, of the rows with the tids of `$1`, those that stand for no row.
-pub(crate) fn delete(plan: &Plan, state: &QName) -> Sql {
-    Sql::new(format!("DELETE FROM {state} AS s WHERE s.ctid = ANY ($1::tid[]) AND s.{} = 0", plan.count_column()))
+pub(crate) fn delete(plan: &Plan, state: &QName, size: Size) -> Sql {
+    let (more, found) = at_tids("s", size);
+    let from = more.map(|more| format!(" USING {more}")).unwrap_or_default();
+    Sql::new(format!("DELETE FROM {state} AS s{from} WHERE {found} AND s.{} = 0", plan.count_column()))
+}
+
+/// The condition that a row has one of the tids of `$1`, and the relation that it needs: few are
+/// looked up one by one, many are joined.
+fn at_tids(row: &str, size: Size) -> (Option<&'static str>, String) {
+    match size {
+        Size::One | Size::Small => (None, format!("{row}.ctid = ANY ($1::tid[])")),
+        Size::Large => (Some("imat_catalog.tids($1::tid[]) AS t (tid)"), format!("{row}.ctid = t.tid")),
+    }
 }
 
 /// The key condition between the rows `d` and the groups `g`. NULLs meet through OR where few
@@ -296,9 +307,11 @@ fn recomputed(plan: &Plan, grouped: &Grouped, state: &QName, size: Size) -> Stri
             values.join(", ")
         );
     }
-    let keys: Vec<String> = grouped.keys.iter().map(|key| name(plan, key.column)).collect();
+    let keys: Vec<String> = grouped.keys.iter().map(|key| format!("s.{}", name(plan, key.column))).collect();
+    let (more, found) = at_tids("s", size);
+    let more = more.map(|more| format!(", {more}")).unwrap_or_default();
     format!(
-        "SELECT g.{tid}, {} FROM (SELECT ctid AS {tid}, {} FROM {state} WHERE ctid = ANY ($1::tid[])) AS g, \
+        "SELECT g.{tid}, {} FROM (SELECT s.ctid AS {tid}, {} FROM {state} AS s{more} WHERE {found}) AS g, \
          ({now}) AS d WHERE {} GROUP BY g.{tid}",
         values.join(", "),
         keys.join(", "),

@@ -100,6 +100,6 @@ unsafe fn reading(statement: *mut pg_sys::PlannedStmt, fresh: bool) -> Reading {
         // The planner notes the functions of users, by which a plan can become invalid.
         let noted = pgrx::PgList::<pg_sys::PlanInvalItem>::from_pg((*statement).invalItems);
         let calls = noted.iter_ptr().any(|item| (*item).cacheId == pg_sys::SysCacheIdentifier::PROCOID as i32);
-        Reading { tables, opaque: calls || (*statement).parallelModeNeeded, fresh }
+        Reading { tables, opaque: calls, fresh }
     }
 }
