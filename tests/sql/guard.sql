@@ -90,3 +90,11 @@ CREATE INDEX ON imat.as_table (s);
 COPY imat.as_table TO stdout;
 INSERT INTO t VALUES (6, 60, 6);
 TABLE wrong;
+
+-- What a schema-only dump restores: triggers without a catalog. Nothing may be lost in silence.
+CREATE TABLE orphan (n integer);
+CREATE VIEW over_orphan AS SELECT count(*) AS k FROM orphan;
+SELECT create_imat('over_orphan');
+DELETE FROM imat_catalog.source WHERE base = 'orphan'::regclass;
+\c
+INSERT INTO orphan VALUES (1);

@@ -5,7 +5,7 @@
 //! [`plan::Plan`]. Nothing here talks to a server, so everything here is tested without one.
 //!
 //! ```text
-//! text --parse--> View --lower--> Rel --delta, rewrite--> Rel --sql--> statements
+//! text --parse--> View --lower--> Rel --delta--> Rel --sql--> statements
 //! ```
 //!
 //! **Invariant:** this crate does no I/O, reads no setting and holds no state.
@@ -19,7 +19,6 @@ pub mod ops;
 pub mod parse;
 pub mod plan;
 pub mod rel;
-pub mod rewrite;
 pub mod scalar;
 pub mod sql;
 pub mod view;

@@ -4,7 +4,7 @@
 //! altered, or the planner's statistics of one change, all is dropped and derived anew when
 //! next needed. Renames therefore need no care.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
@@ -18,7 +18,6 @@ use crate::facts::SystemCatalog;
 use crate::pg::context::{Role, with_text, within};
 use crate::pg::delta::{Field, Layout, Transition};
 use crate::pg::error::raise;
-use crate::pg::lock;
 use crate::pg::spi::Prepared;
 use crate::pg::xact;
 use crate::{compile, facts, refuse};
@@ -68,27 +67,6 @@ pub struct Statements {
     pub recompute: OnceCell<(Prepared, Prepared)>,
     pub delete: OnceCell<Prepared>,
     pub size: Size,
-    /// How large the tables were when the plans were made.
-    pub pages: Vec<u32>,
-    /// How many rows have been applied since that was last compared.
-    pub rows: Cell<u64>,
-}
-
-/// After how many rows the tables' sizes are looked at. Looking costs little more than a row.
-const OFTEN: u64 = 100;
-
-impl Statements {
-    /// Whether the plans still suit the tables. ANALYZE tells by itself that they may not, but
-    /// what one transaction loads is not analysed before its end.
-    fn suit(&self, maintained: &Maintained, rows: u64) -> bool {
-        let rows = self.rows.replace(self.rows.get() + rows) + rows;
-        if rows < OFTEN {
-            return true;
-        }
-        self.rows.set(0);
-        let outgrown = |(&then, &now): (&u32, &u32)| then.max(now) / 4 > then.min(now) + 4;
-        !self.pages.iter().zip(&maintained.pages()).any(outgrown)
-    }
 }
 
 #[derive(Default)]
@@ -256,25 +234,17 @@ impl Maintained {
         matches!(self.plan.strategy, Strategy::Whole { .. })
     }
 
-    /// The sizes of the state and of all that is read.
-    pub fn pages(&self) -> Vec<u32> {
-        std::iter::once(&self.entry.state).chain(&self.members).map(|&relation| lock::pages(relation)).collect()
-    }
-
-    /// The prepared statements for such a change of `rows` rows, made by `prepare` the first time
-    /// and when the tables have outgrown them.
+    /// The prepared statements for such a change, made by `prepare` the first time.
     pub fn statements(
         &self,
         changed: &TableSet,
         signs: Signs,
         size: Size,
-        rows: u64,
         prepare: impl FnOnce(Flush) -> Statements,
     ) -> Rc<Statements> {
         let key = (changed.clone(), signs, size);
-        let found = self.statements.borrow().get(&key).cloned();
-        if let Some(found) = found.filter(|found| found.suit(self, rows)) {
-            return found;
+        if let Some(found) = self.statements.borrow().get(&key) {
+            return found.clone();
         }
         let made = Rc::new(prepare(self.plan.flush(&self.state, changed, signs, size)));
         self.statements.borrow_mut().insert(key, made.clone());

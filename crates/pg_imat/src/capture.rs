@@ -21,7 +21,7 @@ use crate::pg::error::raise;
 use crate::pg::lock::{self, TagMode};
 use crate::pg::trigger::Event;
 use crate::pg::xact;
-use crate::{cache, flush, refuse};
+use crate::{cache, catalog, facts, flush, refuse};
 
 /// A statement whose rows are not handed over yet.
 struct Open {
@@ -56,7 +56,12 @@ fn session<T>(f: impl FnOnce(&mut Session) -> T) -> T {
 /// it, it says so before it changes anything.
 pub fn open(relation: u32) {
     let subtransaction = xact::subtransaction();
-    for capture in cache::captures(relation).iter().filter(|capture| capture.tagged) {
+    let captures = cache::captures(relation);
+    if captures.is_empty() {
+        let table = catalog::trusted(|| facts::name(relation));
+        raise(&refuse::orphaned(&table.map_or_else(String::new, |name| name.to_string())));
+    }
+    for capture in captures.iter().filter(|capture| capture.tagged) {
         lock::tag(capture.base, TagMode::Writer);
     }
     session(|session| session.open.push(Open { subtransaction, relation }));

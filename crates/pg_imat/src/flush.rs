@@ -3,7 +3,7 @@
 //! Maintained tables are brought up to date from the ones nearest the base tables upwards:
 //! what a flush writes to a state is itself collected, as the delta of whatever reads that state.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -115,8 +115,8 @@ fn apply(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)])
         [(table, delta)] if maintained.takes_one && delta.only_row().is_some() => {
             let columns = &maintained.plan.tables[*table].columns;
             let (values, nulls, types) = delta.only_row().map(|row| row.params(columns)).unwrap_or_default();
-            let make = |flush| prepare(maintained, &connection, flush, Size::One, &types);
-            let statements = maintained.statements(changed, signs, Size::One, 1, make);
+            let make = |flush| prepare(&connection, flush, Size::One, &types);
+            let statements = maintained.statements(changed, signs, Size::One, make);
             write(maintained, &connection, &statements, &values, &nulls);
         }
         _ => {
@@ -125,8 +125,8 @@ fn apply(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)])
             for (position, delta) in deltas {
                 delta.register(&delta_name(*position), expected);
             }
-            let make = |flush| prepare(maintained, &connection, flush, size, &[]);
-            let statements = maintained.statements(changed, signs, size, rows, make);
+            let make = |flush| prepare(&connection, flush, size, &[]);
+            let statements = maintained.statements(changed, signs, size, make);
             write(maintained, &connection, &statements, &[], &[]);
         }
     }
@@ -194,13 +194,7 @@ pub fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[p
 /// Prepares a flush whose delta is in registered relations, or in parameters of these types.
 /// What follows the first statement is prepared when it is first needed: the state may be empty
 /// before that, and a plan made for an empty table serves no other.
-fn prepare(
-    maintained: &Maintained,
-    connection: &Connection,
-    flush: Flush,
-    size: Size,
-    row: &[pgrx::pg_sys::Oid],
-) -> Statements {
+fn prepare(connection: &Connection, flush: Flush, size: Size, row: &[pgrx::pg_sys::Oid]) -> Statements {
     let on_delta = |sql: &Sql| context::with_text(|| connection.prepare(sql, row, size != Size::Large));
     Statements {
         digest: flush.digest.as_ref().map(on_delta),
@@ -210,8 +204,6 @@ fn prepare(
         delete: OnceCell::new(),
         flush,
         size,
-        pages: maintained.pages(),
-        rows: Cell::new(0),
     }
 }
 

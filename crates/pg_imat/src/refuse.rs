@@ -134,6 +134,15 @@ pub fn out_of_step(name: &str) -> Error {
         .hint("Call refresh_imat to make it anew, and please report this.")
 }
 
+pub fn orphaned(table: &str) -> Error {
+    Error::new(
+        SqlState::NOT_IN_PREREQUISITE_STATE,
+        format!("table {table} has triggers of pg_imat, but no maintained table is known to read it"),
+    )
+    .detail("Restoring a schema without its data leaves that behind.")
+    .hint("Drop the table's triggers named imat_* and what was restored to the schemas imat and imat_state, and call create_imat.")
+}
+
 pub fn stale_shape(name: &str) -> Error {
     Error::new(
         SqlState::NOT_IN_PREREQUISITE_STATE,

@@ -9,10 +9,10 @@ use crate::scalar::Scalar;
 /// a group is right. Without keys there is one group, and it is affected.
 pub(super) fn affected(input: &Rel, keys: &[Scalar], changed: &TableSet) -> (Rel, Rel) {
     if keys.is_empty() {
-        return (input.before(), input.clone());
+        return (input.before(changed), input.clone());
     }
     let touched = touched_keys(input.delta(changed), keys);
-    (semijoin(input.before(), keys, touched.clone()), semijoin(input.clone(), keys, touched))
+    (semijoin(input.before(changed), keys, touched.clone()), semijoin(input.clone(), keys, touched))
 }
 
 /// The set of keys in `delta`, whatever the sign of the rows.

@@ -37,7 +37,7 @@ impl Operator for Join {
 
     fn delta(&self, changed: &TableSet) -> Rel {
         let left = self.over(self.left.delta(changed), (*self.right).clone());
-        let right = self.over(self.left.before(), self.right.delta(changed));
+        let right = self.over(self.left.before(changed), self.right.delta(changed));
         left.union(right)
     }
 

@@ -18,7 +18,6 @@ use crate::lower::{self, Core};
 use crate::name::{QName, ident};
 use crate::rel::term::Term;
 use crate::rel::{Rel, TableSet};
-use crate::rewrite::normalise;
 use crate::scalar::Scalar;
 use crate::sql::{Sql, render};
 use crate::view::View;
@@ -225,12 +224,12 @@ impl Source {
 
     /// The rows as they are now, each with `w = 1`.
     pub(crate) fn now(&self) -> String {
-        self.render(&normalise(&self.core.rel, &TableSet::new()))
+        self.render(&self.core.rel)
     }
 
     /// The change, given which tables have a delta.
     pub(crate) fn delta(&self, changed: &TableSet) -> String {
-        self.render(&normalise(&self.core.rel.delta(changed), changed))
+        self.render(&self.core.rel.delta(changed))
     }
 
     fn render(&self, rel: &Rel) -> String {

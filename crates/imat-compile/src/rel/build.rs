@@ -56,8 +56,4 @@ impl Rel {
     pub fn aggregate(self, keys: Vec<Scalar>, calls: Vec<Scalar>) -> Rel {
         Rel::Aggregate(Aggregate { input: Box::new(self), keys, calls })
     }
-
-    pub fn is_empty(&self) -> bool {
-        matches!(self, Rel::Values(values) if values.rows.is_empty())
-    }
 }

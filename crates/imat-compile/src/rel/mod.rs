@@ -78,9 +78,12 @@ impl Rel {
         }
     }
 
-    /// This view as it was before the change.
-    pub fn before(&self) -> Rel {
-        self.map_scans(&|scan| Scan { image: Image::Old, ..scan.clone() })
+    /// This view as it was before the change: a table that did not change is read as it is.
+    pub fn before(&self, changed: &TableSet) -> Rel {
+        self.map_scans(&|scan| match changed.contains(&scan.table) {
+            true => Scan { image: Image::Old, ..scan.clone() },
+            false => scan.clone(),
+        })
     }
 
     /// The same relation over other leaves.

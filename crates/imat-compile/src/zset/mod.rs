@@ -1,7 +1,7 @@
 //! The reference interpreter: what a [`Rel`](crate::rel::Rel) means, in the plainest way.
 //!
 //! It exists to be compared with. Tests ask it whether a delta is the difference it should
-//! be, and whether a rewrite keeps the value; nothing else uses it, and it is not fast.
+//! be; nothing else uses it, and it is not fast.
 
 mod eval;
 mod expr;

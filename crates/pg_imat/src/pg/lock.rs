@@ -43,22 +43,6 @@ pub enum TagMode {
 /// The sub-object number of tags.
 const TAG: u16 = 0x1a7;
 
-/// How many pages a relation has; none, where it stores nothing itself or is gone.
-pub fn pages(relation: u32) -> u32 {
-    // SAFETY: opened for as long as it is looked at; the lock stays, as after any query.
-    unsafe {
-        let relation = pg_sys::try_relation_open(pg_sys::Oid::from(relation), pg_sys::AccessShareLock as i32);
-        if relation.is_null() {
-            return 0;
-        }
-        let stores = matches!((*(*relation).rd_rel).relkind as u8, pg_sys::RELKIND_RELATION | pg_sys::RELKIND_MATVIEW);
-        let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-        let pages = if stores { pg_sys::RelationGetNumberOfBlocksInFork(relation, main) } else { 0 };
-        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
-        pages
-    }
-}
-
 /// Whether the transaction reads under one snapshot from its first statement to its last.
 pub fn transaction_snapshot() -> bool {
     // SAFETY: a plain variable of this backend.
