@@ -11,6 +11,8 @@ use crate::scalar::Scalar;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
+    /// The queries of WITH, in order. What reads one holds a copy of it.
+    pub with: Vec<With>,
     /// The leaves of FROM, left to right.
     pub inputs: Vec<Input>,
     /// The comma-separated items of FROM, as trees over `inputs`.
@@ -32,11 +34,33 @@ pub struct Input {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     Table(Table),
-    /// A plain view, by name, or a subquery in FROM (`name` is `None`); ungrouped or grouped.
+    /// Ungrouped or grouped.
     Query {
-        name: Option<QName>,
+        origin: Origin,
         view: Box<View>,
     },
+}
+
+/// Where a query in FROM is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is a plain view.
+    View(QName),
+    /// It has this name in a WITH clause.
+    With(String),
+    /// Right there.
+    Here,
+}
+
+/// A query of a WITH clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct With {
+    pub name: String,
+    /// The names of its columns, where they are listed; `view` has its own.
+    pub columns: Option<Vec<String>>,
+    /// What is said of it; for the result it makes no difference.
+    pub materialized: Option<bool>,
+    pub view: View,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +112,28 @@ pub struct Output {
     pub expr: Scalar,
 }
 
+impl With {
+    /// The query as it is read.
+    pub fn named(&self) -> View {
+        let mut view = self.view.clone();
+        let names = self.columns.iter().flatten();
+        view.outputs.iter_mut().zip(names).for_each(|(output, name)| output.name.clone_from(name));
+        view
+    }
+}
+
 impl View {
+    /// How deep queries are nested in this one, and how many tables they read in all.
+    pub fn extent(&self) -> (usize, usize) {
+        self.inputs.iter().fold((1, 0), |(depth, leaves), input| match &input.source {
+            Source::Table(_) => (depth, leaves + 1),
+            Source::Query { view, .. } => {
+                let (inner_depth, inner_leaves) = view.extent();
+                (depth.max(inner_depth + 1), leaves + inner_leaves)
+            }
+        })
+    }
+
     /// Where each input's columns begin in the scope row, and, last, the row's width.
     pub fn offsets(&self) -> Vec<usize> {
         let mut offsets = vec![0];

@@ -204,6 +204,34 @@ fn names_that_are_not_columns() {
 }
 
 #[test]
+fn with_queries_are_read_where_they_are_named() {
+    insta::assert_snapshot!(read(
+        "WITH t(a, b) AS MATERIALIZED (SELECT o.id, o.qty FROM shop.orders o), pair AS (SELECT t.a FROM t)
+         SELECT x.a, p.val FROM (t x JOIN pair ON ((pair.a = x.b))), shop.pair p",
+        &["a", "val"]
+    ), @r##"
+    inputs: x(a b) pair(a) p(id val)
+    outputs: a = $0 | val = $4
+    "##);
+    let doubling = |n: usize| format!("t{n} AS (SELECT a.id FROM t{m} a, t{m} b)", m = n - 1);
+    let chain: Vec<String> = (1..=30).map(doubling).collect();
+    for (definition, construct) in [
+        ("WITH RECURSIVE t AS (SELECT p.id FROM shop.pair p) SELECT t.id FROM t".to_owned(), "RECURSIVE"),
+        ("WITH t AS (SELECT p.id FROM shop.pair p LIMIT 1) SELECT t.id FROM t".to_owned(), "LIMIT"),
+        (
+            "WITH t AS (SELECT p.id FROM shop.pair p) SELECT t.id FROM shop.t".to_owned(),
+            "t, which is not a table or view",
+        ),
+        (
+            format!("WITH t0 AS (SELECT p.id FROM shop.pair p), {} SELECT t30.id FROM t30", chain.join(", ")),
+            "queries of this many tables",
+        ),
+    ] {
+        assert_eq!(read(&definition, &["id"]), format!("unsupported: {construct}"), "{definition}");
+    }
+}
+
+#[test]
 fn refused() {
     let from = "FROM shop.orders o";
     for (definition, construct) in [

@@ -29,6 +29,9 @@ pub struct Core {
 /// Lowers FROM and WHERE. The caller's GROUP BY and outputs stay scalars over the scope row.
 pub fn core(view: &View) -> Result<Core, Unsupported> {
     let tables = table::distinct(view);
+    if table::reads_in_vain(view, &tables) {
+        return Err(Unsupported::new("a WITH query that nothing reads"));
+    }
     let rel = from_and_where(view, &tables)?;
     debug_assert!(rel.is_sound(), "unsound lowering:\n{rel}");
     let scans = rel.scans().count();

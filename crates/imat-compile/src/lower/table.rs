@@ -24,6 +24,17 @@ fn collect<'a>(view: &'a View, by_oid: &mut BTreeMap<u32, &'a Table>) {
     }
 }
 
+/// Whether a query of a WITH clause reads a table that the view does not: nobody reads that query.
+pub(super) fn reads_in_vain(view: &View, tables: &[Table]) -> bool {
+    let known = |table: &Table| tables.iter().any(|known| known.oid == table.oid);
+    let vain = |view: &View| !distinct(view).iter().all(known) || reads_in_vain(view, tables);
+    view.with.iter().any(|with| vain(&with.view))
+        || view
+            .inputs
+            .iter()
+            .any(|input| matches!(&input.source, Source::Query { view, .. } if reads_in_vain(view, tables)))
+}
+
 /// The scan of `table`, which is one of `tables`.
 pub(super) fn lower(table: &Table, tables: &[Table]) -> Rel {
     let index = tables.partition_point(|other| other.oid < table.oid);

@@ -10,7 +10,7 @@ use super::scope::Scope;
 use super::{Context, refuse, select, tree};
 use crate::error::Unsupported;
 use crate::facts::Relation;
-use crate::view::{Condition, From, Input, Source};
+use crate::view::{Condition, From, Input, Origin, Source};
 
 /// A column that a FROM item shows: its name, and the first of the columns merged in it.
 type Shown = Vec<(String, usize)>;
@@ -57,21 +57,29 @@ impl Reader<'_> {
             tree::only_tokens(&name, &[])?;
         }
         let (schema, name) = tree::path(&reference)?;
-        let Some(relation) = self.context.catalog.relation(schema.as_deref(), &name) else {
-            return Err(Unsupported::new(format!("{name}, which is not a table or view")));
+        let source = match self.with(schema.as_deref(), &name) {
+            Some(source) => source,
+            None => self.named(schema.as_deref(), &name)?,
         };
-        let source = self.source(relation)?;
         let alias = alias.map(|node| Alias::read(&node)).transpose()?;
         self.input(source, alias.unwrap_or(Alias { name, columns: None }))
     }
 
-    fn source(&self, relation: Relation) -> Result<Source, Unsupported> {
-        match relation {
-            Relation::Table(table) => Ok(Source::Table(table)),
-            Relation::View { name, columns, definition } => {
-                let view = super::named(&definition, &columns, self.context.inner()?)?;
-                Ok(Source::Query { name: Some(name), view: Box::new(view) })
+    /// A query of a WITH clause, which hides a table of the same name.
+    fn with(&self, schema: Option<&str>, name: &str) -> Option<Source> {
+        let with = self.context.with.iter().rfind(|with| schema.is_none() && with.name == name)?;
+        Some(Source::Query { origin: Origin::With(with.name.clone()), view: Box::new(with.named()) })
+    }
+
+    fn named(&self, schema: Option<&str>, name: &str) -> Result<Source, Unsupported> {
+        match self.context.catalog.relation(schema, name) {
+            Some(Relation::Table(table)) => Ok(Source::Table(table)),
+            Some(Relation::View { name, columns, definition }) => {
+                let context = Context { with: &[], ..self.context.inner()? };
+                let view = super::named(&definition, &columns, context)?;
+                Ok(Source::Query { origin: Origin::View(name), view: Box::new(view) })
             }
+            None => Err(Unsupported::new(format!("{name}, which is not a table or view"))),
         }
     }
 
@@ -94,7 +102,7 @@ impl Reader<'_> {
                 }
                 let context = self.context.inner()?;
                 let view = select::query(&query, select::Names::Implied, context)?;
-                let source = Source::Query { name: None, view: Box::new(view) };
+                let source = Source::Query { origin: Origin::Here, view: Box::new(view) };
                 self.input(source, Alias::read(&alias)?)
             }
             _ => Err(refuse::construct(&inner)),
@@ -115,6 +123,12 @@ impl Reader<'_> {
         };
         if self.scope.inputs.iter().any(|input| input.alias == alias.name) {
             return Err(Unsupported::new("two FROM items of the same name"));
+        }
+        // Each reference is a copy, so a few names can stand for any number of tables.
+        if let Source::Query { view, .. } = &source
+            && (view.extent().0 > super::MAX_DEPTH || view.extent().1 > super::MAX_TABLES)
+        {
+            return Err(Unsupported::new("queries of this many tables"));
         }
         let start = self.scope.width();
         let shown = columns.iter().cloned().zip(start..).collect();

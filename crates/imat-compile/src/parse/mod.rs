@@ -9,6 +9,7 @@
 //! from.rs    FROM -> inputs and joins          group.rs   GROUP BY, HAVING, aggregates
 //! expr.rs    expressions over the scope row    scope.rs   which column a name means
 //! refuse.rs  what a refused construct is called
+//! with.rs    WITH
 //! ```
 
 mod expr;
@@ -18,15 +19,19 @@ mod refuse;
 mod scope;
 mod select;
 mod tree;
+mod with;
 
 use squawk_syntax::SyntaxKind;
 
 use crate::error::Unsupported;
 use crate::facts::Catalog;
-use crate::view::View;
+use crate::view::{View, With};
 
 /// A view over views over views: deeper than anyone nests them, and short of what the stack holds.
 const MAX_DEPTH: usize = 32;
+
+/// More tables than PostgreSQL itself would plan a join of in a lifetime.
+const MAX_TABLES: usize = 100;
 
 /// What every stage of the parser needs.
 #[derive(Clone, Copy)]
@@ -34,6 +39,8 @@ struct Context<'a> {
     catalog: &'a dyn Catalog,
     /// How many queries this one is inside of.
     depth: usize,
+    /// The queries of WITH clauses that it sees, the nearest last.
+    with: &'a [With],
 }
 
 impl Context<'_> {
@@ -48,7 +55,7 @@ impl Context<'_> {
 /// The view whose definition `pg_get_viewdef` gives as `definition` under
 /// `search_path = pg_catalog`, and whose columns are called `output_names`.
 pub fn parse(definition: &str, output_names: &[String], catalog: &dyn Catalog) -> Result<View, Unsupported> {
-    named(definition, output_names, Context { catalog, depth: 0 })
+    named(definition, output_names, Context { catalog, depth: 0, with: &[] })
 }
 
 /// A definition without what a [`View`] does not keep: the ORDER BY of the outermost query,

@@ -6,7 +6,7 @@ use squawk_syntax::SyntaxNode;
 use super::expr::{Rows, is_aggregate};
 use super::group::Groups;
 use super::scope::Scope;
-use super::{Context, from, refuse, tree};
+use super::{Context, from, refuse, tree, with};
 use crate::error::Unsupported;
 use crate::facts::Catalog;
 use crate::scalar::Scalar;
@@ -24,6 +24,7 @@ pub(super) enum Names<'a> {
 /// The clauses of a query, each at most once.
 #[derive(Default)]
 struct Clauses {
+    with: Option<SyntaxNode>,
     select: Option<SyntaxNode>,
     from: Option<SyntaxNode>,
     filter: Option<SyntaxNode>,
@@ -36,7 +37,9 @@ pub(super) fn query(node: &SyntaxNode, names: Names<'_>, context: Context<'_>) -
     let Some(from) = &clauses.from else {
         return Err(Unsupported::new("a query without FROM"));
     };
-    let (from, scope) = from::clause(from, context)?;
+    let with = clauses.with.as_ref().map_or(Ok(Vec::new()), |node| with::clause(node, context))?;
+    let visible = [context.with, &with].concat();
+    let (from, scope) = from::clause(from, Context { with: &visible, ..context })?;
     let rows = Rows { scope: &scope, catalog: context.catalog };
     let filter = match &clauses.filter {
         Some(node) => Some(rows.scalar(&tree::sole(node)?)?),
@@ -46,7 +49,7 @@ pub(super) fn query(node: &SyntaxNode, names: Names<'_>, context: Context<'_>) -
     let (exprs, grouping) = outputs(&clauses, &targets, rows)?;
     let names = output_names(names, &targets, &scope)?;
     let outputs = names.into_iter().zip(exprs).map(|(name, expr)| Output { name, expr }).collect();
-    Ok(View { inputs: scope.inputs, from, filter, grouping, outputs })
+    Ok(View { with, inputs: scope.inputs, from, filter, grouping, outputs })
 }
 
 fn clauses(node: &SyntaxNode, context: Context<'_>) -> Result<Clauses, Unsupported> {
@@ -60,6 +63,7 @@ fn clauses(node: &SyntaxNode, context: Context<'_>) -> Result<Clauses, Unsupport
     let mut clauses = Clauses::default();
     for child in node.children() {
         let place = match child.kind() {
+            WITH_CLAUSE => &mut clauses.with,
             SELECT_CLAUSE => &mut clauses.select,
             FROM_CLAUSE => &mut clauses.from,
             WHERE_CLAUSE => &mut clauses.filter,

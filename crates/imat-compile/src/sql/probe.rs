@@ -1,7 +1,7 @@
 //! Queries that PostgreSQL need only describe: they tell the types of a view's parts.
 
 use super::Sql;
-use super::recompose::{from, text};
+use super::recompose::{from, text, with};
 use crate::view::View;
 
 /// What to ask PostgreSQL for the types of.
@@ -28,5 +28,5 @@ pub fn probe(view: &View) -> Probe {
 
 fn select(view: &View, list: impl Iterator<Item = String>) -> Sql {
     let list: Vec<String> = list.collect();
-    Sql::new(format!("SELECT {} FROM {}", list.join(", "), from(view)))
+    Sql::new(format!("{}SELECT {} FROM {}", with(view), list.join(", "), from(view)))
 }

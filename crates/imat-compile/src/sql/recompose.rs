@@ -3,9 +3,10 @@
 //! That makes it a guard: a text that was misread comes back as another one.
 
 use super::Sql;
+use crate::facts::Table;
 use crate::name::ident;
 use crate::scalar::Scalar;
-use crate::view::{Condition, From, Grouping, Input, Source, View};
+use crate::view::{Condition, From, Grouping, Input, Origin, Source, View, With};
 
 /// The view's query. Plain views below it are called by their names.
 pub fn recompose(view: &View) -> Sql {
@@ -21,7 +22,7 @@ fn query(view: &View) -> String {
             format!("{} AS {}", text(view, &expr), ident(&output.name))
         })
         .collect();
-    let mut sql = format!("SELECT {} FROM {}", outputs.join(", "), from(view));
+    let mut sql = format!("{}SELECT {} FROM {}", with(view), outputs.join(", "), from(view));
     if let Some(filter) = &view.filter {
         sql.push_str(&format!(" WHERE {}", parenthesised(view, filter)));
     }
@@ -29,6 +30,25 @@ fn query(view: &View) -> String {
         sql.push_str(&grouped(view, grouping));
     }
     sql
+}
+
+/// The WITH clause, where there is one.
+pub(super) fn with(view: &View) -> String {
+    let queries: Vec<String> = view.with.iter().map(named).collect();
+    if queries.is_empty() { String::new() } else { format!("WITH {} ", queries.join(", ")) }
+}
+
+fn named(with: &With) -> String {
+    let columns = with.columns.iter().map(|columns| {
+        let columns: Vec<String> = columns.iter().map(|column| ident(column)).collect();
+        format!("({})", columns.join(", "))
+    });
+    let materialized = match with.materialized {
+        None => "",
+        Some(true) => "MATERIALIZED ",
+        Some(false) => "NOT MATERIALIZED ",
+    };
+    format!("{}{} AS {materialized}({})", ident(&with.name), columns.collect::<String>(), query(&with.view))
 }
 
 fn grouped(view: &View, grouping: &Grouping) -> String {
@@ -81,18 +101,20 @@ fn from_item(view: &View, item: &From) -> String {
 }
 
 fn input(input: &Input) -> String {
-    let (name, own): (_, Vec<&String>) = match &input.source {
-        Source::Table(table) => (Some(&table.name), table.columns.iter().map(|column| &column.name).collect()),
-        Source::Query { name, view } => (name.as_ref(), view.outputs.iter().map(|output| &output.name).collect()),
+    let own: Vec<&String> = match &input.source {
+        Source::Table(table) => table.columns.iter().map(|column| &column.name).collect(),
+        Source::Query { view, .. } => view.outputs.iter().map(|output| &output.name).collect(),
     };
     let same_columns = own.iter().copied().eq(&input.columns);
-    let mut sql = match (name, &input.source) {
-        (Some(name), _) => name.to_string(),
-        (None, Source::Query { view, .. }) => format!("({})", query(view)),
-        (None, Source::Table(_)) => unreachable!("a table has a name"),
+    let (name, mut sql) = match &input.source {
+        Source::Table(Table { name, .. }) | Source::Query { origin: Origin::View(name), .. } => {
+            (Some(&name.name), name.to_string())
+        }
+        Source::Query { origin: Origin::With(name), .. } => (Some(name), ident(name)),
+        Source::Query { origin: Origin::Here, view } => (None, format!("({})", query(view))),
     };
     // PostgreSQL prints an alias that was written, and none that was not.
-    if !same_columns || name.is_none_or(|name| name.name != input.alias) {
+    if !same_columns || name != Some(&input.alias) {
         sql.push_str(&format!(" {}", ident(&input.alias)));
     }
     if !same_columns {
