@@ -186,9 +186,11 @@ pub fn maintained(name: u32) -> Rc<Maintained> {
     loaded
 }
 
-/// Raises an error where a maintained table does not fit what it is made of any more.
+/// Raises an error where a maintained table does not fit what it is made of any more. Where it
+/// still does, all sessions compile it anew: of a child's NOT NULL they are not told otherwise.
 pub fn check(name: u32) {
     let maintained = load(name);
+    xact::invalidate(maintained.entry.state);
     let columns = catalog::trusted(|| facts::column_names(maintained.entry.state));
     if !maintained.plan.columns.iter().map(|column| &column.name).eq(&columns) {
         raise(&refuse::stale_shape(&maintained.display));

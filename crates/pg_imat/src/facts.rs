@@ -28,13 +28,23 @@ const RELATION: Sql = Sql::fixed(
      WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v')",
 );
 
+// What a table promises of its rows only counts where it is promised of its children's too: a child
+// may drop a NOT NULL, which may also be NOT VALID (from 18 on), and has no part in a primary key.
 const COLUMNS: Sql = Sql::fixed(
-    "SELECT a.attname::text, a.attnum, a.attnotnull FROM pg_catalog.pg_attribute AS a \
-     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+    "WITH RECURSIVE family AS ( \
+         SELECT $1::oid AS relation \
+         UNION SELECT i.inhrelid FROM family AS f JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.relation) \
+     SELECT a.attname::text, a.attnum, NOT EXISTS ( \
+         SELECT FROM family AS f JOIN pg_catalog.pg_attribute AS m ON m.attrelid = f.relation AND m.attname = a.attname \
+         LEFT JOIN pg_catalog.pg_constraint AS c ON c.conrelid = m.attrelid AND c.contype = 'n' AND c.conkey[1] = m.attnum \
+         WHERE NOT m.attnotnull OR NOT c.convalidated) \
+     FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
 );
 
 const PRIMARY_KEY: Sql = Sql::fixed(
-    "SELECT pg_catalog.unnest(i.indkey) FROM pg_catalog.pg_index AS i WHERE i.indrelid = $1 AND i.indisprimary",
+    "SELECT pg_catalog.unnest(i.indkey) FROM pg_catalog.pg_index AS i \
+     JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid WHERE c.oid = $1 AND i.indisprimary \
+         AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid))",
 );
 
 const DEFINITION: Sql = Sql::fixed("SELECT pg_catalog.pg_get_viewdef($1, false)");
@@ -85,7 +95,7 @@ impl SystemCatalog {
     }
 }
 
-/// The numbers of a relation's NOT NULL columns.
+/// The numbers of the columns in which no row of a relation and its children has a NULL.
 pub fn not_null(relation: u32) -> Vec<i16> {
     let numbers = spi::rows(&COLUMNS, &[oid(relation)], |row| row.need::<bool>(3).then(|| row.need::<i16>(2)));
     numbers.into_iter().flatten().collect()
