@@ -159,13 +159,15 @@ fn identity(base: u32, builtin: bool, row: &spi::Row) -> bool {
 const SAME_WITH_MODIFIER: [u32; 2] = [pgrx::pg_sys::NUMERICOID.to_u32(), pgrx::pg_sys::BPCHAROID.to_u32()];
 
 /// The types whose equal values can be told apart.
-const EQUAL_NOT_IDENTICAL: [u32; 6] = [
+const EQUAL_NOT_IDENTICAL: [u32; 7] = [
     pgrx::pg_sys::NUMERICOID.to_u32(),
     pgrx::pg_sys::FLOAT4OID.to_u32(),
     pgrx::pg_sys::FLOAT8OID.to_u32(),
     pgrx::pg_sys::INTERVALOID.to_u32(),
     pgrx::pg_sys::BPCHAROID.to_u32(),
     pgrx::pg_sys::JSONBOID.to_u32(),
+    // Without weights and prefixes.
+    pgrx::pg_sys::TSQUERYOID.to_u32(),
 ];
 
 /// What there is to know of a result column's type.

@@ -21,7 +21,7 @@ impl Components {
     }
 
     fn count(&mut self, arg: Option<Scalar>, filter: Option<Scalar>) -> Scalar {
-        self.add(Component { kind: Kind::Count, arg, filter, ty: "bigint".into() })
+        self.add(Component { kind: Kind::Count, arg, filter, ty: "bigint".into(), identity: true })
     }
 
     /// The number of rows of the group: a group lives while it is above zero.
@@ -71,6 +71,7 @@ fn holistic(call: &Call<'_>, components: &mut Components) -> Scalar {
         arg: Some(call.aggregate.call.clone()),
         filter: None,
         ty: call.result.column_type(),
+        identity: call.result.identity,
     })
 }
 
@@ -142,7 +143,8 @@ impl Builder<'_> {
             _ => false,
         };
         let kind = if inexact { Kind::InexactSum } else { Kind::Sum };
-        Some(components.add(Component { kind, arg: Some(arg), filter: self.filter.clone(), ty: ty.into() }))
+        let filter = self.filter.clone();
+        Some(components.add(Component { kind, arg: Some(arg), filter, ty: ty.into(), identity: false }))
     }
 
     /// The sum with the scale of the largest among the values, as PostgreSQL's has.
@@ -196,6 +198,7 @@ impl Builder<'_> {
                 arg: Some(self.arg.clone()),
                 filter: self.filter.clone(),
                 ty: self.result.column_type(),
+                identity: self.ty.identity,
             })
         })
     }

@@ -17,6 +17,8 @@ pub struct Component {
     pub filter: Option<Scalar>,
     /// The SQL type of the stored value.
     pub ty: String,
+    /// Two equal values of it are always the same value. Asked of extremes only.
+    pub identity: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -178,10 +180,15 @@ impl Component {
     }
 
     /// Whether the extreme stored as `old` may be gone: something as extreme was taken away
-    /// (`retracted`) and nothing as extreme was added (`new`).
+    /// (`retracted`) and nothing as extreme was added (`new`). An equal that is not the same value
+    /// does not make up for the one that is gone.
     pub fn extreme_lost(&self, old: &str, new: &str, retracted: &str) -> String {
         let beats = if self.kind == Kind::Min { "<=" } else { ">=" };
-        format!("({retracted} {beats} {old} AND ({new} {beats} {old}) IS NOT TRUE) IS TRUE",)
+        let replaced = match self.identity {
+            true => format!(" AND ({new} {beats} {old}) IS NOT TRUE"),
+            false => String::new(),
+        };
+        format!("({retracted} {beats} {old}{replaced}) IS TRUE")
     }
 
     /// Whether a stored sum is a value from which nothing can be subtracted.
