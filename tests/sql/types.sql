@@ -108,3 +108,52 @@ DELETE FROM words WHERE id = 1;
 TABLE wrong;
 TABLE imat.keys;
 DROP TABLE words CASCADE;
+
+-- A row's image doesn't depend on how parts of a composite value are stored.
+CREATE TYPE pair AS (a integer, b text);
+CREATE DOMAIN dpair AS pair;
+CREATE TYPE nested AS (p dpair, ps pair[], b text);
+CREATE TYPE pairs AS RANGE (subtype = pair);
+CREATE TABLE t (id integer, b text, p pair, ps pair[], bs bigint[]);
+CREATE VIEW made AS SELECT id, ROW(id, b)::pair AS p FROM t;
+CREATE VIEW many AS SELECT id, ARRAY[ROW(id, b)::pair, NULL] AS ps FROM t;
+CREATE VIEW deep AS SELECT ROW(ROW(id, b)::pair, ARRAY[ROW(id, b)::pair], b)::nested AS n, ARRAY[ROW(ROW(1, b)::dpair, NULL, b)::nested] AS ns FROM t;
+CREATE VIEW ranges AS SELECT pairs(ROW(0, b)::pair, ROW(id, b)::pair) AS r FROM t;
+CREATE VIEW kept AS SELECT p, ps, bs, b FROM t;
+INSERT INTO t VALUES (1, repeat('x', 3000), ROW(1, repeat('y', 3000)), ARRAY[ROW(1, repeat('z', 3000))::pair], ARRAY[1, 2, NULL]);
+INSERT INTO t SELECT 2, b, p, ps, bs FROM t;
+SELECT create_imat('made'), create_imat('many'), create_imat('deep'), create_imat('ranges'), create_imat('kept');
+SELECT DISTINCT strategy FROM imat_status;
+INSERT INTO t SELECT n, repeat('x', 3000), ROW(n, repeat('y', 3000))::pair, ARRAY[ROW(n, repeat('z', 3000))::pair], NULL FROM generate_series(3, 5) AS n;
+INSERT INTO t VALUES (6, repeat('x', 30000), ROW(6, repeat('y', 30000)), ARRAY[NULL, ROW(6, NULL)::pair], '{}');
+TABLE wrong;
+DELETE FROM t WHERE id IN (1, 3);
+DELETE FROM t WHERE id = 2;
+UPDATE t SET id = 40 WHERE id = 4;
+ALTER TABLE t ALTER b SET STORAGE EXTERNAL;
+UPDATE t SET b = b || 'x' WHERE id = 5;
+DELETE FROM t WHERE id = 6;
+TABLE wrong;
+ALTER TYPE pair ADD ATTRIBUTE c integer;
+TABLE wrong;
+DELETE FROM t WHERE id = 40;
+TABLE wrong;
+DELETE FROM t;
+TABLE wrong;
+SELECT count(*) FROM imat.kept;
+SELECT count(*) FROM verify_imat('made');
+DROP TABLE t CASCADE;
+DROP TYPE pair CASCADE;
+-- Bounds and dimensions are part of it.
+CREATE TABLE t (id integer, a integer);
+CREATE TYPE one AS (a integer);
+CREATE VIEW shapes AS
+    SELECT CASE id % 4 WHEN 0 THEN ARRAY[ROW(a)::one, ROW(a)::one] WHEN 1 THEN ARRAY[[ROW(a)::one, ROW(a)::one]]
+        WHEN 2 THEN ARRAY[[ROW(a)::one], [ROW(a)::one]] ELSE '[2:3]={(1),(1)}'::one[] END AS s FROM t;
+SELECT create_imat('shapes');
+INSERT INTO t SELECT n, 1 FROM generate_series(1, 8) AS n;
+TABLE wrong;
+DELETE FROM t WHERE id < 5;
+TABLE wrong;
+SELECT s, n FROM (SELECT s::text, count(*) AS n FROM imat.shapes GROUP BY 1) AS d ORDER BY 1;
+DROP TABLE t CASCADE;

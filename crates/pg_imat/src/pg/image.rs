@@ -1,19 +1,27 @@
 //! The exact image of a row, hashed.
 //!
 //! Two values of one type have the same image when PostgreSQL stores the same bytes for them
-//! (`record_image_eq`), wherever and however compressed they are stored. The hash is SHA-256,
-//! so that nobody can make two rows meet.
+//! (`record_image_eq`), wherever and however compressed they, or fields of composite values in
+//! them, are stored. The hash is SHA-256, so that nobody can make two rows meet.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use sha2::{Digest, Sha256};
 
-/// Hashes a composite value: per field a tag and its bytes.
+/// Hashes a composite value.
 fn digest(record: pg_sys::Datum) -> [u8; 32] {
     let mut hash = Sha256::new();
-    // SAFETY: the datum is a composite value, by the function's declaration; the tuple descriptor
-    // is the one it names, and is released. Values point into the detoasted tuple, or into
-    // what detoasting a field allocates, both in the caller's memory context.
+    // SAFETY: the datum is a composite value, by the function's declaration.
+    unsafe { fields(&mut hash, record) };
+    hash.finalize().into()
+}
+
+/// Feeds the fields of a composite value with a tag before each. A value that was made before an
+/// attribute was added to its type ends earlier; so NULLs at the end are left out.
+unsafe fn fields(hash: &mut Sha256, record: pg_sys::Datum) {
+    // SAFETY: the tuple descriptor is the one that the value names, and is released. Values point
+    // into the detoasted tuple, or into what detoasting a field allocates, both in the caller's
+    // memory context.
     unsafe {
         let header = pg_sys::pg_detoast_datum(record.cast_mut_ptr()) as pg_sys::HeapTupleHeader;
         let descriptor = pg_sys::lookup_rowtype_tupdesc(
@@ -30,18 +38,52 @@ fn digest(record: pg_sys::Datum) -> [u8; 32] {
         let mut values = vec![pg_sys::Datum::null(); count];
         let mut nulls = vec![false; count];
         pg_sys::heap_deform_tuple(&mut tuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
-        for position in 0..count {
-            let attribute = *attribute(descriptor, position);
-            if nulls[position] {
-                hash.update([0]);
-                continue;
+        let filled = nulls.iter().rposition(|null| !null).map_or(0, |last| last + 1);
+        for position in 0..filled {
+            hash.update([if nulls[position] { NULL } else { VALUE }]);
+            if !nulls[position] {
+                feed(hash, values[position], Storage::of_attribute(&*attribute(descriptor, position)));
             }
-            hash.update([1]);
-            feed(&mut hash, values[position], attribute.attbyval, attribute.attlen);
         }
+        hash.update([END]);
         release(descriptor);
     }
-    hash.finalize().into()
+}
+
+/// What comes next in a composite value or an array.
+const NULL: u8 = 0;
+const VALUE: u8 = 1;
+const END: u8 = 2;
+
+/// How values of a type are passed and stored.
+#[derive(Clone, Copy)]
+struct Storage {
+    ty: pg_sys::Oid,
+    by_value: bool,
+    length: i16,
+    align: std::ffi::c_char,
+}
+
+impl Storage {
+    fn of_attribute(attribute: &pg_sys::FormData_pg_attribute) -> Self {
+        let (ty, by_value) = (attribute.atttypid, attribute.attbyval);
+        Self { ty, by_value, length: attribute.attlen, align: attribute.attalign }
+    }
+
+    fn of_type(ty: pg_sys::Oid) -> Self {
+        let mut storage = Self { ty, by_value: false, length: 0, align: 0 };
+        // SAFETY: writes to the three places.
+        unsafe {
+            pg_sys::get_typlenbyvalalign(ty, &mut storage.length, &mut storage.by_value, &mut storage.align);
+        }
+        storage
+    }
+
+    /// Whether values can be, or hold, composite values: these have this alignment, and what
+    /// holds them has it from them.
+    fn may_hold_fields(self) -> bool {
+        self.length == -1 && self.align as u8 == pg_sys::TYPALIGN_DOUBLE
+    }
 }
 
 /// An attribute of a tuple descriptor.
@@ -73,14 +115,17 @@ unsafe fn varsize(varlena: *const pg_sys::varlena) -> u32 {
 }
 
 /// Feeds one value, its length first where it varies.
-unsafe fn feed(hash: &mut Sha256, value: pg_sys::Datum, by_value: bool, length: i16) {
-    // SAFETY: `by_value` and `length` are the attribute's, so the datum is read as what it is.
+unsafe fn feed(hash: &mut Sha256, value: pg_sys::Datum, storage: Storage) {
+    // SAFETY: the storage is that of the value's type, so the datum is read as what it is.
     unsafe {
-        if by_value {
+        if storage.by_value {
             hash.update((value.value() as u64).to_le_bytes());
             return;
         }
-        let bytes: &[u8] = match length {
+        if storage.may_hold_fields() && feed_parts(hash, value, storage.ty) {
+            return;
+        }
+        let bytes: &[u8] = match storage.length {
             -1 => {
                 let packed = pg_sys::pg_detoast_datum_packed(value.cast_mut_ptr());
                 std::slice::from_raw_parts(pgrx::vardata_any(packed).cast(), pgrx::varsize_any_exhdr(packed))
@@ -90,6 +135,100 @@ unsafe fn feed(hash: &mut Sha256, value: pg_sys::Datum, by_value: bool, length: 
         };
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
+    }
+}
+
+/// Feeds a composite value, or what holds such values, part by part; returns whether it is one.
+unsafe fn feed_parts(hash: &mut Sha256, value: pg_sys::Datum, ty: pg_sys::Oid) -> bool {
+    let holds = |part: pg_sys::Oid| part != pg_sys::Oid::INVALID && Storage::of_type(part).may_hold_fields();
+    // SAFETY: these look types up; each value is fed as what its type says.
+    unsafe {
+        let ty = pg_sys::getBaseType(ty);
+        let (element, range) = (pg_sys::get_element_type(ty), pg_sys::get_multirange_range(ty));
+        if pg_sys::type_is_rowtype(ty) {
+            fields(hash, value);
+        } else if holds(element) {
+            feed_elements(hash, value, Storage::of_type(element));
+        } else if holds(pg_sys::get_range_subtype(ty)) {
+            feed_range(hash, value, ty);
+        } else if holds(range) {
+            feed_ranges(hash, value, range);
+        } else {
+            return false;
+        }
+    }
+    true
+}
+
+unsafe fn feed_elements(hash: &mut Sha256, value: pg_sys::Datum, element: Storage) {
+    // SAFETY: the value is an array; its dimensions and lower bounds follow its header. What is
+    // allocated lasts as long as the caller's memory context.
+    unsafe {
+        let array: *mut pg_sys::ArrayType = pg_sys::pg_detoast_datum(value.cast_mut_ptr()).cast();
+        let shape = 2 * size_of::<i32>() * usize::try_from((*array).ndim).unwrap_or(0);
+        hash.update((shape as u64).to_le_bytes());
+        hash.update(std::slice::from_raw_parts(array.add(1).cast::<u8>(), shape));
+        let (mut values, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+        pg_sys::deconstruct_array(
+            array,
+            element.ty,
+            i32::from(element.length),
+            element.by_value,
+            element.align,
+            &mut values,
+            &mut nulls,
+            &mut count,
+        );
+        for position in 0..usize::try_from(count).unwrap_or(0) {
+            let null = *nulls.add(position);
+            hash.update([if null { NULL } else { VALUE }]);
+            if !null {
+                feed(hash, *values.add(position), element);
+            }
+        }
+        hash.update([END]);
+    }
+}
+
+unsafe fn feed_range(hash: &mut Sha256, value: pg_sys::Datum, ty: pg_sys::Oid) {
+    // SAFETY: the value is a range of this type; bounds are written before they are read.
+    unsafe {
+        let cache = pg_sys::lookup_type_cache(ty, pg_sys::TYPECACHE_RANGE_INFO as i32);
+        let range = pg_sys::pg_detoast_datum(value.cast_mut_ptr()).cast();
+        let (mut bounds, mut empty) = ([pg_sys::RangeBound::default(); 2], false);
+        let [lower, upper] = &mut bounds;
+        pg_sys::range_deserialize(cache, range, lower, upper, &mut empty);
+        hash.update([u8::from(empty)]);
+        for bound in bounds.iter().filter(|_| !empty) {
+            hash.update([u8::from(bound.infinite), u8::from(bound.inclusive)]);
+            if !bound.infinite {
+                feed(hash, bound.val, Storage::of_type((*(*cache).rngelemtype).type_id));
+            }
+        }
+    }
+}
+
+unsafe fn feed_ranges(hash: &mut Sha256, value: pg_sys::Datum, range: pg_sys::Oid) {
+    unsafe extern "C-unwind" {
+        fn multirange_deserialize(
+            range: *mut pg_sys::TypeCacheEntry,
+            multirange: *const pg_sys::varlena,
+            count: *mut i32,
+            ranges: *mut *mut *mut pg_sys::RangeType,
+        );
+    }
+    // SAFETY: the value is a multirange of this type of range; the boundary turns a PostgreSQL
+    // error into a panic that pgrx reports.
+    unsafe {
+        let cache = pg_sys::lookup_type_cache(range, pg_sys::TYPECACHE_RANGE_INFO as i32);
+        let multirange = pg_sys::pg_detoast_datum(value.cast_mut_ptr());
+        let (mut ranges, mut count) = (std::ptr::null_mut(), 0);
+        pg_sys::ffi::pg_guard_ffi_boundary(|| multirange_deserialize(cache, multirange, &mut count, &mut ranges));
+        for position in 0..usize::try_from(count).unwrap_or(0) {
+            hash.update([VALUE]);
+            feed_range(hash, pg_sys::Datum::from(*ranges.add(position)), range);
+        }
+        hash.update([END]);
     }
 }
 
