@@ -157,3 +157,24 @@ DELETE FROM t WHERE id < 5;
 TABLE wrong;
 SELECT s, n FROM (SELECT s::text, count(*) AS n FROM imat.shapes GROUP BY 1) AS d ORDER BY 1;
 DROP TABLE t CASCADE;
+
+-- A number may have more digits after its point than are counted by scale.
+CREATE TABLE t (k integer NOT NULL, n numeric);
+CREATE VIEW means AS SELECT k, avg(n) AS a, sum(n)::text AS s, variance(n) AS v FROM t GROUP BY k;
+SELECT create_imat('means');
+INSERT INTO t VALUES (1, 1e-11000), (1, 2.5), (2, 1.00), (2, 'NaN'), (3, 1.0), (3, 2.00);
+TABLE wrong;
+INSERT INTO t VALUES (2, 1e-101), (2, 1e-1000);
+INSERT INTO t VALUES (3, 3e-101);
+TABLE wrong;
+DELETE FROM t WHERE n = 1e-11000;
+TABLE wrong;
+DELETE FROM t WHERE n = 'NaN';
+DELETE FROM t WHERE n IN (1e-1000, 3e-101);
+TABLE wrong;
+SELECT k, s FROM imat.means ORDER BY k;
+DELETE FROM t WHERE n = 1e-101;
+DELETE FROM t WHERE n = 2.00;
+TABLE wrong;
+SELECT k, s FROM imat.means ORDER BY k;
+DROP TABLE t CASCADE;

@@ -151,14 +151,21 @@ impl Builder<'_> {
     ///
     /// A sum of values of one declared scale always has that scale. For others the state counts
     /// the values of each scale in one number, twelve digits a scale, from which a value can be
-    /// taken back like from any sum; how long the number is tells the largest scale.
+    /// taken back like from any sum; how long the number is tells the largest scale. Where a
+    /// scale is out of bounds the number is NaN, so that the group is recomputed when a value
+    /// is taken away, and the sum has the right scale by itself.
     fn scaled(&self, sum: Scalar, power: u32, components: &mut Components) -> Option<Scalar> {
         if self.exactness.scale == Scale::Value || self.ty.sql != "numeric" {
             return Some(sum);
         }
-        let digits = template("('1' || repeat('0', 12 * coalesce(scale($1), 0)))::numeric", &[&self.arg]);
-        let scales = self.sum_of(digits, Class::Numeric, components)?;
-        let text = format!("round($1, {power} * ((length(trunc($2)::text) - 1) / 12))");
+        let text = format!(
+            "CASE WHEN scale($1) > {MOST_COUNTED} THEN 'NaN'::numeric \
+             ELSE ('1' || repeat('0', 12 * coalesce(scale($1), 0)))::numeric END"
+        );
+        let scales = self.sum_of(template(&text, &[&self.arg]), Class::Numeric, components)?;
+        let text = format!(
+            "CASE $2 WHEN 'NaN'::numeric THEN $1 ELSE round($1, {power} * ((length(trunc($2)::text) - 1) / 12)) END"
+        );
         Some(template(&text, &[&sum, &scales]))
     }
 
@@ -251,6 +258,9 @@ impl Builder<'_> {
         Some(template(&text, &[&count, &sum, &squares]))
     }
 }
+
+/// The largest scale of which values are counted: 1,200 digits.
+const MOST_COUNTED: u32 = 100;
 
 const FLOAT_AVERAGE: &str = "($1) / nullif($2, 0)::double precision";
 
