@@ -178,3 +178,23 @@ DELETE FROM t WHERE n = 2.00;
 TABLE wrong;
 SELECT k, s FROM imat.means ORDER BY k;
 DROP TABLE t CASCADE;
+
+-- A COLLATE of a view below is its column's collation to those above, no more.
+CREATE TABLE t (id integer, a text, b text COLLATE "POSIX", c text COLLATE "C");
+INSERT INTO t VALUES (1, 'a', 'b', 'B'), (2, 'B', 'a', 'a');
+CREATE VIEW below AS SELECT id, a COLLATE "C" AS a, lower(b COLLATE "C") AS l FROM t;
+CREATE VIEW above AS SELECT id FROM below WHERE a < 'a' COLLATE "POSIX" AND l < 'z' COLLATE "POSIX";
+CREATE VIEW plain AS SELECT id, a < l AS less FROM (SELECT id, a COLLATE "C" AS a, l FROM below) AS d;
+SELECT create_imat('above'), create_imat('plain');
+SELECT name, strategy, construct FROM imat_status ORDER BY name::text;
+INSERT INTO t VALUES (3, 'A', 'A', 'A');
+TABLE wrong;
+DROP VIEW below CASCADE;
+-- Nor does a key or an aggregate read from the state have more.
+CREATE VIEW compared AS SELECT a COLLATE "C" < min(b) AS less, min(c) < max(b COLLATE "POSIX") AS other, count(*) AS n FROM t GROUP BY a COLLATE "C";
+CREATE VIEW shown AS SELECT a COLLATE "C" AS a, max(b COLLATE "C") AS b, count(*) AS n FROM t GROUP BY a COLLATE "C";
+SELECT create_imat('compared'), create_imat('shown');
+SELECT name, strategy, construct FROM imat_status ORDER BY name::text;
+INSERT INTO t VALUES (4, 'a', 'b', 'C'), (5, 'b', 'B', 'A');
+TABLE wrong;
+DROP TABLE t CASCADE;

@@ -37,6 +37,7 @@ impl<'a> Groups<'a> {
         let mut out = Scalar::default();
         self.visit(&stripped(node)?, &mut out)?;
         if out.as_column().is_none() {
+            refuse::collate(node, "an expression over groups")?;
             out = Scalar::default();
             self.visit(node, &mut out)?;
         }

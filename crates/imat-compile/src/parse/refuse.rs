@@ -13,6 +13,15 @@ pub(super) fn construct(node: &SyntaxNode) -> Unsupported {
     }
 }
 
+/// Refuses an explicit COLLATE in an expression that is read as a column by another: it overrides
+/// other collations, and a column's collation does not.
+pub(super) fn collate(node: &SyntaxNode, place: &str) -> Result<(), Unsupported> {
+    match node.descendants().any(|node| node.kind() == COLLATE) {
+        true => Err(Unsupported::new(format!("COLLATE in {place}"))),
+        false => Ok(()),
+    }
+}
+
 fn known(kind: SyntaxKind) -> Option<&'static str> {
     Some(match kind {
         SELECT | COMPOUND_SELECT | PAREN_SELECT | EXISTS_FN => "a subquery in an expression",

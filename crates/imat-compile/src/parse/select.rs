@@ -46,6 +46,9 @@ pub(super) fn query(node: &SyntaxNode, names: Names<'_>, context: Context<'_>) -
         None => None,
     };
     let targets = targets(clauses.select.as_ref().ok_or_else(|| refuse::construct(node))?)?;
+    if context.depth > 0 {
+        targets.iter().try_for_each(|target| refuse::collate(&target.expr, "a subquery or an underlying view"))?;
+    }
     let (exprs, grouping) = outputs(&clauses, &targets, rows)?;
     let names = output_names(names, &targets, &scope)?;
     let outputs = names.into_iter().zip(exprs).map(|(name, expr)| Output { name, expr }).collect();
