@@ -198,3 +198,19 @@ SELECT name, strategy, construct FROM imat_status ORDER BY name::text;
 INSERT INTO t VALUES (4, 'a', 'b', 'C'), (5, 'b', 'B', 'A');
 TABLE wrong;
 DROP TABLE t CASCADE;
+
+-- A domain that forbids NULL, as the result of an aggregate that is recomputed.
+CREATE DOMAIN given AS integer NOT NULL CHECK (VALUE > 0);
+CREATE TABLE t (k integer, d given);
+INSERT INTO t VALUES (1, 1);
+CREATE VIEW modes AS SELECT k, mode() WITHIN GROUP (ORDER BY d) AS m, min(d) AS lo, count(*) AS n FROM t GROUP BY k;
+CREATE VIEW few AS SELECT k, mode() WITHIN GROUP (ORDER BY d) FILTER (WHERE d > 2) AS m FROM t GROUP BY k;
+SELECT create_imat('modes'), create_imat('few');
+INSERT INTO t VALUES (1, 2), (1, 2), (2, 1);
+INSERT INTO t VALUES (3, 3);
+TABLE wrong;
+DELETE FROM t WHERE d = 2;
+TABLE wrong;
+TABLE imat.modes ORDER BY k;
+TABLE imat.few ORDER BY k;
+DROP TABLE t CASCADE;

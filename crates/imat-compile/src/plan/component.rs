@@ -83,6 +83,15 @@ impl Component {
         }
     }
 
+    /// NULL of its type. What an aggregate returns can be of a domain, which may forbid NULL, so
+    /// there it is not evaluated.
+    fn null(&self) -> String {
+        match self.kind {
+            Kind::Holistic => format!("(SELECT NULL::{} WHERE false)", self.ty),
+            _ => format!("NULL::{}", self.ty),
+        }
+    }
+
     /// Its value over the rows of a group, each counted once.
     pub fn over_rows(&self, column: &dyn Fn(usize) -> String) -> String {
         match self.kind {
@@ -101,7 +110,7 @@ impl Component {
     pub fn over_delta(&self, weight: Option<&str>, column: &dyn Fn(usize) -> String) -> String {
         let Some(weight) = weight else {
             return match self.kind {
-                Kind::Holistic => format!("NULL::{}", self.ty),
+                Kind::Holistic => self.null(),
                 _ => self.over_rows(column),
             };
         };
@@ -123,7 +132,7 @@ impl Component {
             }
             Kind::Min => self.aggregate("pg_catalog.min", Some(&added), column),
             Kind::Max => self.aggregate("pg_catalog.max", Some(&added), column),
-            Kind::Holistic => format!("NULL::{}", self.ty),
+            Kind::Holistic => self.null(),
         }
     }
 
@@ -142,7 +151,6 @@ impl Component {
             false => format!("CASE WHEN {} THEN {value} ELSE {otherwise} END", conditions.join(" AND ")),
         };
         let arg = || arg.clone().unwrap_or_default();
-        let null = || format!("NULL::{}", self.ty);
         match (self.kind, added) {
             (Kind::Count, true) => when("1::bigint".into(), "0::bigint".into()),
             (Kind::Count, false) => when("-1::bigint".into(), "0::bigint".into()),
@@ -153,8 +161,8 @@ impl Component {
                 when(format!("coalesce({}::{}, {})", arg(), self.ty, self.zero()), self.zero())
             }
             (Kind::InexactSum, false) => self.zero(),
-            (Kind::Min | Kind::Max, true) => when(arg(), null()),
-            (Kind::Min | Kind::Max, false) | (Kind::Holistic, _) => null(),
+            (Kind::Min | Kind::Max, true) => when(arg(), self.null()),
+            (Kind::Min | Kind::Max, false) | (Kind::Holistic, _) => self.null(),
         }
     }
 
