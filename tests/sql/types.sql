@@ -214,3 +214,23 @@ TABLE wrong;
 TABLE imat.modes ORDER BY k;
 TABLE imat.few ORDER BY k;
 DROP TABLE t CASCADE;
+
+-- Sums of real agree to four digits, those of double precision to eight, wherever a border is.
+CREATE TABLE t (k integer, r real, f double precision);
+CREATE VIEW sums AS SELECT k, sum(r) AS r, sum(f) AS f FROM t GROUP BY k;
+SELECT create_imat('sums');
+INSERT INTO t SELECT k, k + n * 0.1, k + n * 0.1 FROM generate_series(1, 1000) AS n, generate_series(1, 300) AS k;
+INSERT INTO t SELECT k, k + n * 0.1, k + n * 0.1 FROM generate_series(1, 1000) AS n, generate_series(1, 300) AS k;
+INSERT INTO t SELECT k, k + n * 0.1, k + n * 0.1 FROM generate_series(1, 1000) AS n, generate_series(1, 300) AS k;
+INSERT INTO t VALUES (0, 0, 0), (-1, -1, -1), (-2, 'NaN', 'NaN'), (-3, '-Infinity', '-Infinity'), (-4, NULL, NULL);
+SELECT count(*) > 10 AS differ FROM imat.sums AS i JOIN sums AS q USING (k) WHERE i.r <> q.r;
+SELECT * FROM verify_imat('sums');
+-- A difference is seen all the same: the stored sums of r and f are imat_3 and imat_5.
+BEGIN;
+ALTER TABLE imat_state.sums DISABLE TRIGGER ALL;
+UPDATE imat_state.sums SET imat_3 = imat_3 * 1.001 WHERE k IN (1, -1);
+UPDATE imat_state.sums SET imat_5 = imat_5 * 1.0000001 WHERE k = 2;
+UPDATE imat_state.sums SET imat_5 = -imat_5 WHERE k = 3;
+UPDATE imat_state.sums SET imat_5 = 1e-8 WHERE k = 0;
+SELECT difference, times, "row" ->> 'k' AS k FROM verify_imat('sums') ORDER BY 1, 3;
+ROLLBACK;

@@ -124,7 +124,8 @@ pub fn verify(name: &str, repair: bool) -> Result<Vec<Difference>, Error> {
 fn comparison(ty: &imat_compile::facts::Type) -> Compare {
     use imat_compile::facts::Class;
     match ty.class {
-        Class::Float4 | Class::Float8 => Compare::Float,
+        Class::Float4 => Compare::Real,
+        Class::Float8 => Compare::Double,
         Class::Numeric => Compare::Numeric,
         _ => Compare::Image,
     }

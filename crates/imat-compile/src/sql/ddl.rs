@@ -150,37 +150,24 @@ pub fn create_index(table: &QName, index: &Index) -> Sql {
 }
 
 /// The rows in which a maintained table and its query differ, as (difference, times, row).
-/// Rows are compared by image, so that types without equality can be compared too; `approximate`
-/// rows, those with floats, are compared by their text with fifteen digits at most.
+/// Rows are compared by image, so that types without equality can be compared too. Floats fall
+/// into intervals; of rows that differ in these only those count that also do in intervals
+/// shifted by half, so that no border parts what is close.
 pub fn differences(name: &QName, definition: &QName, columns: &[(String, Compare)]) -> Sql {
-    let values: Vec<String> = columns
-        .iter()
-        .map(|(column, compare)| {
-            let column = format!("v.{}", ident(column));
-            match compare {
-                Compare::Image => column,
-                // Equal numerics can have different scales.
-                Compare::Numeric => format!("pg_catalog.trim_scale({column})"),
-                // Nine digits: sums of floats depend on the order of summation.
-                Compare::Float => format!(
-                    "CASE WHEN abs({column}::double precision) < 1e-9 THEN '0' \
-                     ELSE pg_catalog.to_char({column}::double precision, '9.99999999EEEE') END"
-                ),
-            }
-        })
-        .collect();
-    let side = |relation: &QName, sign: i32| {
-        format!(
-            "SELECT {sign} AS w, pg_catalog.to_jsonb(v.*) AS \"row\", imat_catalog.row_image(ROW({})) AS image \
-             FROM {relation} AS v",
-            values.join(", ")
-        )
+    let image = |shift: f64| {
+        let values: Vec<String> =
+            columns.iter().map(|(column, compare)| compare.value(&ident(column), shift)).collect();
+        format!("imat_catalog.row_image(ROW({}))", values.join(", "))
     };
+    let side = |relation: &QName, sign: i32| {
+        let row = "pg_catalog.to_jsonb(v.*) AS \"row\"";
+        format!("SELECT {sign} AS w, {row}, {} AS image, {} AS shifted FROM {relation} AS v", image(0.0), image(0.5))
+    };
+    let sides = format!("{} UNION ALL {}", side(definition, 1), side(name, -1));
     Sql::new(format!(
         "SELECT CASE WHEN sum(w) > 0 THEN 'missing' ELSE 'extra' END, abs(sum(w))::bigint, (array_agg(\"row\"))[1] \
-         FROM ({} UNION ALL {}) AS u GROUP BY image HAVING sum(w) <> 0",
-        side(definition, 1),
-        side(name, -1)
+         FROM (SELECT b.*, sum(w) OVER (PARTITION BY image) AS left_over FROM ({sides}) AS b) AS u \
+         WHERE left_over <> 0 GROUP BY shifted HAVING sum(w) <> 0"
     ))
 }
 
@@ -188,6 +175,27 @@ pub fn differences(name: &QName, definition: &QName, columns: &[(String, Compare
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compare {
     Image,
+    /// Equal numerics can have different scales.
     Numeric,
-    Float,
+    /// To four digits: sums of floats depend on the order of summation.
+    Real,
+    /// To eight digits.
+    Double,
+}
+
+impl Compare {
+    /// What is equal for values of `v.column` that are the same.
+    fn value(self, column: &str, shift: f64) -> String {
+        let interval = |per_unit: &str| {
+            let value = format!("v.{column}::double precision");
+            let place = format!("floor(ln(abs({value})) * {per_unit} + {shift})");
+            format!("CASE WHEN abs({value}) < 1e-9 THEN '0' ELSE sign({value}) || ' ' || {place} END")
+        };
+        match self {
+            Compare::Image => format!("v.{column}"),
+            Compare::Numeric => format!("pg_catalog.trim_scale(v.{column})"),
+            Compare::Real => interval("1e4"),
+            Compare::Double => interval("1e8"),
+        }
+    }
 }
