@@ -1,6 +1,5 @@
 //! The extension's own tables.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use imat_compile::error::Error;
@@ -9,27 +8,14 @@ use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
 use crate::facts::oid;
-use crate::pg::context::{Role, with_text, within};
+use crate::pg::context::{self, Role, with_text, within};
 use crate::pg::spi::{self, Param};
 use crate::refuse;
 
-thread_local! {
-    static OWNER: Cell<Option<u32>> = const { Cell::new(None) };
-}
-
-/// The role that owns the extension, and so its tables.
-pub fn owner() -> u32 {
-    const QUERY: Sql = Sql::fixed("SELECT extowner FROM pg_catalog.pg_extension WHERE extname = 'pg_imat'");
-    OWNER.get().unwrap_or_else(|| {
-        let owner = spi::first(&QUERY, &[], |row| row.oid(1)).unwrap_or(pgrx::pg_sys::BOOTSTRAP_SUPERUSERID);
-        OWNER.set(Some(owner));
-        owner
-    })
-}
-
-/// Runs bookkeeping as the extension's owner under a safe search path.
+/// Runs bookkeeping as the owner of the extension's tables, under a safe search path.
 pub fn trusted<T>(body: impl FnOnce() -> T) -> T {
-    let owner = owner();
+    // Where there is no such table there is nothing to be trusted with.
+    let owner = context::table_owner("imat_catalog", "imat").unwrap_or_else(context::user);
     within(Role::Trusted(owner), &[], || with_text(body))
 }
 
@@ -121,7 +107,7 @@ pub fn not_null(name: u32) -> BTreeMap<u32, Vec<i16>> {
 pub fn affected(relations: &[Oid]) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT s.name::oid FROM imat_catalog.source AS s WHERE s.relation::oid = ANY ($1) \
-         UNION SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.name::oid = ANY ($1) OR i.state::oid = ANY ($1) \
+         UNION SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.name::oid = ANY ($1) OR i.state::oid = ANY ($1) OR i.definition::oid = ANY ($1) \
          ORDER BY 1",
     );
     spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))

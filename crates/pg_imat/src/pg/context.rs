@@ -115,6 +115,24 @@ pub fn user() -> u32 {
     unsafe { pg_sys::GetUserId().to_u32() }
 }
 
+/// The owner of a table. Asked of the catalog caches and not in SQL: who runs what follows must not
+/// depend on a search path.
+pub fn table_owner(schema: &str, table: &str) -> Option<u32> {
+    let (Ok(schema), Ok(table)) = (CString::new(schema), CString::new(table)) else { return None };
+    // SAFETY: the names outlive the calls; the cached tuple is released once it is read.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
+        let table = pg_sys::get_relname_relid(table.as_ptr(), schema);
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(table));
+        if tuple.is_null() {
+            return None;
+        }
+        let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
+        pg_sys::ReleaseSysCache(tuple);
+        Some(owner.to_u32())
+    }
+}
+
 unsafe fn set(name: &str, value: &str) {
     let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return };
     // SAFETY: both strings outlive the call, which copies them.
