@@ -224,12 +224,20 @@ CREATE OR REPLACE TRIGGER meddle AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION
 INSERT INTO t VALUES (9, 9);
 CREATE OR REPLACE TRIGGER meddle AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION meddle('SELECT create_imat(''w'', query => ''TABLE t'')');
 INSERT INTO t VALUES (9, 9);
+CREATE OR REPLACE TRIGGER meddle BEFORE INSERT ON t EXECUTE FUNCTION meddle('SELECT refresh_imat(''v'')');
+INSERT INTO t VALUES (9, 9);
+-- A statement trigger that fires after pg_imat's finds the change over, but the table still in use.
 CREATE OR REPLACE TRIGGER meddle AFTER INSERT ON t EXECUTE FUNCTION meddle('SELECT drop_imat(''v'')');
 INSERT INTO t VALUES (9, 9);
 CREATE OR REPLACE TRIGGER meddle AFTER INSERT ON t EXECUTE FUNCTION meddle('SELECT create_imat(''w'', query => ''TABLE t'')');
 INSERT INTO t VALUES (9, 9);
-CREATE OR REPLACE TRIGGER meddle BEFORE INSERT ON t EXECUTE FUNCTION meddle('SELECT refresh_imat(''v'')');
+SELECT count(*) FROM t WHERE a = 9;
+CREATE OR REPLACE TRIGGER meddle AFTER INSERT ON t EXECUTE FUNCTION meddle('SELECT refresh_imat(''v'')');
 INSERT INTO t VALUES (9, 9);
+CREATE OR REPLACE TRIGGER meddle AFTER INSERT ON t EXECUTE FUNCTION meddle('SELECT 1 / (count(*) = 0)::integer FROM verify_imat(''v'')');
+INSERT INTO t VALUES (9, 9);
+SELECT count(*) FROM t WHERE a = 9;
+SELECT name FROM imat_status;
 DROP TRIGGER meddle ON t;
 INSERT INTO t VALUES (10, 10);
 TABLE wrong;

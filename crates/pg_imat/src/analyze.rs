@@ -29,6 +29,8 @@ pub struct Base {
 #[derive(Clone, Debug)]
 pub struct Analysis {
     pub bases: Vec<Base>,
+    /// The view and the views below it.
+    pub views: Vec<u32>,
     /// A reason to recompute the view whole, whatever its text says.
     pub whole: Option<Unsupported>,
     /// Names and values of the settings that its expressions depend on.
@@ -280,7 +282,8 @@ pub fn analyze(view: u32, user: u32) -> Result<Analysis, Error> {
     if facts::column_names(view).is_empty() {
         return Err(refuse::no_columns());
     }
-    let contents = contents(view, &mut BTreeSet::new());
+    let mut seen = BTreeSet::from([view]);
+    let contents = contents(view, &mut seen);
     if contents.session_values {
         return Err(refuse::session_value());
     }
@@ -297,7 +300,8 @@ pub fn analyze(view: u32, user: u32) -> Result<Analysis, Error> {
         .iter()
         .map(|&relation| base(relation, user, &mut whole))
         .collect::<Result<Vec<Base>, Error>>()?;
-    Ok(Analysis { bases, whole, settings })
+    let views = seen.difference(&contents.relations).copied().collect();
+    Ok(Analysis { bases, views, whole, settings })
 }
 
 /// A relation's kind, in words, where it is not a view.

@@ -1,5 +1,7 @@
 //! `create_imat`: from a view to a maintained table.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use imat_compile::error::{Error, Unsupported};
 use imat_compile::name::QName;
 use imat_compile::parse::comparable;
@@ -39,19 +41,36 @@ pub fn create(source: &Source, schema: &str) -> Result<u32, Error> {
     let target = QName::new(schema, source.name.as_str());
     trusted(|| {
         check_target(&target, caller)?;
-        let analysis = analyze::analyze(source.view, caller)?;
-        for relation in relations(&analysis) {
-            lock::relation(relation, Mode::ShareRowExclusive);
-        }
+        let analysis = analyze_locked(source, caller)?;
+        // Another session may have created it while this one waited.
+        check_target(&target, caller)?;
         capture::own_ddl(|| build(source, &target, &analysis))
     })
 }
 
-fn relations(analysis: &Analysis) -> Vec<u32> {
-    let mut relations: Vec<u32> = analysis.bases.iter().flat_map(|base| base.relations.iter().copied()).collect();
-    relations.sort_unstable();
-    relations.dedup();
-    relations
+/// Locks what the view reads, until an analysis finds nothing that was not locked before it: what was
+/// found while a lock was waited for may have been altered since.
+fn analyze_locked(source: &Source, caller: u32) -> Result<Analysis, Error> {
+    let mut locked = BTreeSet::new();
+    loop {
+        if facts::name(source.view).is_none() {
+            return Err(refuse::missing(&source.name));
+        }
+        let analysis = analyze::analyze(source.view, caller)?;
+        let views = analysis.views.iter().map(|&view| (view, Mode::AccessShare));
+        let tables = analysis.bases.iter().flat_map(|base| &base.relations);
+        let found: BTreeMap<u32, Mode> = views.chain(tables.map(|&table| (table, Mode::ShareRowExclusive))).collect();
+        let new: Vec<(u32, Mode)> = found.into_iter().filter(|&(relation, _)| locked.insert(relation)).collect();
+        if new.is_empty() {
+            return Ok(analysis);
+        }
+        for (relation, mode) in new {
+            lock::relation(relation, mode);
+            if mode == Mode::ShareRowExclusive {
+                lock::require_unused(relation, c"create a maintained table over");
+            }
+        }
+    }
 }
 
 fn exists(name: &QName) -> Option<u32> {

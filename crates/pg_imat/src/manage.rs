@@ -12,6 +12,7 @@ use crate::catalog::{self, Entry, trusted};
 use crate::create::{self, Passing};
 use crate::facts::{self, oid};
 use crate::pg::context::{self, Role, within};
+use crate::pg::lock;
 use crate::pg::spi;
 use crate::pg::xact;
 use crate::workshop::Workshop;
@@ -33,7 +34,13 @@ pub fn drop(name: &str) -> Result<(), Error> {
     if let Some(reader) = trusted(|| catalog::readers(entry.state).first().and_then(|&reader| facts::name(reader))) {
         return Err(refuse::read_by_another(name, &reader.to_string()));
     }
-    trusted(|| capture::own_ddl(|| remove([entry.name, entry.state, entry.definition], false)));
+    trusted(|| {
+        // PostgreSQL would refuse to drop the triggers, but not if others need them too.
+        for (relation, _) in catalog::relations(entry.name) {
+            lock::require_unused(relation, c"drop a maintained table over");
+        }
+        capture::own_ddl(|| remove([entry.name, entry.state, entry.definition], false));
+    });
     Ok(())
 }
 

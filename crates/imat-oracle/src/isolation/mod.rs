@@ -44,13 +44,14 @@ pub struct Options {
     pub show: bool,
 }
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("groups", include_str!("../../specs/groups.spec")),
     ("minmax", include_str!("../../specs/minmax.spec")),
     ("joins", include_str!("../../specs/joins.spec")),
     ("snapshots", include_str!("../../specs/snapshots.spec")),
     ("whole", include_str!("../../specs/whole.spec")),
     ("cascade", include_str!("../../specs/cascade.spec")),
+    ("create", include_str!("../../specs/create.spec")),
 ];
 
 fn specs() -> std::result::Result<Vec<spec::Spec>, String> {

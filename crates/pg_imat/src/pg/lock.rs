@@ -1,9 +1,12 @@
 //! Relation locks, held to the end of the transaction.
 
+use std::ffi::CStr;
+
 use pgrx::pg_sys;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
+    AccessShare,
     Share,
     ShareRowExclusive,
     Exclusive,
@@ -12,12 +15,26 @@ pub enum Mode {
 /// Waits for the lock, which PostgreSQL releases at the end of the transaction.
 pub fn relation(oid: u32, mode: Mode) {
     let mode = match mode {
+        Mode::AccessShare => pg_sys::AccessShareLock,
         Mode::Share => pg_sys::ShareLock,
         Mode::ShareRowExclusive => pg_sys::ShareRowExclusiveLock,
         Mode::Exclusive => pg_sys::ExclusiveLock,
     };
     // SAFETY: locking an OID needs no open relation; an OID that is gone is locked in vain.
     unsafe { pg_sys::LockRelationOid(pg_sys::Oid::from(oid), mode as i32) }
+}
+
+/// Raises PostgreSQL's error where the session itself is still reading or changing the relation,
+/// or has triggers of it to fire; `action` is what can't be done, up to the relation's name.
+pub fn require_unused(oid: u32, action: &CStr) {
+    // SAFETY: the relation is open between the two calls; an error closes it.
+    unsafe {
+        let relation = pg_sys::try_relation_open(pg_sys::Oid::from(oid), pg_sys::AccessShareLock as i32);
+        if !relation.is_null() {
+            pg_sys::CheckTableNotInUse(relation, action.as_ptr());
+            pg_sys::relation_close(relation, pg_sys::NoLock as i32);
+        }
+    }
 }
 
 /// A base table's *tag*: writers of the table hold it RowExclusive, and whoever must wait for
