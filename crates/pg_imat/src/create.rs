@@ -19,7 +19,7 @@ use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{self, Connection, Param, Snapshot};
 use crate::pg::{query, xact};
 use crate::workshop::Workshop;
-use crate::{capture, compile, flush, refuse};
+use crate::{capture, carry, compile, flush, refuse};
 
 /// Where the definition comes from.
 pub struct Source {
@@ -81,6 +81,10 @@ fn exists(name: &QName) -> Option<u32> {
     spi::first(&QUERY, &[Param::from(name.schema.as_str()), Param::from(name.name.as_str())], |row| row.oid(1))
 }
 
+pub fn is_taken(schema: &str, name: &str) -> bool {
+    exists(&QName::new(schema, name)).is_some()
+}
+
 fn check_target(target: &QName, caller: u32) -> Result<(), Error> {
     const SCHEMA: Sql = Sql::fixed(
         "SELECT n.nspname = 'imat' OR pg_catalog.has_schema_privilege($2, n.oid, 'CREATE') \
@@ -99,7 +103,7 @@ fn check_target(target: &QName, caller: u32) -> Result<(), Error> {
 }
 
 /// `wanted`, or with a number where that is taken; never longer than a name can be.
-fn unused(schema: &str, wanted: &str) -> QName {
+pub fn unused(wanted: &str, taken: impl Fn(&str) -> bool) -> String {
     (0..)
         .map(|attempt| {
             let suffix = if attempt == 0 { String::new() } else { format!("_{attempt}") };
@@ -107,10 +111,10 @@ fn unused(schema: &str, wanted: &str) -> QName {
             while !wanted.is_char_boundary(room) {
                 room -= 1;
             }
-            QName::new(schema, format!("{}{suffix}", &wanted[..room]))
+            format!("{}{suffix}", &wanted[..room])
         })
-        .find(|name| exists(name).is_none())
-        .unwrap_or_else(|| QName::new(schema, wanted))
+        .find(|name| !taken(name))
+        .unwrap_or_default()
 }
 
 /// The definition as a view of ours. Its text must mean what the original means.
@@ -125,14 +129,15 @@ fn define(source: &Source, workshop: &Workshop) -> Result<u32, Error> {
     }
 }
 
-/// What the definition and the result are called until they are moved.
-const DEFINITION: &str = "imat build definition";
-const RESULT: &str = "imat build result";
+/// What the parts are called until they are moved.
+const DEFINITION: &str = "definition";
+const STATE: &str = "state";
+const RESULT: &str = "result";
 
 /// Whether the parsed view is the definition: PostgreSQL must print its recomposed query as it
 /// prints the definition, and find the same functions and operators in it.
 fn is_faithful(view: &View, definition: u32, workshop: &Workshop) -> bool {
-    let name = workshop.name("imat build guard");
+    let name = workshop.name("guard");
     workshop.run(&ddl::create_definition(&name, &facts::column_names(definition), recompose(view).as_str()));
     let faithful = exists(&name).is_some_and(|guard| {
         comparable(&facts::definition(guard)) == comparable(&facts::definition(definition))
@@ -167,27 +172,24 @@ fn build(source: &Source, target: &QName, analysis: &Analysis) -> Result<u32, Er
     let workshop = Workshop::open(source.owner);
     let definition = define(source, &workshop)?;
     let (plan, construct) = choose(analysis, definition, &workshop);
+    let free = |schema: &str| QName::new(schema, unused(&target.name, |name| is_taken(schema, name)));
     let state_name = match plan.reading {
         None => target.clone(),
-        Some(_) => unused("imat_state", &target.name),
+        Some(_) => free("imat_state"),
     };
-    let state = make_state(source, &plan, &workshop, analysis, &workshop.name(&state_name.name))?;
-    let has_result = match ddl::create_result(&workshop.name(RESULT), &plan, &workshop.name(&state_name.name)) {
-        Some(result) => {
-            workshop.run(&result);
-            true
-        }
-        None => false,
-    };
-    workshop.deliver(&state_name.name, &state_name);
-    workshop.deliver(DEFINITION, &unused("imat_catalog", &target.name));
-    if has_result {
+    let state = make_state(source, &plan, &workshop, analysis, &state_name)?;
+    let result = ddl::create_result(&workshop.name(RESULT), &plan, &workshop.name(STATE));
+    result.iter().for_each(|result| workshop.run(result));
+    workshop.deliver(STATE, &state_name);
+    workshop.deliver(DEFINITION, &free("imat_catalog"));
+    if result.is_some() {
         workshop.deliver(RESULT, target);
         ddl::create_guard(target, true).iter().for_each(spi::run);
     }
     workshop.close();
     ddl::create_guard(&state_name, false).iter().for_each(spi::run);
-    copy_grants(source.view, target);
+    carry::grants(source.view, target);
+    carry::comments(source.view, target, result.is_some());
     let name = exists(target).ok_or_else(|| refuse::missing(&target.to_string()))?;
     register(&Registration { name, state, definition, source, analysis, plan: &plan, construct: construct.as_ref() });
     if let Some(construct) = construct {
@@ -199,20 +201,21 @@ fn build(source: &Source, target: &QName, analysis: &Analysis) -> Result<u32, Er
     Ok(name)
 }
 
-/// Creates and fills the state, with the indexes that come along.
+/// Creates and fills what will be the state `name`, with the indexes that come along.
 fn make_state(
     source: &Source,
     plan: &Plan,
     workshop: &Workshop,
     analysis: &Analysis,
-    state: &QName,
+    name: &QName,
 ) -> Result<u32, Error> {
+    let state = &workshop.name(STATE);
     let settings: Vec<(String, String)> =
         analysis.settings.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
     plan.create(state).iter().for_each(|sql| workshop.run(sql));
     let oid = exists(state).ok_or_else(|| refuse::missing(&state.to_string()))?;
     workshop.within(&settings, || fill(plan, state, oid));
-    indexes_to_copy(source.view, plan).iter().for_each(|index| workshop.run(&ddl::create_index(state, index)));
+    carry::indexes(source.view, plan, workshop, state, name);
     workshop.run(&ddl::analyze(state));
     Ok(oid)
 }
@@ -283,51 +286,6 @@ pub fn add_source(name: u32, base: u32, relation: u32) {
         Some((true, _)) => xact::invalidate(relation),
         Some((false, partitioned)) => ddl::create_triggers(&relation_name, partitioned).iter().for_each(spi::run),
         None => {}
-    }
-}
-
-/// The indexes of the materialized view whose columns the state has. One that is unique stays so
-/// where it covers the key; elsewhere a flush could meet it half-way.
-fn indexes_to_copy(view: u32, plan: &Plan) -> Vec<ddl::Index> {
-    const INDEXES: Sql = Sql::fixed(
-        "SELECT i.indisunique, m.amname::text, \
-             ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, k, false) \
-                 || CASE WHEN o.opcdefault THEN '' ELSE ' ' || pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(o.opcname) END \
-                 || CASE WHEN m.amname <> 'btree' OR i.indoption[k - 1] & 1 = 0 THEN '' ELSE ' DESC' END \
-                 || CASE WHEN m.amname <> 'btree' THEN '' WHEN i.indoption[k - 1] & 2 = 0 THEN ' NULLS LAST' ELSE ' NULLS FIRST' END \
-                 FROM pg_catalog.generate_series(1, i.indnkeyatts) AS k \
-                 JOIN pg_catalog.pg_opclass AS o ON o.oid = i.indclass[k - 1] \
-                 JOIN pg_catalog.pg_namespace AS n ON n.oid = o.opcnamespace ORDER BY k), \
-             pg_catalog.pg_get_expr(i.indpred, i.indrelid), \
-             ARRAY(SELECT a.attname::text FROM pg_catalog.pg_depend AS d \
-                 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
-                 WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid \
-                 AND d.refobjid = i.indrelid AND d.refobjsubid > 0) \
-         FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid \
-         JOIN pg_catalog.pg_am AS m ON m.oid = c.relam WHERE i.indrelid = $1 AND i.indisvalid ORDER BY c.relname",
-    );
-    let found = spi::rows(&INDEXES, &[oid(view)], |row| {
-        let index = ddl::Index { unique: row.need(1), method: row.need(2), keys: row.need(3), predicate: row.get(4) };
-        (index, row.need::<Vec<String>>(5))
-    });
-    let has = |column: &String| plan.columns.iter().any(|stored| stored.name == *column);
-    let kept = found.into_iter().filter(|(_, columns)| columns.iter().all(has));
-    kept.map(|(index, columns)| {
-        let unique = index.unique && plan.key_is_within(&columns) && index.predicate.is_none();
-        ddl::Index { unique, ..index }
-    })
-    .collect()
-}
-
-/// Whoever may read the view may read the maintained table.
-fn copy_grants(view: u32, target: &QName) {
-    const GRANTS: Sql = Sql::fixed(
-        "SELECT CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee)::text END, a.is_grantable \
-         FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a \
-         WHERE c.oid = $1 AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner",
-    );
-    for (role, grantable) in spi::rows(&GRANTS, &[oid(view)], |row| (row.get::<String>(1), row.need::<bool>(2))) {
-        spi::run(&ddl::grant_select(target, role.as_deref(), grantable));
     }
 }
 

@@ -14,6 +14,7 @@ mod api;
 mod buffer;
 mod cache;
 mod capture;
+mod carry;
 mod catalog;
 mod compile;
 mod create;

@@ -28,9 +28,9 @@ impl Workshop {
         Self { schema, owner }
     }
 
-    /// The name of something in it.
+    /// The name of something in it, which no schema that it is moved to has.
     pub fn name(&self, name: &str) -> QName {
-        QName::new(self.schema.as_str(), name)
+        QName::new(self.schema.as_str(), format!("{} {name}", self.schema))
     }
 
     /// Runs a statement as the role.

@@ -41,15 +41,22 @@ pub fn drop_schema(name: &str) -> Sql {
     Sql::new(format!("DROP SCHEMA {}", ident(name)))
 }
 
-/// Gives a relation its final name and place.
-pub fn move_relation(from: &QName, to: &QName) -> Vec<Sql> {
-    let renamed = QName::new(from.schema.as_str(), to.name.as_str());
-    let mut statements = Vec::new();
-    if renamed != *from {
-        statements.push(Sql::new(format!("ALTER TABLE {from} RENAME TO {}", ident(&to.name))));
-    }
-    statements.push(Sql::new(format!("ALTER TABLE {renamed} SET SCHEMA {}", ident(&to.schema))));
-    statements
+/// Gives a relation its final place and name, in this order: PostgreSQL makes way for the name of
+/// a type when it renames one, but not when it moves one, and every relation has an array type.
+pub fn move_relation(from: &QName, to: &QName) -> [Sql; 2] {
+    let moved = QName::new(to.schema.as_str(), from.name.as_str());
+    [
+        Sql::new(format!("ALTER TABLE {from} SET SCHEMA {}", ident(&to.schema))),
+        Sql::new(format!("ALTER TABLE {moved} RENAME TO {}", ident(&to.name))),
+    ]
+}
+
+pub fn rename_index(name: &QName, to: &str) -> Sql {
+    Sql::new(format!("ALTER INDEX {name} RENAME TO {}", ident(to)))
+}
+
+pub fn change_owner(name: &QName, owner: &str) -> Sql {
+    Sql::new(format!("ALTER TABLE {name} OWNER TO {}", ident(owner)))
 }
 
 pub fn analyze(name: &QName) -> Sql {
@@ -62,22 +69,28 @@ pub fn grant_select(name: &QName, role: Option<&str>, grantable: bool) -> Sql {
     Sql::new(format!("GRANT SELECT ON {name} TO {role}{option}"))
 }
 
-pub fn comment(name: &QName, view: bool, text: &str) -> Sql {
-    let kind = if view { "VIEW" } else { "TABLE" };
+pub fn comment(kind: &'static str, name: &QName, text: &str) -> Sql {
     Sql::new(format!("COMMENT ON {kind} {name} IS {}", literal(text)))
 }
 
+pub fn comment_on_column(relation: &QName, column: &str, text: &str) -> Sql {
+    Sql::new(format!("COMMENT ON COLUMN {relation}.{} IS {}", ident(column), literal(text)))
+}
+
 /// The names of the statement triggers on a base table.
-const TRIGGERS: [&str; 5] = ["imat_open", "imat_insert", "imat_update", "imat_delete", "imat_truncate"];
+pub const TRIGGERS: [&str; 5] = ["imat_open", "imat_insert", "imat_update", "imat_delete", "imat_truncate"];
 
 /// The name of the row trigger, which fires for nobody but replication workers.
-const REPLICA: &str = "imat_replica";
+pub const REPLICA: &str = "imat_replica";
+
+/// The name of the trigger on a maintained table, its state and the view over it.
+pub const GUARD: &str = "imat_guard";
 
 /// Makes a relation's changes reach the maintained tables. A row trigger of a partitioned table
 /// would be one of each partition too, so there the partitions have their own.
 pub fn create_triggers(relation: &QName, partitioned: bool) -> Vec<Sql> {
     let capture = "FOR EACH STATEMENT EXECUTE FUNCTION imat_catalog.capture()";
-    let mut statements = vec![
+    let statements = vec![
         format!(
             "CREATE TRIGGER imat_open BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {relation} \
              FOR EACH STATEMENT EXECUTE FUNCTION imat_catalog.open()"
@@ -91,15 +104,22 @@ pub fn create_triggers(relation: &QName, partitioned: bool) -> Vec<Sql> {
         format!("CREATE TRIGGER imat_truncate AFTER TRUNCATE ON {relation} {capture}"),
     ];
     // session_replication_role = replica does not silence a trigger that fires always.
-    statements.extend(TRIGGERS.iter().map(|name| format!("ALTER TABLE {relation} ENABLE ALWAYS TRIGGER {name}")));
+    let mut statements: Vec<Sql> = statements.into_iter().map(Sql::new).collect();
+    statements.extend(TRIGGERS.iter().map(|name| enable_trigger(relation, name)));
     if !partitioned {
-        statements.push(format!(
+        statements.push(Sql::new(format!(
             "CREATE TRIGGER {REPLICA} AFTER INSERT OR UPDATE OR DELETE ON {relation} \
              FOR EACH ROW EXECUTE FUNCTION imat_catalog.replica()"
-        ));
-        statements.push(format!("ALTER TABLE {relation} ENABLE REPLICA TRIGGER {REPLICA}"));
+        )));
+        statements.push(enable_trigger(relation, REPLICA));
     }
-    statements.into_iter().map(Sql::new).collect()
+    statements
+}
+
+/// Makes one of our triggers on a table fire when it has to.
+pub fn enable_trigger(relation: &QName, trigger: &str) -> Sql {
+    let when = if trigger == REPLICA { "REPLICA" } else { "ALWAYS" };
+    Sql::new(format!("ALTER TABLE {relation} ENABLE {when} TRIGGER {}", ident(trigger)))
 }
 
 /// Whether a relation has rows.
@@ -117,36 +137,26 @@ pub fn drop_triggers(relation: &QName) -> Vec<Sql> {
 
 /// Refuses direct changes of a table, or of the view over it.
 pub fn create_guard(name: &QName, view: bool) -> Vec<Sql> {
-    let create = match view {
-        true => format!("CREATE TRIGGER imat_guard INSTEAD OF INSERT OR UPDATE OR DELETE ON {name} FOR EACH ROW"),
-        false => format!(
-            "CREATE TRIGGER imat_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {name} FOR EACH STATEMENT"
-        ),
+    let when = match view {
+        true => format!("INSTEAD OF INSERT OR UPDATE OR DELETE ON {name} FOR EACH ROW"),
+        false => format!("BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {name} FOR EACH STATEMENT"),
     };
-    let mut statements = vec![format!("{create} EXECUTE FUNCTION imat_catalog.guard()")];
-    if !view {
-        statements.push(format!("ALTER TABLE {name} ENABLE ALWAYS TRIGGER imat_guard"));
-    }
-    statements.into_iter().map(Sql::new).collect()
+    let create = Sql::new(format!("CREATE TRIGGER {GUARD} {when} EXECUTE FUNCTION imat_catalog.guard()"));
+    // A trigger of a view can't be disabled.
+    std::iter::once(create).chain((!view).then(|| enable_trigger(name, GUARD))).collect()
 }
 
 /// An index of the materialized view on the maintained table, as far as it is of use there.
 pub struct Index {
     pub unique: bool,
-    pub method: String,
-    /// Each column or expression with its operator class and order, as `pg_get_indexdef` gives it.
-    pub keys: Vec<String>,
-    pub predicate: Option<String>,
+    pub name: String,
+    /// From the access method on, as `pg_get_indexdef` gives it.
+    pub definition: String,
 }
 
 pub fn create_index(table: &QName, index: &Index) -> Sql {
     let unique = if index.unique { "UNIQUE " } else { "" };
-    let predicate = index.predicate.as_ref().map_or(String::new(), |predicate| format!(" WHERE {predicate}"));
-    Sql::new(format!(
-        "CREATE {unique}INDEX ON {table} USING {} ({}){predicate}",
-        ident(&index.method),
-        index.keys.join(", ")
-    ))
+    Sql::new(format!("CREATE {unique}INDEX {} ON {table} USING {}", ident(&index.name), index.definition))
 }
 
 /// The rows in which a maintained table and its query differ, as (difference, times, row).
