@@ -121,6 +121,15 @@ fn after_alter(objects: Vec<Oid>) {
     ddl::after_alter(&objects);
 }
 
+/// After a command that created or altered triggers or rules of these relations.
+#[pg_extern(sql = r#"
+CREATE FUNCTION imat_catalog.after_trigger(relations oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.after_trigger(oid[]) FROM PUBLIC;
+"#)]
+fn after_trigger(objects: Vec<Oid>) {
+    ddl::after_trigger(&objects);
+}
+
 /// After a command that created or replaced views.
 #[pg_extern(sql = r#"
 CREATE FUNCTION imat_catalog.after_view(relations oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';

@@ -190,9 +190,11 @@ pub fn maintained(name: u32) -> Rc<Maintained> {
 /// still does, all sessions compile it anew: of a child's NOT NULL they are not told otherwise.
 pub fn check(name: u32) {
     let maintained = load(name);
-    xact::invalidate(maintained.entry.state);
-    let columns = catalog::trusted(|| facts::column_names(maintained.entry.state));
-    if !maintained.plan.columns.iter().map(|column| &column.name).eq(&columns) {
+    let entry = &maintained.entry;
+    xact::invalidate(entry.state);
+    let columns = |relation| catalog::trusted(|| facts::columns(relation));
+    let stored = maintained.plan.columns.iter().map(|column| (column.name.clone(), column.ty.clone()));
+    if !stored.eq(columns(entry.state)) || columns(entry.name) != columns(entry.definition) {
         raise(&refuse::stale_shape(&maintained.display));
     }
 }

@@ -19,7 +19,7 @@ use crate::buffer::{Buffer, Change};
 use crate::pg::delta::Transition;
 use crate::pg::error::raise;
 use crate::pg::lock::{self, TagMode};
-use crate::pg::trigger::Event;
+use crate::pg::trigger::{self, Event};
 use crate::pg::xact;
 use crate::{cache, catalog, facts, flush, refuse};
 
@@ -37,8 +37,8 @@ struct Session {
     flushing: Option<u32>,
     /// The tables of the MERGEs that are finishing, whose rows are not all handed over.
     merges: Vec<u32>,
-    /// The state that the flush is writing.
-    writing: Option<u32>,
+    /// The state that the flush is writing, and how many triggers deep the flush is.
+    writing: Option<(u32, i32)>,
     /// The subtransaction in which the extension's own DDL is running.
     own_ddl: Option<u32>,
 }
@@ -189,9 +189,11 @@ pub fn take(reader: u32) -> BTreeMap<u32, Change> {
     })
 }
 
-/// Refuses a change of a maintained table that is not its own flush.
+/// Refuses a change of a maintained table that is not its own flush: the flush's own statement
+/// fires the guard one trigger deeper, the statement of a trigger on the state two.
 pub fn guard(relation: u32, name: &str) {
-    if session(|session| session.writing != Some(relation)) {
+    let flush = (relation, trigger::depth() - 1);
+    if session(|session| session.writing != Some(flush)) {
         raise(
             &Error::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot change maintained table \"{name}\""))
                 .detail("Its content is the result of its query, and follows the base tables by itself.")
@@ -202,7 +204,7 @@ pub fn guard(relation: u32, name: &str) {
 
 /// Runs `body`, which writes this state.
 pub fn writing<T>(state: u32, body: impl FnOnce() -> T) -> T {
-    let before = session(|session| session.writing.replace(state));
+    let before = session(|session| session.writing.replace((state, trigger::depth())));
     let value = body();
     session(|session| session.writing = before);
     value

@@ -12,7 +12,7 @@ use crate::facts::{self, oid};
 use crate::manage::{rebuild, remove, silence};
 use crate::pg::error::{ok, raise};
 use crate::pg::lock::{self, Mode};
-use crate::pg::spi;
+use crate::pg::spi::{self, Param};
 use crate::{analyze, cache, capture, create, refuse};
 
 /// Something was dropped: removes maintained tables of which a part is gone, with the rest.
@@ -44,13 +44,28 @@ pub fn after_alter(relations: &[Oid]) {
     if capture::is_own_ddl() {
         return;
     }
+    after_trigger(relations);
     trusted(|| {
-        check_triggers(false);
         check_bases();
+        capture::own_ddl(|| {
+            follow_owners(relations);
+            restore_triggers(relations);
+        });
     });
     follow_families();
     trusted(|| catalog::affected(relations)).into_iter().for_each(cache::check);
     rebuild_whole(relations);
+}
+
+/// A trigger or rule was created or altered, or else these relations.
+pub fn after_trigger(relations: &[Oid]) {
+    if capture::is_own_ddl() {
+        return;
+    }
+    trusted(|| {
+        check_triggers(false);
+        check_states(relations);
+    });
 }
 
 /// A view was created or replaced.
@@ -63,16 +78,16 @@ pub fn after_view(views: &[Oid]) {
                  JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
                      AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
                  JOIN pg_catalog.pg_class AS c ON c.oid = d.refobjid AND c.relkind = 'v') \
-         SELECT b.name, b.view FROM below AS b WHERE b.view = ANY ($1) LIMIT 1",
+         SELECT b.name, b.view FROM below AS b WHERE b.view = ANY ($1) \
+         UNION ALL SELECT i.name, i.name FROM imat_catalog.imat AS i WHERE i.name::oid = ANY ($1) LIMIT 1",
     );
     if capture::is_own_ddl() {
         return;
     }
-    trusted(|| {
-        let found = spi::first(&READERS, &[views.to_vec().into()], |row| (row.oid(1), row.oid(2)));
-        if let Some((name, view)) = found {
-            raise(&refuse::view_below_replaced(&display(view), &display(name)));
-        }
+    trusted(|| match spi::first(&READERS, &[views.to_vec().into()], |row| (row.oid(1), row.oid(2))) {
+        Some((name, view)) if name == view => raise(&refuse::maintained_altered("replace", &display(name))),
+        Some((name, view)) => raise(&refuse::view_below_replaced(&display(view), &display(name))),
+        None => {}
     });
 }
 
@@ -115,18 +130,32 @@ fn display(relation: u32) -> String {
     facts::name(relation).map(|name: QName| name.to_string()).unwrap_or_default()
 }
 
-/// Refuses that a trigger of ours is switched off, or, where `dropped`, missing. While a dump is
-/// restored they are created one after the other, so that alone is no error.
+/// Our triggers by name: those of a base table, that for replication, that of a maintained table.
+fn trigger_names() -> [Param; 3] {
+    [sql::TRIGGERS.map(str::to_owned).to_vec().into(), sql::REPLICA.into(), sql::GUARD.into()]
+}
+
+/// Refuses that a trigger of ours is switched off or renamed, or, where `dropped`, missing. While a
+/// dump is restored they are created one after the other, so that alone is no error.
 fn check_triggers(dropped: bool) {
     const QUERY: Sql = Sql::fixed(
-        "SELECT s.relation::oid, s.name::oid FROM imat_catalog.source AS s \
-         JOIN pg_catalog.pg_class AS c ON c.oid = s.relation \
-         LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = s.relation \
-             AND t.tgname IN ('imat_open', 'imat_insert', 'imat_update', 'imat_delete', 'imat_truncate') \
-         GROUP BY s.relation, s.name \
-         HAVING pg_catalog.bool_or(t.tgenabled IN ('D', 'R')) OR ($1 AND pg_catalog.count(t.oid) < 5) LIMIT 1",
+        "WITH expected AS ( \
+             SELECT s.relation::oid, s.name::oid, n.trigger FROM imat_catalog.source AS s \
+                 CROSS JOIN pg_catalog.unnest($1) AS n(trigger) \
+             UNION SELECT s.relation, s.name, $2 FROM imat_catalog.source AS s \
+                 JOIN pg_catalog.pg_class AS c ON c.oid = s.relation AND c.relkind <> 'p' \
+             UNION SELECT p.relation, i.name, $3 FROM imat_catalog.imat AS i \
+                 CROSS JOIN LATERAL (VALUES (i.name::oid), (i.state::oid)) AS p(relation)) \
+         SELECT e.relation, e.name FROM expected AS e JOIN pg_catalog.pg_class AS c ON c.oid = e.relation \
+         LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = e.relation AND t.tgname = e.trigger \
+         WHERE t.tgenabled = 'D' OR (t.tgenabled = 'R' AND e.trigger <> $2) OR (t.oid IS NULL AND ($4 OR EXISTS ( \
+             SELECT FROM pg_catalog.pg_trigger AS o JOIN pg_catalog.pg_proc AS f ON f.oid = o.tgfoid \
+                 JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace \
+             WHERE o.tgrelid = e.relation AND n.nspname = 'imat_catalog' AND o.tgname <> ALL ($1 || $2 || $3)))) LIMIT 1",
     );
-    if let Some((relation, name)) = spi::first(&QUERY, &[dropped.into()], |row| (row.oid(1), row.oid(2))) {
+    let [table, replica, guard] = trigger_names();
+    let params = [table, replica, guard, dropped.into()];
+    if let Some((relation, name)) = spi::first(&QUERY, &params, |row| (row.oid(1), row.oid(2))) {
         raise(&refuse::trigger_disabled(&display(relation), &display(name)));
     }
 }
@@ -142,6 +171,66 @@ fn check_bases() {
     {
         let what = if security { "enable row-level security on" } else { "set unlogged" };
         raise(&refuse::base_altered(&display(relation), &display(name), what));
+    }
+}
+
+/// Triggers of ours that somebody enabled fire as a user's would: makes them fire when they have to.
+fn restore_triggers(relations: &[Oid]) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT t.tgrelid, t.tgname::text FROM pg_catalog.pg_trigger AS t \
+         JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relkind <> 'v' \
+         WHERE t.tgrelid = ANY ($4) AND t.tgenabled = 'O' AND t.tgname = ANY ($1 || $2 || $3) \
+           AND (EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = t.tgrelid) \
+               OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = t.tgrelid))",
+    );
+    let [table, replica, guard] = trigger_names();
+    let params = [table, replica, guard, relations.to_vec().into()];
+    for (relation, trigger) in spi::rows(&QUERY, &params, |row| (row.oid(1), row.need::<String>(2))) {
+        facts::name(relation).iter().for_each(|relation| spi::run(&sql::enable_trigger(relation, &trigger)));
+    }
+}
+
+/// Refuses what would let a state take other rows than those that are written to it, or lose some.
+/// The owner may index it, put AFTER triggers on it and policies that don't concern himself.
+fn check_states(relations: &[Oid]) {
+    const QUERY: Sql = Sql::fixed(
+        "WITH near AS ( \
+             SELECT r.oid FROM pg_catalog.unnest($1) AS r(oid) \
+             UNION SELECT i.inhparent FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = ANY ($1) \
+             UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = ANY ($1)) \
+         SELECT i.name::oid, a.action FROM near AS n JOIN imat_catalog.imat AS i ON i.state = n.oid \
+         JOIN pg_catalog.pg_class AS c ON c.oid = i.state \
+         CROSS JOIN LATERAL (SELECT CASE \
+             WHEN c.relpersistence <> 'p' THEN 'turn off logging of' \
+             WHEN c.relrowsecurity AND c.relforcerowsecurity THEN 'force row-level security on' \
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid) THEN 'create a rule on' \
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgtype & 3 = 3) \
+                 THEN 'create a BEFORE row trigger on' \
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE c.oid IN (h.inhparent, h.inhrelid)) \
+                 THEN 'use inheritance with' END) AS a(action) \
+         WHERE a.action IS NOT NULL LIMIT 1",
+    );
+    let params = [relations.to_vec().into()];
+    if let Some((name, action)) = spi::first(&QUERY, &params, |row| (row.oid(1), row.need::<String>(2))) {
+        raise(&refuse::maintained_altered(&action, &display(name)));
+    }
+}
+
+/// Gives all parts of a maintained table the owner that one of them got.
+fn follow_owners(relations: &[Oid]) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT i.name::oid, i.state::oid, i.definition::oid, c.relowner, pg_catalog.pg_get_userbyid(c.relowner)::text \
+         FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid IN (i.name, i.state, i.definition) \
+         WHERE c.oid = ANY ($1) AND EXISTS (SELECT FROM pg_catalog.pg_class AS o \
+             WHERE o.oid IN (i.name, i.state, i.definition) AND o.relowner <> c.relowner)",
+    );
+    let changed = |row: &spi::Row| ([row.oid(1), row.oid(2), row.oid(3)], row.oid(4), row.need::<String>(5));
+    for (parts, owner, role) in spi::rows(&QUERY, &[relations.to_vec().into()], changed) {
+        if let Err(why) = analyze::analyze(parts[2], owner) {
+            raise(&refuse::unfit_owner(&display(parts[0]), &why));
+        }
+        let names = parts.into_iter().filter_map(facts::name);
+        names.for_each(|part| spi::run(&sql::change_owner(&part, &role)));
     }
 }
 

@@ -232,6 +232,11 @@ pub fn column_types(relation: u32) -> Vec<Type> {
     .collect()
 }
 
+/// The names and types of a relation's columns, as a column definition has them.
+pub fn columns(relation: u32) -> Vec<(String, String)> {
+    column_names(relation).into_iter().zip(column_types(relation).iter().map(Type::column_type)).collect()
+}
+
 /// A relation's name.
 pub fn name(relation: u32) -> Option<QName> {
     const QUERY: Sql = Sql::fixed(

@@ -34,7 +34,11 @@ CREATE EVENT TRIGGER imat_drop ON sql_drop EXECUTE FUNCTION imat_catalog.on_drop
 CREATE FUNCTION imat_catalog.on_change() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    tables oid[] := ARRAY(SELECT c.objid FROM pg_event_trigger_ddl_commands() AS c WHERE c.classid = 'pg_class'::regclass);
+    tables oid[] := ARRAY(
+        SELECT coalesce(t.tgrelid, r.ev_class, c.objid) FROM pg_event_trigger_ddl_commands() AS c
+            LEFT JOIN pg_trigger AS t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
+            LEFT JOIN pg_rewrite AS r ON c.classid = 'pg_rewrite'::regclass AND r.oid = c.objid
+        WHERE c.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass));
 BEGIN
     CASE tg_tag
         WHEN 'CREATE VIEW' THEN
@@ -42,11 +46,17 @@ BEGIN
         WHEN 'CREATE FUNCTION', 'ALTER FUNCTION', 'CREATE AGGREGATE', 'ALTER AGGREGATE', 'ALTER TYPE' THEN
             PERFORM imat_catalog.after_function(ARRAY(
                 SELECT c.objid FROM pg_event_trigger_ddl_commands() AS c WHERE c.classid IN ('pg_proc'::regclass, 'pg_type'::regclass)));
+        WHEN 'CREATE TRIGGER', 'ALTER TRIGGER' THEN
+            PERFORM imat_catalog.after_trigger(tables);
+        WHEN 'CREATE RULE' THEN
+            PERFORM imat_catalog.after_trigger(tables);
+            PERFORM imat_catalog.after_view(tables);
         ELSE
             PERFORM imat_catalog.after_alter(tables);
     END CASE;
 END $$;
 CREATE EVENT TRIGGER imat_change ON ddl_command_end
-    WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'ALTER TABLE', 'CREATE VIEW',
+    WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'ALTER TABLE', 'CREATE VIEW', 'ALTER VIEW',
+        'CREATE RULE', 'CREATE TRIGGER', 'ALTER TRIGGER',
         'CREATE FUNCTION', 'ALTER FUNCTION', 'CREATE AGGREGATE', 'ALTER AGGREGATE', 'ALTER TYPE')
     EXECUTE FUNCTION imat_catalog.on_change();

@@ -197,6 +197,19 @@ pub fn base_altered(relation: &str, name: &str, what: &str) -> Error {
     .hint("Call drop_imat first.")
 }
 
+/// What would make a maintained table differ from its query; `action` goes before its name.
+pub fn maintained_altered(action: &str, name: &str) -> Error {
+    Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("cannot {action} maintained table {name}"))
+        .detail("Its content would no longer be the result of its query.")
+        .hint("Call drop_imat first.")
+}
+
+pub fn unfit_owner(name: &str, why: &Error) -> Error {
+    Error::new(why.state, format!("cannot give maintained table {name} to that role"))
+        .detail(format!("With it as the owner the table could not be maintained: {}.", why.message))
+        .hint("Give it the base tables first, or call drop_imat.")
+}
+
 pub fn null_argument(name: &str) -> Error {
     Error::new(SqlState("22004"), format!("argument \"{name}\" must not be null"))
 }

@@ -15,6 +15,12 @@ pub enum Event {
     Truncate,
 }
 
+/// How many triggers are running, each within the one before.
+pub fn depth() -> i32 {
+    // SAFETY: the function takes no argument, and reads a variable.
+    unsafe { pg_sys::pg_trigger_depth(std::ptr::null_mut()).value() as i32 }
+}
+
 unsafe fn data<'a>(fcinfo: pg_sys::FunctionCallInfo) -> &'a pg_sys::TriggerData {
     // SAFETY: checked to be a trigger call, whose context is the trigger's data.
     unsafe {
