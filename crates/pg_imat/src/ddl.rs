@@ -151,7 +151,8 @@ fn check_triggers(dropped: bool) {
          WHERE t.tgenabled = 'D' OR (t.tgenabled = 'R' AND e.trigger <> $2) OR (t.oid IS NULL AND ($4 OR EXISTS ( \
              SELECT FROM pg_catalog.pg_trigger AS o JOIN pg_catalog.pg_proc AS f ON f.oid = o.tgfoid \
                  JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace \
-             WHERE o.tgrelid = e.relation AND n.nspname = 'imat_catalog' AND o.tgname <> ALL ($1 || $2 || $3)))) LIMIT 1",
+             WHERE o.tgrelid = e.relation AND n.nspname = 'imat_catalog' AND o.tgname <> ALL ($1 || $2 || $3)))) \
+         ORDER BY 1, 2 LIMIT 1",
     );
     let [table, replica, guard] = trigger_names();
     let params = [table, replica, guard, dropped.into()];
@@ -208,7 +209,7 @@ fn check_states(relations: &[Oid]) {
                  THEN 'create a BEFORE row trigger on' \
              WHEN EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE c.oid IN (h.inhparent, h.inhrelid)) \
                  THEN 'use inheritance with' END) AS a(action) \
-         WHERE a.action IS NOT NULL LIMIT 1",
+         WHERE a.action IS NOT NULL ORDER BY 1 LIMIT 1",
     );
     let params = [relations.to_vec().into()];
     if let Some((name, action)) = spi::first(&QUERY, &params, |row| (row.oid(1), row.need::<String>(2))) {
