@@ -38,7 +38,7 @@ CREATE VIEW one_row_having AS SELECT sum(i) AS s FROM t HAVING count(*) > 3;
 CREATE VIEW no_columns_used AS SELECT 1 AS one, count(*) AS n FROM t GROUP BY ();
 CREATE VIEW distinct_ AS SELECT k, count(DISTINCT g) AS n, sum(DISTINCT i) AS s, avg(DISTINCT n) AS a, max(DISTINCT s) AS m, array_agg(DISTINCT g ORDER BY g) AS gs FROM t GROUP BY k;
 CREATE VIEW ordered AS SELECT k, array_agg(i ORDER BY id) AS a, string_agg(g, ',' ORDER BY id DESC) AS s, array_agg(n ORDER BY n NULLS FIRST, id) FILTER (WHERE b) AS f, (array_agg(g ORDER BY id))[1] AS first, jsonb_agg(i ORDER BY id) AS j, json_object_agg(id, g ORDER BY id)::text AS o FROM t GROUP BY k;
-CREATE VIEW percentiles AS SELECT g, percentile_cont(0.5) WITHIN GROUP (ORDER BY i) AS p, percentile_disc(ARRAY[0.25, 0.75]) WITHIN GROUP (ORDER BY n) AS d, mode() WITHIN GROUP (ORDER BY s) AS m, rank(2) WITHIN GROUP (ORDER BY i) AS r FROM t GROUP BY g;
+CREATE VIEW percentiles AS SELECT g, percentile_cont(0.5) WITHIN GROUP (ORDER BY i) AS p, percentile_disc(ARRAY[0.25, 0.75]) WITHIN GROUP (ORDER BY i) AS d, mode() WITHIN GROUP (ORDER BY s) AS m, rank(2) WITHIN GROUP (ORDER BY i) AS r FROM t GROUP BY g;
 CREATE VIEW two_arguments AS SELECT k, round(corr(i, f)::numeric, 6) AS c, round(regr_slope(i, f)::numeric, 6) AS s, round(covar_pop(i, f)::numeric, 6) AS p FROM t WHERE f BETWEEN -1000 AND 1000 GROUP BY k;
 CREATE VIEW bits AS SELECT k, bit_and(i) AS a, bit_or(big) AS o FROM t GROUP BY k;
 CREATE AGGREGATE product(numeric) (SFUNC = numeric_mul, STYPE = numeric, INITCOND = 1);

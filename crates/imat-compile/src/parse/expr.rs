@@ -76,9 +76,14 @@ pub(super) fn is_aggregate(node: &SyntaxNode, catalog: &dyn Catalog) -> Result<b
     let Some(callee) = callee(node)? else {
         return Ok(false);
     };
+    if let Some(over) = tree::child(node, OVER_CLAUSE) {
+        return Err(refuse::construct(&over));
+    }
     match catalog.is_aggregate(callee.schema.as_deref(), &callee.name) {
         Call::Function => Ok(false),
         Call::Aggregate => Ok(true),
+        // rank and its like are window functions otherwise.
+        Call::Ambiguous if tree::child(node, WITHIN_CLAUSE).is_some() => Ok(true),
         Call::Ambiguous => {
             Err(Unsupported::new(format!("{}, which names both an aggregate and a function", callee.name)))
         }

@@ -152,7 +152,7 @@ fn key(item: &SyntaxNode, rows: Rows<'_>) -> Result<Key, Unsupported> {
         LITERAL => Err(Unsupported::new("GROUP BY a constant")),
         // `GROUP BY (a, b)` are two keys, `ROW(a, b)` is one; the empty set is none.
         TUPLE_EXPR if !tree::tokens(&expr).any(|token| token.kind() == ROW_KW) => {
-            Err(Unsupported::new("GROUPING SETS"))
+            Err(Unsupported::new(if expr.first_child().is_none() { "GROUP BY ()" } else { "GROUPING SETS" }))
         }
         kind => {
             let closed = matches!(kind, NAME_REF | FIELD_EXPR | CALL_EXPR | CASE_EXPR);
