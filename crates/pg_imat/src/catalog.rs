@@ -127,6 +127,26 @@ pub fn affected(relations: &[Oid]) -> Vec<u32> {
     spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))
 }
 
+/// Whether all that makes a maintained table follow its base tables is there. While a dump is
+/// restored, first the tables and views are made, some of them without their query, and last
+/// the triggers.
+pub fn is_complete(name: u32) -> bool {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT coalesce(pg_catalog.bool_and(( \
+             SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = s.relation \
+                 AND t.tgname IN ('imat_open', 'imat_insert', 'imat_update', 'imat_delete', 'imat_truncate')) = 5), true) \
+         FROM imat_catalog.source AS s WHERE s.name = $1",
+    );
+    spi::first(&QUERY, &[oid(name)], |row| row.need(1)).unwrap_or(true)
+}
+
+/// The maintained tables of whose base tables a relation is, or is a partition or child of.
+pub fn readers_of_relation(relation: u32) -> Vec<u32> {
+    const QUERY: Sql =
+        Sql::fixed("SELECT DISTINCT s.name::oid FROM imat_catalog.source AS s WHERE s.relation = $1 ORDER BY 1");
+    spi::rows(&QUERY, &[oid(relation)], |row| row.oid(1))
+}
+
 /// Whether a relation is the state of a maintained table.
 pub fn is_state(relation: u32) -> bool {
     const QUERY: Sql = Sql::fixed("SELECT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = $1)");
