@@ -127,17 +127,22 @@ pub fn affected(relations: &[Oid]) -> Vec<u32> {
     spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))
 }
 
-/// Whether all that makes a maintained table follow its base tables is there. While a dump is
-/// restored, first the tables and views are made, some of them without their query, and last
-/// the triggers.
+/// Whether a maintained table has its sources, its query and all its triggers. While a dump is
+/// restored, the triggers come late, and so do queries that are allowed by a primary key only:
+/// until then a view with the same columns, which reads nothing, stands in their place.
 pub fn is_complete(name: u32) -> bool {
     const QUERY: Sql = Sql::fixed(
-        "SELECT coalesce(pg_catalog.bool_and(( \
-             SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = s.relation \
-                 AND t.tgname IN ('imat_open', 'imat_insert', 'imat_update', 'imat_delete', 'imat_truncate')) = 5), true) \
+        "WITH RECURSIVE below AS ( \
+             SELECT i.definition::oid AS relation FROM imat_catalog.imat AS i WHERE i.name = $1 \
+             UNION SELECT d.refobjid FROM below AS b JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = b.relation \
+                 JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
+                     AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass) \
+         SELECT pg_catalog.bool_and(s.base::oid IN (SELECT b.relation FROM below AS b) \
+             AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = s.relation \
+                 AND t.tgname IN ('imat_open', 'imat_insert', 'imat_update', 'imat_delete', 'imat_truncate')) = 5) \
          FROM imat_catalog.source AS s WHERE s.name = $1",
     );
-    spi::first(&QUERY, &[oid(name)], |row| row.need(1)).unwrap_or(true)
+    spi::first(&QUERY, &[oid(name)], |row| row.get(1)).flatten().unwrap_or(false)
 }
 
 /// The maintained tables of whose base tables a relation is, or is a partition or child of.

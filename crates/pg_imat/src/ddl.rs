@@ -3,6 +3,7 @@
 //! Called by event triggers. What can be followed is followed; what would make a maintained
 //! table wrong without anybody noticing is refused.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use imat_compile::name::QName;
@@ -61,7 +62,7 @@ pub fn after_alter(relations: &[Oid]) {
     readers.into_iter().for_each(rebuild);
 }
 
-/// Those of which a dump is not just being restored.
+/// Those that a dump is not just bringing back.
 fn complete(names: Vec<u32>) -> Vec<u32> {
     names.into_iter().filter(|&name| catalog::is_complete(name)).collect()
 }
@@ -80,23 +81,43 @@ pub fn before_concurrent_detach(table: u32) {
     });
 }
 
-/// Views were created or replaced.
-pub fn after_view(views: &[Oid]) {
+/// The maintained tables that are computed from views, each with the view.
+fn readers_of_views(views: &[Oid]) -> Vec<(u32, u32)> {
     const READERS: Sql = Sql::fixed(
         "WITH RECURSIVE above AS ( \
-             SELECT v.oid AS replaced, v.oid AS view FROM pg_catalog.unnest($1) AS v(oid) \
-             UNION SELECT a.replaced, r.ev_class FROM above AS a \
+             SELECT v.oid AS read, v.oid AS view FROM pg_catalog.unnest($1) AS v(oid) \
+             UNION SELECT a.read, r.ev_class FROM above AS a \
                  JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
                      AND d.refobjid = a.view AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
                  JOIN pg_catalog.pg_rewrite AS r ON r.oid = d.objid) \
-         SELECT i.name::oid, a.replaced FROM above AS a JOIN imat_catalog.imat AS i ON i.definition = a.view ORDER BY 1, 2",
+         SELECT i.name::oid, a.read FROM above AS a JOIN imat_catalog.imat AS i ON i.definition = a.view ORDER BY 1, 2",
     );
+    spi::rows(&READERS, &[views.to_vec().into()], |row| (row.oid(1), row.oid(2)))
+}
+
+thread_local! {
+    /// The maintained tables that a dump is just bringing back, of which a view is about to get
+    /// its query.
+    static RETURNING: RefCell<BTreeSet<u32>> = RefCell::default();
+}
+
+/// A command that can replace a view begins; `view` is that, if it exists.
+pub fn before_view(view: Option<u32>) {
+    let readers = view.map(|view| trusted(|| readers_of_views(&[Oid::from(view)]))).unwrap_or_default();
+    let returning =
+        trusted(|| readers.into_iter().map(|(name, _)| name).filter(|&name| !catalog::is_complete(name)).collect());
+    RETURNING.set(returning);
+}
+
+/// Views were created or replaced.
+pub fn after_view(views: &[Oid]) {
     if capture::is_own_ddl() {
         return;
     }
+    let returning = RETURNING.take();
     trusted(|| {
-        let readers = spi::rows(&READERS, &[views.to_vec().into()], |row| (row.oid(1), row.oid(2)));
-        if let Some((name, view)) = readers.into_iter().find(|&(name, _)| catalog::is_complete(name)) {
+        let mut readers = readers_of_views(views).into_iter();
+        if let Some((name, view)) = readers.find(|(name, _)| !returning.contains(name)) {
             raise(&refuse::view_below_replaced(&display(view), &display(name)));
         }
     });
@@ -108,12 +129,14 @@ pub fn after_redefinition(names: &[Oid]) {
     if capture::is_own_ddl() {
         return;
     }
-    trusted(|| {
-        for entry in names.iter().filter_map(|name| catalog::entry(name.to_u32())) {
+    let names = trusted(|| {
+        let names = complete(names.iter().map(|name| name.to_u32()).collect());
+        for entry in names.iter().filter_map(|&name| catalog::entry(name)) {
             ok(analyze::analyze(entry.definition, entry.owner));
         }
+        names
     });
-    names.iter().for_each(|name| rebuild(name.to_u32()));
+    names.into_iter().for_each(rebuild);
 }
 
 fn display(relation: u32) -> String {

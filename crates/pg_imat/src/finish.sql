@@ -125,5 +125,5 @@ END $$;
 CREATE EVENT TRIGGER imat_rewrite ON table_rewrite EXECUTE FUNCTION imat_catalog.on_rewrite();
 
 -- In C, where the command is told and not only its tag.
-CREATE EVENT TRIGGER imat_alter ON ddl_command_start WHEN TAG IN ('ALTER TABLE')
-    EXECUTE FUNCTION imat_catalog.before_alter();
+CREATE EVENT TRIGGER imat_command ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'CREATE VIEW', 'CREATE RULE')
+    EXECUTE FUNCTION imat_catalog.before_command();
