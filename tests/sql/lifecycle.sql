@@ -185,5 +185,31 @@ ALTER TEXT SEARCH CONFIGURATION words DROP MAPPING FOR asciiword;
 TABLE imat.tokens;
 TABLE wrong;
 
+-- What the text of a query means must stay what the query means.
+CREATE TABLE t10 (a int, k int);
+INSERT INTO t10 VALUES (1, 1), (2, 1);
+CREATE FUNCTION f10(anyelement) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+CREATE OPERATOR ?| (FUNCTION = f10, RIGHTARG = anyelement);
+CREATE VIEW below10 AS SELECT ?| a AS n, k FROM t10;
+CREATE VIEW v10 AS SELECT k, sum(f10(a)) AS s FROM t10 GROUP BY k;
+CREATE VIEW w10 AS SELECT k, sum(n) AS s FROM below10 GROUP BY k;
+CREATE VIEW x10 AS SELECT p::text AS x FROM pairs;
+SELECT create_imat('v10'), create_imat('w10'), create_imat('x10');
+CREATE FUNCTION f10(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 100';
+CREATE FUNCTION f10(text) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 100';
+CREATE FUNCTION g10(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 100';
+CREATE OPERATOR ?| (FUNCTION = g10, RIGHTARG = int);
+CREATE FUNCTION pair_text(pair) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT 'cast'::text $$;
+CREATE CAST (pair AS text) WITH FUNCTION pair_text(pair);
+SELECT drop_imat('x10');
+CREATE CAST (pair AS text) WITH FUNCTION pair_text(pair);
+DROP VIEW x10;
+CREATE VIEW x10 AS SELECT p::text AS x FROM pairs;
+SELECT create_imat('x10');
+DROP CAST (pair AS text);
+INSERT INTO t10 VALUES (3, 1);
+INSERT INTO pairs VALUES ((4, 4));
+TABLE wrong;
+
 DROP OWNED BY regress_mallory CASCADE;
 DROP ROLE regress_mallory;

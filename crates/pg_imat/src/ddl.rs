@@ -123,8 +123,8 @@ pub fn after_view(views: &[Oid]) {
     });
 }
 
-/// Functions, operators, types or the like were replaced or altered: the maintained tables that
-/// use them are made anew, if they still can be.
+/// Functions, operators, types or the like were replaced, altered or given another of their name:
+/// the maintained tables that use them are made anew, if they still can be.
 pub fn after_redefinition(names: &[Oid]) {
     if capture::is_own_ddl() {
         return;
@@ -133,6 +133,9 @@ pub fn after_redefinition(names: &[Oid]) {
         let names = complete(names.iter().map(|name| name.to_u32()).collect());
         for entry in names.iter().filter_map(|&name| catalog::entry(name)) {
             ok(analyze::analyze(entry.definition, entry.owner));
+            if !create::is_read_as_meant(&entry) {
+                raise(&refuse::text_redefined(&display(entry.name)));
+            }
         }
         names
     });

@@ -37,7 +37,8 @@ END;
 
 -- The maintained tables whose query means something else when these objects do: through views,
 -- functions whose bodies PostgreSQL knows, operators and their classes, types and columns.
--- A relation stands for its row type, since what it does to its own rows is seen elsewhere.
+-- A relation stands for its row type, since what it does to its own rows is seen elsewhere; a
+-- function, an operator and a cast for those that a query's text could have meant until now.
 CREATE FUNCTION imat_catalog.callers(classes oid[], objects oid[]) RETURNS SETOF oid LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH RECURSIVE above AS (
@@ -45,6 +46,17 @@ BEGIN ATOMIC
         WHERE o.class NOT IN ('pg_class'::regclass, 'pg_namespace'::regclass, 'pg_language'::regclass)
         UNION SELECT 'pg_type'::regclass, c.reltype FROM unnest(classes, objects) AS o(class, object)
             JOIN pg_class AS c ON c.oid = o.object AND c.reltype <> 0 WHERE o.class = 'pg_class'::regclass
+        UNION SELECT o.class, same.oid FROM unnest(classes, objects) AS o(class, object)
+            JOIN pg_proc AS p ON p.oid = o.object
+            JOIN pg_proc AS same ON same.proname = p.proname AND same.pronamespace = p.pronamespace
+            WHERE o.class = 'pg_proc'::regclass
+        UNION SELECT o.class, same.oid FROM unnest(classes, objects) AS o(class, object)
+            JOIN pg_operator AS p ON p.oid = o.object
+            JOIN pg_operator AS same ON same.oprname = p.oprname AND same.oprnamespace = p.oprnamespace
+            WHERE o.class = 'pg_operator'::regclass
+        UNION SELECT 'pg_type'::regclass, t.oid FROM unnest(classes, objects) AS o(class, object)
+            JOIN pg_cast AS c ON c.oid = o.object CROSS JOIN LATERAL unnest(ARRAY[c.castsource, c.casttarget]) AS t(oid)
+            WHERE o.class = 'pg_cast'::regclass
         UNION SELECT v.class, v.object FROM above AS a CROSS JOIN LATERAL (
             SELECT d.classid, d.objid FROM pg_depend AS d
             WHERE d.refclassid = a.class AND d.refobjid = a.object AND d.deptype IN ('n', 'a', 'i')
@@ -68,6 +80,8 @@ CREATE FUNCTION imat_catalog.on_drop() RETURNS event_trigger LANGUAGE plpgsql SE
     SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     relations oid[];
+    types oid[];
+    callers oid[];
 BEGIN
     -- The extension itself being dropped has no tables to look at.
     IF to_regclass('imat_catalog.source') IS NULL THEN
@@ -80,6 +94,15 @@ BEGIN
             WHERE d.classid = 'pg_trigger'::regclass AND d.address_names[3] LIKE 'imat\_%')) AS c(oid));
     IF relations <> '{}' THEN
         PERFORM imat_catalog.after_drop(relations);
+    END IF;
+    -- Without a cast the text of a query can mean another way to the same type.
+    types := ARRAY(SELECT to_regtype(t.name) FROM pg_event_trigger_dropped_objects() AS d
+        CROSS JOIN LATERAL unnest(d.address_names || d.address_args) AS t(name)
+        WHERE d.classid = 'pg_cast'::regclass AND to_regtype(t.name) IS NOT NULL);
+    callers := ARRAY(SELECT DISTINCT c.oid
+        FROM imat_catalog.callers(array_fill('pg_type'::regclass::oid, ARRAY[cardinality(types)]), types) AS c(oid) ORDER BY 1);
+    IF callers <> '{}' THEN
+        PERFORM imat_catalog.after_redefinition(callers);
     END IF;
 END $$;
 CREATE EVENT TRIGGER imat_drop ON sql_drop EXECUTE FUNCTION imat_catalog.on_drop();

@@ -206,6 +206,15 @@ pub fn family_altered(base: &str, name: &str, reason: &str) -> Error {
     .hint("Call drop_imat before the change, and create_imat after it.")
 }
 
+pub fn text_redefined(name: &str) -> Error {
+    Error::new(
+        SqlState::NOT_IN_PREREQUISITE_STATE,
+        format!("cannot change what the text of the query of maintained table {name} means"),
+    )
+    .detail("The text would name another function, operator or cast than the one that the query was made with.")
+    .hint("Call drop_imat before the change, and create_imat after it.")
+}
+
 pub fn concurrent_detach(table: &str, name: &str) -> Error {
     Error::new(
         UNSUPPORTED,
