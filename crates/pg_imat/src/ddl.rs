@@ -103,9 +103,11 @@ thread_local! {
 
 /// A command that can replace a view begins; `view` is that, if it exists.
 pub fn before_view(view: Option<u32>) {
-    let readers = view.map(|view| trusted(|| readers_of_views(&[Oid::from(view)]))).unwrap_or_default();
-    let returning =
-        trusted(|| readers.into_iter().map(|(name, _)| name).filter(|&name| !catalog::is_complete(name)).collect());
+    let incomplete = |view| -> BTreeSet<u32> {
+        let names = readers_of_views(&[Oid::from(view)]).into_iter().map(|(name, _)| name);
+        names.filter(|&name| !catalog::is_complete(name)).collect()
+    };
+    let returning = view.map(|view| trusted(|| incomplete(view))).unwrap_or_default();
     RETURNING.set(returning);
 }
 
