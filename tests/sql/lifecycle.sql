@@ -174,7 +174,7 @@ SELECT create_imat('pair_text');
 ALTER TYPE pair RENAME ATTRIBUTE b TO c;
 SELECT drop_imat('numbers');
 ALTER TYPE pair RENAME ATTRIBUTE b TO c;
-TABLE imat.pair_text;
+TABLE imat.pair_text ORDER BY j;
 TABLE wrong;
 CREATE TEXT SEARCH CONFIGURATION words (COPY = english);
 CREATE TABLE texts (x text);

@@ -15,7 +15,7 @@ use crate::facts::{self, oid};
 use crate::manage::{rebuild, remove, silence};
 use crate::pg::error::{ok, raise};
 use crate::pg::lock::{self, Mode};
-use crate::pg::spi;
+use crate::pg::{spi, xact};
 use crate::{analyze, cache, capture, create, refuse};
 
 /// Something was dropped: removes maintained tables of which a part is gone, with the rest.
@@ -135,6 +135,8 @@ pub fn after_redefinition(names: &[Oid]) {
         let names = complete(names.iter().map(|name| name.to_u32()).collect());
         for entry in names.iter().filter_map(|&name| catalog::entry(name)) {
             ok(analyze::analyze(entry.definition, entry.owner));
+            // Plans are made from the text, and PostgreSQL may print another one now.
+            xact::invalidate(entry.definition);
             if !create::is_read_as_meant(&entry) {
                 raise(&refuse::text_redefined(&display(entry.name)));
             }
