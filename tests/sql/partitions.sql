@@ -129,6 +129,7 @@ TABLE wrong;
 DROP TABLE p4;
 TABLE wrong;
 ALTER TABLE p DETACH PARTITION p5 CONCURRENTLY;
+ALTER TABLE p DETACH PARTITION p5;
 TABLE wrong;
 
 -- TRUNCATE of a leaf, of a branch and of the root.

@@ -143,20 +143,31 @@ fn check_base(kind: &Kind) -> Result<(), Error> {
     }
 }
 
+// Queries leave a partition out as soon as it is going to be detached.
 const FAMILY: Sql = Sql::fixed(
     "WITH RECURSIVE down AS ( \
-         SELECT $1::oid AS oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN down AS d ON i.inhparent = d.oid), \
+         SELECT $1::oid AS oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN down AS d ON i.inhparent = d.oid \
+             WHERE NOT i.inhdetachpending), \
      up AS ( \
-         SELECT d.oid FROM down AS d UNION SELECT i.inhparent FROM pg_catalog.pg_inherits AS i JOIN up AS u ON i.inhrelid = u.oid) \
+         SELECT d.oid FROM down AS d UNION SELECT i.inhparent FROM pg_catalog.pg_inherits AS i JOIN up AS u ON i.inhrelid = u.oid \
+             WHERE NOT i.inhdetachpending) \
      SELECT oid, false FROM down UNION ALL SELECT oid, true FROM up WHERE oid NOT IN (SELECT d.oid FROM down AS d)",
 );
 
-fn base(relation: u32, user: u32, whole: &mut Option<Unsupported>) -> Result<Base, Error> {
+/// The family of a base table that was there already: what it has become must still do as one,
+/// whoever owns its members.
+pub fn check_family(base_table: u32) -> Result<Option<Unsupported>, Error> {
+    let mut whole = None;
+    base(base_table, None, &mut whole)?;
+    Ok(whole)
+}
+
+fn base(relation: u32, user: Option<u32>, whole: &mut Option<Unsupported>) -> Result<Base, Error> {
     let family = spi::rows(&FAMILY, &[oid(relation)], |row| (row.oid(1), row.need::<bool>(2)));
     let mut name = None;
     for &(member, above) in &family {
         let Some(mut kind) = kind(member) else { continue };
-        kind.owned = owns(user, member);
+        kind.owned = user.is_none_or(|user| owns(user, member));
         check_base(&kind)?;
         if above {
             *whole = Some(Unsupported::new("partition or inheritance child that is read on its own"));
@@ -298,7 +309,7 @@ pub fn analyze(view: u32, user: u32) -> Result<Analysis, Error> {
     let bases = contents
         .relations
         .iter()
-        .map(|&relation| base(relation, user, &mut whole))
+        .map(|&relation| base(relation, Some(user), &mut whole))
         .collect::<Result<Vec<Base>, Error>>()?;
     let views = seen.difference(&contents.relations).copied().collect();
     Ok(Analysis { bases, views, whole, settings })

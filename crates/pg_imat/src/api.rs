@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use crate::create::{Passing, Source};
 use crate::pg::context;
 use crate::pg::error::{ok, raise};
-use crate::{analyze, catalog, create, ddl, manage, refuse};
+use crate::{analyze, capture, catalog, create, ddl, manage, refuse};
 
 /// Makes `schema.view` a table that is always equal to the view's query.
 #[pg_extern(sql = r#"
@@ -103,22 +103,22 @@ fn check_imat(
     TableIterator::once((check.maintainable, check.strategy.map(str::to_owned), check.reason, check.hint))
 }
 
-/// After a command that dropped something.
+/// After a command that dropped something: `relations` are those that it concerns.
 #[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.after_drop() RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-REVOKE ALL ON FUNCTION imat_catalog.after_drop() FROM PUBLIC;
+CREATE FUNCTION imat_catalog.after_drop(relations oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.after_drop(oid[]) FROM PUBLIC;
 "#)]
-fn after_drop() {
-    ddl::after_drop();
+fn after_drop(relations: Vec<Oid>) {
+    ddl::after_drop(&relations);
 }
 
-/// After a command that created or altered tables.
+/// After a command that created or altered tables: `relations` are those that it concerns.
 #[pg_extern(sql = r#"
 CREATE FUNCTION imat_catalog.after_alter(relations oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 REVOKE ALL ON FUNCTION imat_catalog.after_alter(oid[]) FROM PUBLIC;
 "#)]
-fn after_alter(objects: Vec<Oid>) {
-    ddl::after_alter(&objects);
+fn after_alter(relations: Vec<Oid>) {
+    ddl::after_alter(&relations);
 }
 
 /// After a command that created or altered triggers or rules of these relations.
@@ -132,18 +132,27 @@ fn after_trigger(objects: Vec<Oid>) {
 
 /// After a command that created or replaced views.
 #[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.after_view(relations oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+CREATE FUNCTION imat_catalog.after_view(views oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 REVOKE ALL ON FUNCTION imat_catalog.after_view(oid[]) FROM PUBLIC;
 "#)]
-fn after_view(objects: Vec<Oid>) {
-    ddl::after_view(&objects);
+fn after_view(views: Vec<Oid>) {
+    ddl::after_view(&views);
 }
 
-/// After a command that created or replaced functions.
+/// After a command that changed what the queries of these maintained tables mean.
 #[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.after_function(relations oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-REVOKE ALL ON FUNCTION imat_catalog.after_function(oid[]) FROM PUBLIC;
+CREATE FUNCTION imat_catalog.after_redefinition(names oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.after_redefinition(oid[]) FROM PUBLIC;
 "#)]
-fn after_function(objects: Vec<Oid>) {
-    ddl::after_function(&objects);
+fn after_redefinition(names: Vec<Oid>) {
+    ddl::after_redefinition(&names);
+}
+
+/// Before an ALTER TABLE computes rows of this relation anew.
+#[pg_extern(sql = r#"
+CREATE FUNCTION imat_catalog.before_rewrite(relation oid) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.before_rewrite(oid) FROM PUBLIC;
+"#)]
+fn before_rewrite(relation: Oid) {
+    capture::before_rewrite(relation.to_u32());
 }

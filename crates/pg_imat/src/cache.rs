@@ -91,7 +91,7 @@ pub fn depends_on(relation: u32) -> bool {
 }
 
 /// Drops what is stale.
-fn fresh() {
+pub fn fresh() {
     let generation = xact::generation();
     let stale = CACHE.with_borrow_mut(|cache| {
         (cache.generation != generation).then(|| std::mem::replace(cache, Cache { generation, ..Cache::default() }))

@@ -41,6 +41,13 @@ struct Session {
     writing: Option<(u32, i32)>,
     /// The subtransaction in which the extension's own DDL is running.
     own_ddl: Option<u32>,
+    /// The relations whose rows the running ALTER TABLE computes anew.
+    rewritten: Vec<Rewritten>,
+}
+
+struct Rewritten {
+    subtransaction: u32,
+    relation: u32,
 }
 
 thread_local! {
@@ -121,6 +128,18 @@ pub fn own_ddl<T>(body: impl FnOnce() -> T) -> T {
     let value = body();
     session(|session| session.own_ddl = before);
     value
+}
+
+/// A command is about to compute the rows of this relation anew, which no trigger sees.
+pub fn before_rewrite(relation: u32) {
+    xact::register();
+    let subtransaction = xact::subtransaction();
+    session(|session| session.rewritten.push(Rewritten { subtransaction, relation }));
+}
+
+/// The relations of which the command that is over did so.
+pub fn take_rewritten() -> Vec<u32> {
+    session(|session| session.rewritten.drain(..).map(|rewritten| rewritten.relation).collect())
 }
 
 /// Whether such DDL is under way.
@@ -327,8 +346,9 @@ pub fn end_transaction() {
 
 /// What a subtransaction did belongs to its parent now.
 pub fn release_subtransaction(mine: u32, parent: u32) {
-    session(|Session { open, flushing, own_ddl, buffer, .. }| {
+    session(|Session { open, flushing, own_ddl, rewritten, buffer, .. }| {
         let owners = open.iter_mut().map(|open| &mut open.subtransaction);
+        let owners = owners.chain(rewritten.iter_mut().map(|rewritten| &mut rewritten.subtransaction));
         owners.chain(flushing).chain(own_ddl).filter(|owner| **owner == mine).for_each(|owner| *owner = parent);
         buffer.release(mine, parent);
     });
@@ -343,6 +363,7 @@ pub fn abort_subtransaction(mine: u32) {
         // One that goes on is then made anew as well, which is right too.
         session.merges.retain(|_| !session.open.is_empty());
         session.own_ddl = session.own_ddl.filter(|&owner| owner < mine);
+        session.rewritten.retain(|rewritten| rewritten.subtransaction < mine);
         session.buffer.abort(mine);
     });
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use imat_compile::error::Error;
 use imat_compile::name::QName;
 use imat_compile::sql::Sql;
+use imat_compile::sql::ddl::TRIGGERS;
 use pgrx::pg_sys::Oid;
 
 use crate::facts::oid;
@@ -111,6 +112,32 @@ pub fn affected(relations: &[Oid]) -> Vec<u32> {
          ORDER BY 1",
     );
     spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))
+}
+
+/// Whether a maintained table has its sources, its query and all its triggers. While a dump is
+/// restored, the triggers come late, and so do queries that are allowed by a primary key only:
+/// until then a view with the same columns, which reads nothing, stands in their place.
+pub fn is_complete(name: u32) -> bool {
+    const QUERY: Sql = Sql::fixed(
+        "WITH RECURSIVE below AS ( \
+             SELECT i.definition::oid AS relation FROM imat_catalog.imat AS i WHERE i.name = $1 \
+             UNION SELECT d.refobjid FROM below AS b JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = b.relation \
+                 JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
+                     AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass) \
+         SELECT pg_catalog.bool_and(s.base::oid IN (SELECT b.relation FROM below AS b) \
+             AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = s.relation \
+                 AND t.tgname = ANY ($2)) = pg_catalog.cardinality($2)) \
+         FROM imat_catalog.source AS s WHERE s.name = $1",
+    );
+    let triggers = TRIGGERS.map(str::to_owned).to_vec();
+    spi::first(&QUERY, &[oid(name), triggers.into()], |row| row.get(1)).flatten().unwrap_or(false)
+}
+
+/// The maintained tables of whose base tables a relation is, or is a partition or child of.
+pub fn readers_of_relation(relation: u32) -> Vec<u32> {
+    const QUERY: Sql =
+        Sql::fixed("SELECT DISTINCT s.name::oid FROM imat_catalog.source AS s WHERE s.relation = $1 ORDER BY 1");
+    spi::rows(&QUERY, &[oid(relation)], |row| row.oid(1))
 }
 
 /// Whether a relation is the state of a maintained table.

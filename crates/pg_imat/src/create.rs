@@ -147,6 +147,33 @@ fn is_faithful(view: &View, definition: u32, workshop: &Workshop) -> bool {
     faithful
 }
 
+/// Whether the text of a maintained table's query, and of the views that it reads, still means what
+/// PostgreSQL bound when they were made: it prints `f(a)` and `a::t`, and another function or cast
+/// may be what that names by now.
+pub fn is_read_as_meant(entry: &catalog::Entry) -> bool {
+    const VIEWS: Sql = Sql::fixed(
+        "WITH RECURSIVE below AS ( \
+             SELECT $1 AS view UNION SELECT c.oid FROM below AS b JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = b.view \
+                 JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
+                     AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                 JOIN pg_catalog.pg_class AS c ON c.oid = d.refobjid AND c.relkind = 'v') \
+         SELECT b.view FROM below AS b",
+    );
+    let views = spi::rows(&VIEWS, &[oid(entry.definition)], |row| row.oid(1));
+    capture::own_ddl(|| {
+        let workshop = Workshop::open(entry.owner);
+        let name = workshop.name(DEFINITION);
+        let same = views.into_iter().all(|view| {
+            workshop.run(&ddl::create_definition(&name, &facts::column_names(view), &facts::definition(view)));
+            let read = exists(&name).map(analyze::meaning);
+            workshop.run(&ddl::drop_view(&name, false));
+            read == Some(analyze::meaning(view))
+        });
+        workshop.close();
+        same
+    })
+}
+
 /// The cheapest plan that keeps the definition exactly, and why it is no cheaper.
 pub fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> (Plan, Option<Unsupported>) {
     let parsed = match &analysis.whole {

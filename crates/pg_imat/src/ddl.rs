@@ -3,6 +3,9 @@
 //! Called by event triggers. What can be followed is followed; what would make a maintained
 //! table wrong without anybody noticing is refused.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use imat_compile::name::QName;
 use imat_compile::sql::{Sql, ddl as sql};
 use pgrx::pg_sys::Oid;
@@ -13,10 +16,12 @@ use crate::manage::{rebuild, remove, silence};
 use crate::pg::error::{ok, raise};
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{self, Param};
+use crate::pg::xact;
 use crate::{analyze, cache, capture, create, refuse};
 
 /// Something was dropped: removes maintained tables of which a part is gone, with the rest.
-pub fn after_drop() {
+/// `relations` are what was dropped, or has lost a trigger, and what inherits from it.
+pub fn after_drop(relations: &[Oid]) {
     const GONE: Sql = Sql::fixed(
         "SELECT i.name::oid, i.state::oid, i.definition::oid FROM imat_catalog.imat AS i \
          WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = i.name) \
@@ -34,96 +39,130 @@ pub fn after_drop() {
                 remove(parts, true);
             }
         });
-        check_triggers(true);
+        check_triggers(relations, true);
     });
-    follow_families();
+    follow_families(relations);
 }
 
-/// A table was altered: `relations` are those that the command names.
+/// Tables were created or altered: `relations` are those of them, and of what inherits from them
+/// or the other way round, that some maintained table has to do with. Nothing else is looked at,
+/// so that what is wrong with one table stops nobody's work on others.
 pub fn after_alter(relations: &[Oid]) {
     if capture::is_own_ddl() {
         return;
     }
     after_trigger(relations);
     trusted(|| {
-        check_bases();
+        check_bases(relations);
         capture::own_ddl(|| {
             follow_owners(relations);
             restore_triggers(relations);
         });
     });
-    follow_families();
-    trusted(|| catalog::affected(relations)).into_iter().for_each(cache::check);
+    follow_families(relations);
+    trusted(|| complete(catalog::affected(relations))).into_iter().for_each(cache::check);
     rebuild_whole(relations);
+    let rewritten = capture::take_rewritten().into_iter();
+    let readers: BTreeSet<u32> = trusted(|| rewritten.flat_map(catalog::readers_of_relation).collect());
+    readers.into_iter().for_each(rebuild);
 }
 
-/// A trigger or rule was created or altered, or else these relations.
+/// Triggers or rules of these relations were created or altered.
 pub fn after_trigger(relations: &[Oid]) {
     if capture::is_own_ddl() {
         return;
     }
     trusted(|| {
-        check_triggers(false);
+        check_triggers(relations, false);
         check_states(relations);
     });
 }
 
-/// A view was created or replaced.
-pub fn after_view(views: &[Oid]) {
-    const READERS: Sql = Sql::fixed(
-        "WITH RECURSIVE below AS ( \
-             SELECT i.name::oid AS name, i.definition::oid AS view FROM imat_catalog.imat AS i \
-             UNION SELECT b.name, d.refobjid FROM below AS b \
-                 JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = b.view \
-                 JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
-                     AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-                 JOIN pg_catalog.pg_class AS c ON c.oid = d.refobjid AND c.relkind = 'v') \
-         SELECT b.name, b.view FROM below AS b WHERE b.view = ANY ($1) \
-         UNION ALL SELECT i.name, i.name FROM imat_catalog.imat AS i WHERE i.name::oid = ANY ($1) LIMIT 1",
+/// Those that a dump is not just bringing back.
+fn complete(names: Vec<u32>) -> Vec<u32> {
+    names.into_iter().filter(|&name| catalog::is_complete(name)).collect()
+}
+
+/// A partition of this table is about to be detached in two transactions. After the first one
+/// queries leave its rows out, and nobody is told before the second.
+pub fn before_concurrent_detach(table: u32) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT s.name::oid FROM imat_catalog.source AS s \
+         WHERE s.base IN (SELECT pg_catalog.pg_partition_ancestors($1)) ORDER BY 1 LIMIT 1",
     );
-    if capture::is_own_ddl() {
-        return;
-    }
-    trusted(|| match spi::first(&READERS, &[views.to_vec().into()], |row| (row.oid(1), row.oid(2))) {
-        Some((name, view)) if name == view => raise(&refuse::maintained_altered("replace", &display(name))),
-        Some((name, view)) => raise(&refuse::view_below_replaced(&display(view), &display(name))),
-        None => {}
+    trusted(|| {
+        if let Some(name) = spi::first(&QUERY, &[oid(table)], |row| row.oid(1)) {
+            raise(&refuse::concurrent_detach(&display(table), &display(name)));
+        }
     });
 }
 
-/// Functions were created or replaced, or types altered: what uses them is made anew, if it still
-/// can be.
-pub fn after_function(functions: &[Oid]) {
-    // Through views, and through functions whose bodies PostgreSQL knows (BEGIN ATOMIC).
-    const CALLERS: Sql = Sql::fixed(
+/// The maintained tables that are computed from views, or read through them, each with the view.
+fn readers_of_views(views: &[Oid]) -> Vec<(u32, u32)> {
+    const READERS: Sql = Sql::fixed(
         "WITH RECURSIVE above AS ( \
-             SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::oid AS class, f.oid AS object FROM pg_catalog.unnest($1) AS f(oid) \
-             UNION SELECT 'pg_catalog.pg_type'::pg_catalog.regclass::oid, t.oid FROM pg_catalog.unnest($1) AS t(oid) \
-             UNION SELECT v.class, v.object FROM above AS a \
-                 JOIN pg_catalog.pg_depend AS d ON d.refclassid = a.class AND d.refobjid = a.object AND d.deptype IN ('n', 'a') \
-                 LEFT JOIN pg_catalog.pg_rewrite AS r \
-                     ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = d.objid \
-                 CROSS JOIN LATERAL (SELECT CASE WHEN r.oid IS NULL THEN d.classid \
-                         ELSE 'pg_catalog.pg_class'::pg_catalog.regclass::oid END AS class, \
-                     coalesce(r.ev_class, d.objid) AS object) AS v \
-                 WHERE r.oid IS NOT NULL OR d.classid IN ( \
-                     'pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_type'::pg_catalog.regclass, \
-                     'pg_catalog.pg_class'::pg_catalog.regclass)) \
-         SELECT DISTINCT i.name::oid, i.definition::oid, c.relowner FROM above AS a \
-         JOIN imat_catalog.imat AS i ON a.class = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.definition = a.object \
-         JOIN pg_catalog.pg_class AS c ON c.oid = i.state ORDER BY 1",
+             SELECT v.oid AS read, v.oid AS view FROM pg_catalog.unnest($1) AS v(oid) \
+             UNION SELECT a.read, r.ev_class FROM above AS a \
+                 JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                     AND d.refobjid = a.view AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
+                 JOIN pg_catalog.pg_rewrite AS r ON r.oid = d.objid) \
+         SELECT i.name::oid, a.read FROM above AS a JOIN imat_catalog.imat AS i ON i.definition = a.view \
+         UNION ALL SELECT i.name, i.name FROM imat_catalog.imat AS i WHERE i.name::oid = ANY ($1) ORDER BY 1, 2",
     );
+    spi::rows(&READERS, &[views.to_vec().into()], |row| (row.oid(1), row.oid(2)))
+}
+
+thread_local! {
+    /// The maintained tables that a dump is just bringing back, of which a view is about to get
+    /// its query.
+    static RETURNING: RefCell<BTreeSet<u32>> = RefCell::default();
+}
+
+/// A command that can replace a view begins; `view` is that, if it exists.
+pub fn before_view(view: Option<u32>) {
+    let incomplete = |view| -> BTreeSet<u32> {
+        let names = readers_of_views(&[Oid::from(view)]).into_iter().map(|(name, _)| name);
+        names.filter(|&name| !catalog::is_complete(name)).collect()
+    };
+    let returning = view.map(|view| trusted(|| incomplete(view))).unwrap_or_default();
+    RETURNING.set(returning);
+}
+
+/// Views were created or replaced.
+pub fn after_view(views: &[Oid]) {
     if capture::is_own_ddl() {
         return;
     }
-    let callers = trusted(|| {
-        let callers = spi::rows(&CALLERS, &[functions.to_vec().into()], |row| (row.oid(1), row.oid(2), row.oid(3)));
-        for &(_, definition, owner) in &callers {
-            ok(analyze::analyze(definition, owner));
+    let returning = RETURNING.take();
+    trusted(|| {
+        let mut readers = readers_of_views(views).into_iter();
+        match readers.find(|(name, _)| !returning.contains(name)) {
+            Some((name, view)) if name == view => raise(&refuse::maintained_altered("replace", &display(name))),
+            Some((name, view)) => raise(&refuse::view_below_replaced(&display(view), &display(name))),
+            None => {}
         }
-        callers
     });
-    callers.into_iter().for_each(|(name, ..)| rebuild(name));
+}
+
+/// Functions, operators, types or the like were replaced, altered or given another of their name:
+/// the maintained tables that use them are made anew, if they still can be.
+pub fn after_redefinition(names: &[Oid]) {
+    if capture::is_own_ddl() {
+        return;
+    }
+    let names = trusted(|| {
+        let names = complete(names.iter().map(|name| name.to_u32()).collect());
+        for entry in names.iter().filter_map(|&name| catalog::entry(name)) {
+            ok(analyze::analyze(entry.definition, entry.owner));
+            // Plans are made from the text, and PostgreSQL may print another one now.
+            xact::invalidate(entry.definition);
+            if !create::is_read_as_meant(&entry) {
+                raise(&refuse::text_redefined(&display(entry.name)));
+            }
+        }
+        names
+    });
+    names.into_iter().for_each(rebuild);
 }
 
 fn display(relation: u32) -> String {
@@ -137,15 +176,15 @@ fn trigger_names() -> [Param; 3] {
 
 /// Refuses that a trigger of ours is switched off or renamed, or, where `dropped`, missing. While a
 /// dump is restored they are created one after the other, so that alone is no error.
-fn check_triggers(dropped: bool) {
+fn check_triggers(relations: &[Oid], dropped: bool) {
     const QUERY: Sql = Sql::fixed(
         "WITH expected AS ( \
              SELECT s.relation::oid, s.name::oid, n.trigger FROM imat_catalog.source AS s \
-                 CROSS JOIN pg_catalog.unnest($1) AS n(trigger) \
+                 CROSS JOIN pg_catalog.unnest($1) AS n(trigger) WHERE s.relation = ANY ($5) \
              UNION SELECT s.relation, s.name, $2 FROM imat_catalog.source AS s \
-                 JOIN pg_catalog.pg_class AS c ON c.oid = s.relation AND c.relkind <> 'p' \
+                 JOIN pg_catalog.pg_class AS c ON c.oid = s.relation AND c.relkind <> 'p' WHERE s.relation = ANY ($5) \
              UNION SELECT p.relation, i.name, $3 FROM imat_catalog.imat AS i \
-                 CROSS JOIN LATERAL (VALUES (i.name::oid), (i.state::oid)) AS p(relation)) \
+                 CROSS JOIN LATERAL (VALUES (i.name::oid), (i.state::oid)) AS p(relation) WHERE p.relation = ANY ($5)) \
          SELECT e.relation, e.name FROM expected AS e JOIN pg_catalog.pg_class AS c ON c.oid = e.relation \
          LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = e.relation AND t.tgname = e.trigger \
          WHERE t.tgenabled = 'D' OR (t.tgenabled = 'R' AND e.trigger <> $2) OR (t.oid IS NULL AND ($4 OR EXISTS ( \
@@ -155,21 +194,21 @@ fn check_triggers(dropped: bool) {
          ORDER BY 1, 2 LIMIT 1",
     );
     let [table, replica, guard] = trigger_names();
-    let params = [table, replica, guard, dropped.into()];
+    let params = [table, replica, guard, dropped.into(), relations.to_vec().into()];
     if let Some((relation, name)) = spi::first(&QUERY, &params, |row| (row.oid(1), row.oid(2))) {
         raise(&refuse::trigger_disabled(&display(relation), &display(name)));
     }
 }
 
 /// Refuses that a base table becomes one that could not have been a base table.
-fn check_bases() {
+fn check_bases(relations: &[Oid]) {
     const QUERY: Sql = Sql::fixed(
         "SELECT s.relation::oid, s.name::oid, c.relrowsecurity FROM imat_catalog.source AS s \
-         JOIN pg_catalog.pg_class AS c ON c.oid = s.relation WHERE c.relrowsecurity OR c.relpersistence <> 'p' LIMIT 1",
+         JOIN pg_catalog.pg_class AS c ON c.oid = s.relation \
+         WHERE s.relation = ANY ($1) AND (c.relrowsecurity OR c.relpersistence <> 'p') LIMIT 1",
     );
-    if let Some((relation, name, security)) =
-        spi::first(&QUERY, &[], |row| (row.oid(1), row.oid(2), row.need::<bool>(3)))
-    {
+    let altered = |row: &spi::Row| (row.oid(1), row.oid(2), row.need::<bool>(3));
+    if let Some((relation, name, security)) = spi::first(&QUERY, &[relations.to_vec().into()], altered) {
         let what = if security { "enable row-level security on" } else { "set unlogged" };
         raise(&refuse::base_altered(&display(relation), &display(name), what));
     }
@@ -237,27 +276,37 @@ fn follow_owners(relations: &[Oid]) {
 
 /// Maintained tables over a partitioned or inherited table whose members changed learn of the
 /// new ones, and are made anew.
-fn follow_families() {
+fn follow_families(relations: &[Oid]) {
     const CHANGED: Sql = Sql::fixed(
-        "WITH RECURSIVE down AS ( \
-             SELECT DISTINCT s.name::oid AS name, s.base::oid AS base, s.base::oid AS relation FROM imat_catalog.source AS s \
+        "WITH RECURSIVE known AS ( \
+             SELECT s.* FROM imat_catalog.source AS s \
+             WHERE s.name IN (SELECT r.name FROM imat_catalog.source AS r WHERE r.relation = ANY ($1))), \
+         down AS ( \
+             SELECT DISTINCT s.name::oid AS name, s.base::oid AS base, s.base::oid AS relation FROM known AS s \
              UNION SELECT d.name, d.base, i.inhrelid FROM down AS d \
-                 JOIN pg_catalog.pg_inherits AS i ON i.inhparent = d.relation), \
+                 JOIN pg_catalog.pg_inherits AS i ON i.inhparent = d.relation \
+                 WHERE NOT i.inhdetachpending), \
          up AS ( \
              SELECT d.name, d.base, d.relation FROM down AS d \
              UNION SELECT u.name, u.base, i.inhparent FROM up AS u \
-                 JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = u.relation), \
+                 JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = u.relation \
+                 WHERE NOT i.inhdetachpending), \
          now AS (SELECT name, base, relation FROM down UNION SELECT name, base, relation FROM up) \
          SELECT coalesce(n.name, s.name::oid), coalesce(n.base, s.base::oid), coalesce(n.relation, s.relation::oid), \
              s.relation IS NULL \
-         FROM now AS n FULL JOIN imat_catalog.source AS s \
+         FROM now AS n FULL JOIN known AS s \
              ON s.name::oid = n.name AND s.base::oid = n.base AND s.relation::oid = n.relation \
          WHERE n.relation IS NULL OR s.relation IS NULL ORDER BY 1, 2, 3",
     );
     const REMOVE: Sql = Sql::fixed("DELETE FROM imat_catalog.source WHERE name = $1 AND base = $2 AND relation = $3");
     const SHARED: Sql = Sql::fixed("SELECT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = $1)");
     let changed = trusted(|| {
-        let rows = spi::rows(&CHANGED, &[], |row| (row.oid(1), row.oid(2), row.oid(3), row.need::<bool>(4)));
+        let rows = spi::rows(&CHANGED, &[relations.to_vec().into()], |row| {
+            (row.oid(1), row.oid(2), row.oid(3), row.need::<bool>(4))
+        });
+        for &(name, base, ..) in rows.iter().filter(|&&(.., added)| added) {
+            check_family(name, base);
+        }
         capture::own_ddl(|| {
             for &(name, base, relation, added) in &rows {
                 lock::relation(relation, Mode::Share);
@@ -282,6 +331,18 @@ fn follow_families() {
     names.into_iter().for_each(rebuild);
 }
 
+/// Refuses a new partition, child or parent with which the maintained table could not be what it is.
+fn check_family(name: u32, base: u32) {
+    let refuse = |reason: &str| raise(&refuse::family_altered(&display(base), &display(name), reason));
+    match (analyze::check_family(base), catalog::entry(name)) {
+        (Err(error), _) => refuse(&format!("{}.", error.message)),
+        (Ok(Some(construct)), Some(entry)) if entry.construct.is_none() => {
+            refuse(&format!("It would have to be recomputed whole, because of: {construct}."))
+        }
+        _ => {}
+    }
+}
+
 /// A query that is not understood can depend on anything of its tables, such as the names of
 /// their columns.
 fn rebuild_whole(relations: &[Oid]) {
@@ -291,7 +352,7 @@ fn rebuild_whole(relations: &[Oid]) {
     );
     let names = trusted(|| {
         let names = spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1));
-        names.into_iter().filter(|&name| catalog::entry(name).is_some()).collect::<Vec<u32>>()
+        complete(names.into_iter().filter(|&name| catalog::entry(name).is_some()).collect())
     });
     names.into_iter().for_each(rebuild);
 }

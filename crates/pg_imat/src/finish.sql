@@ -18,45 +18,142 @@ CREATE VIEW @extschema@.imat_status AS
 COMMENT ON VIEW @extschema@.imat_status IS 'one row per maintained table';
 GRANT SELECT ON @extschema@.imat_status TO PUBLIC;
 
+-- Of relations, of what inherits from them and of what they inherit from: those that some
+-- maintained table has to do with.
+CREATE FUNCTION imat_catalog.concerned(relations oid[]) RETURNS SETOF oid LANGUAGE sql STABLE
+BEGIN ATOMIC
+    WITH RECURSIVE down AS (
+        SELECT r.oid FROM unnest(relations) AS r(oid)
+        UNION SELECT i.inhrelid FROM down AS d JOIN pg_inherits AS i ON i.inhparent = d.oid),
+    up AS (
+        SELECT r.oid FROM unnest(relations) AS r(oid)
+        UNION SELECT i.inhparent FROM up AS u JOIN pg_inherits AS i ON i.inhrelid = u.oid)
+    SELECT f.oid FROM (SELECT d.oid FROM down AS d UNION SELECT u.oid FROM up AS u) AS f
+    WHERE EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = f.oid)
+       OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.name = f.oid)
+       OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = f.oid)
+       OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.definition = f.oid);
+END;
+
+-- The maintained tables whose query means something else when these objects do: through views,
+-- functions whose bodies PostgreSQL knows, operators and their classes, types and columns.
+-- A relation stands for its row type, since what it does to its own rows is seen elsewhere; a
+-- function, an operator and a cast for those that a query's text could have meant until now.
+CREATE FUNCTION imat_catalog.callers(classes oid[], objects oid[]) RETURNS SETOF oid LANGUAGE sql STABLE
+BEGIN ATOMIC
+    WITH RECURSIVE above AS (
+        SELECT o.class, o.object FROM unnest(classes, objects) AS o(class, object)
+        WHERE o.class NOT IN ('pg_class'::regclass, 'pg_namespace'::regclass, 'pg_language'::regclass)
+        UNION SELECT 'pg_type'::regclass, c.reltype FROM unnest(classes, objects) AS o(class, object)
+            JOIN pg_class AS c ON c.oid = o.object AND c.reltype <> 0 WHERE o.class = 'pg_class'::regclass
+        UNION SELECT o.class, same.oid FROM unnest(classes, objects) AS o(class, object)
+            JOIN pg_proc AS p ON p.oid = o.object
+            JOIN pg_proc AS same ON same.proname = p.proname AND same.pronamespace = p.pronamespace
+            WHERE o.class = 'pg_proc'::regclass
+        UNION SELECT o.class, same.oid FROM unnest(classes, objects) AS o(class, object)
+            JOIN pg_operator AS p ON p.oid = o.object
+            JOIN pg_operator AS same ON same.oprname = p.oprname AND same.oprnamespace = p.oprnamespace
+            WHERE o.class = 'pg_operator'::regclass
+        UNION SELECT 'pg_type'::regclass, t.oid FROM unnest(classes, objects) AS o(class, object)
+            JOIN pg_cast AS c ON c.oid = o.object CROSS JOIN LATERAL unnest(ARRAY[c.castsource, c.casttarget]) AS t(oid)
+            WHERE o.class = 'pg_cast'::regclass
+        UNION SELECT v.class, v.object FROM above AS a CROSS JOIN LATERAL (
+            SELECT d.classid, d.objid FROM pg_depend AS d
+            WHERE d.refclassid = a.class AND d.refobjid = a.object AND d.deptype IN ('n', 'a', 'i')
+            -- What it is a part of: a rule of its view, a constraint of its domain, and all
+            -- that a class of operators consists of belongs together.
+            UNION ALL SELECT d.refclassid, d.refobjid FROM pg_depend AS d
+            WHERE d.classid = a.class AND d.objid = a.object AND (
+                a.class = 'pg_rewrite'::regclass AND d.deptype = 'i'
+                OR a.class = 'pg_constraint'::regclass AND d.refclassid = 'pg_type'::regclass
+                OR a.class IN ('pg_amop'::regclass, 'pg_amproc'::regclass, 'pg_opclass'::regclass)
+                    AND d.refclassid IN ('pg_operator'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass))
+        ) AS v(class, object))
+    SELECT i.name FROM above AS a
+        JOIN imat_catalog.imat AS i ON a.class = 'pg_class'::regclass AND i.definition = a.object;
+END;
+
 -- DDL. The functions run as the extension's owner, because whoever drops or attaches a table
--- need not own what is maintained over it.
+-- need not own what is maintained over it. Each begins with a query that costs other commands
+-- little, if its plan is kept, and goes on only for what concerns a maintained table.
 CREATE FUNCTION imat_catalog.on_drop() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp AS $$
+    SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    relations oid[];
+    types oid[];
+    callers oid[];
 BEGIN
-    -- A dump being restored, or the extension itself being dropped, has no tables to look at.
-    IF to_regclass('imat_catalog.source') IS NOT NULL AND EXISTS (
-        SELECT FROM pg_event_trigger_dropped_objects() AS d WHERE d.object_type IN ('table', 'view', 'trigger')) THEN
-        PERFORM imat_catalog.after_drop();
+    -- The extension itself being dropped has no tables to look at.
+    IF to_regclass('imat_catalog.source') IS NULL THEN
+        RETURN;
+    END IF;
+    -- Of a trigger the name of its table is told.
+    relations := ARRAY(SELECT c.oid FROM imat_catalog.concerned(ARRAY(
+        SELECT d.objid FROM pg_event_trigger_dropped_objects() AS d WHERE d.classid = 'pg_class'::regclass
+        UNION SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2])) FROM pg_event_trigger_dropped_objects() AS d
+            WHERE d.classid = 'pg_trigger'::regclass AND d.address_names[3] LIKE 'imat\_%')) AS c(oid));
+    IF relations <> '{}' THEN
+        PERFORM imat_catalog.after_drop(relations);
+    END IF;
+    -- Without a cast the text of a query can mean another way to the same type.
+    types := ARRAY(SELECT to_regtype(t.name) FROM pg_event_trigger_dropped_objects() AS d
+        CROSS JOIN LATERAL unnest(d.address_names || d.address_args) AS t(name)
+        WHERE d.classid = 'pg_cast'::regclass AND to_regtype(t.name) IS NOT NULL);
+    callers := ARRAY(SELECT DISTINCT c.oid
+        FROM imat_catalog.callers(array_fill('pg_type'::regclass::oid, ARRAY[cardinality(types)]), types) AS c(oid) ORDER BY 1);
+    IF callers <> '{}' THEN
+        PERFORM imat_catalog.after_redefinition(callers);
     END IF;
 END $$;
 CREATE EVENT TRIGGER imat_drop ON sql_drop EXECUTE FUNCTION imat_catalog.on_drop();
 
 CREATE FUNCTION imat_catalog.on_change() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp AS $$
+    SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    tables oid[] := ARRAY(
-        SELECT coalesce(t.tgrelid, r.ev_class, c.objid) FROM pg_event_trigger_ddl_commands() AS c
-            LEFT JOIN pg_trigger AS t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
-            LEFT JOIN pg_rewrite AS r ON c.classid = 'pg_rewrite'::regclass AND r.oid = c.objid
-        WHERE c.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass));
+    classes oid[];
+    objects oid[];
+    relations oid[];
+    touched oid[];
+    views oid[];
+    callers oid[];
 BEGIN
-    CASE tg_tag
-        WHEN 'CREATE VIEW' THEN
-            PERFORM imat_catalog.after_view(tables);
-        WHEN 'CREATE FUNCTION', 'ALTER FUNCTION', 'CREATE AGGREGATE', 'ALTER AGGREGATE', 'ALTER TYPE' THEN
-            PERFORM imat_catalog.after_function(ARRAY(
-                SELECT c.objid FROM pg_event_trigger_ddl_commands() AS c WHERE c.classid IN ('pg_proc'::regclass, 'pg_type'::regclass)));
-        WHEN 'CREATE TRIGGER', 'ALTER TRIGGER' THEN
-            PERFORM imat_catalog.after_trigger(tables);
-        WHEN 'CREATE RULE' THEN
-            PERFORM imat_catalog.after_trigger(tables);
-            PERFORM imat_catalog.after_view(tables);
-        ELSE
-            PERFORM imat_catalog.after_alter(tables);
-    END CASE;
+    SELECT array_agg(c.classid), array_agg(c.objid), array_agg(c.objid) FILTER (WHERE c.classid = 'pg_class'::regclass),
+        array_agg(coalesce(t.tgrelid, r.ev_class)) FILTER (WHERE t.oid IS NOT NULL OR r.oid IS NOT NULL),
+        array_agg(coalesce(r.ev_class, c.objid)) FILTER (WHERE c.command_tag = 'CREATE VIEW' OR r.ev_type = '1')
+    INTO classes, objects, relations, touched, views
+    FROM pg_event_trigger_ddl_commands() AS c
+        LEFT JOIN pg_trigger AS t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
+        LEFT JOIN pg_rewrite AS r ON c.classid = 'pg_rewrite'::regclass AND r.oid = c.objid
+    WHERE c.objid IS NOT NULL AND c.command_tag NOT IN ('COMMENT', 'SECURITY LABEL');
+    relations := ARRAY(SELECT c.oid FROM imat_catalog.concerned(relations) AS c(oid));
+    touched := ARRAY(SELECT c.oid FROM imat_catalog.concerned(touched) AS c(oid));
+    callers := ARRAY(SELECT DISTINCT c.oid FROM imat_catalog.callers(classes, objects) AS c(oid) ORDER BY 1);
+    IF touched <> '{}' THEN
+        PERFORM imat_catalog.after_trigger(touched);
+    END IF;
+    IF views IS NOT NULL THEN
+        PERFORM imat_catalog.after_view(views);
+    END IF;
+    IF relations <> '{}' THEN
+        PERFORM imat_catalog.after_alter(relations);
+    END IF;
+    IF callers <> '{}' THEN
+        PERFORM imat_catalog.after_redefinition(callers);
+    END IF;
 END $$;
-CREATE EVENT TRIGGER imat_change ON ddl_command_end
-    WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'ALTER TABLE', 'CREATE VIEW', 'ALTER VIEW',
-        'CREATE RULE', 'CREATE TRIGGER', 'ALTER TRIGGER',
-        'CREATE FUNCTION', 'ALTER FUNCTION', 'CREATE AGGREGATE', 'ALTER AGGREGATE', 'ALTER TYPE')
-    EXECUTE FUNCTION imat_catalog.on_change();
+CREATE EVENT TRIGGER imat_change ON ddl_command_end EXECUTE FUNCTION imat_catalog.on_change();
+
+-- Bits 2 and 4 of the reason: rows are computed anew, from a default or an expression, or for a type.
+CREATE FUNCTION imat_catalog.on_rewrite() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF pg_event_trigger_table_rewrite_reason() & 6 <> 0 AND EXISTS (
+        SELECT FROM imat_catalog.source AS s WHERE s.relation = pg_event_trigger_table_rewrite_oid()) THEN
+        PERFORM imat_catalog.before_rewrite(pg_event_trigger_table_rewrite_oid());
+    END IF;
+END $$;
+CREATE EVENT TRIGGER imat_rewrite ON table_rewrite EXECUTE FUNCTION imat_catalog.on_rewrite();
+
+-- In C, where the command is told and not only its tag.
+CREATE EVENT TRIGGER imat_command ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'CREATE VIEW', 'CREATE RULE')
+    EXECUTE FUNCTION imat_catalog.before_command();

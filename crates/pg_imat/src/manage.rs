@@ -89,6 +89,7 @@ pub fn refresh(name: &str) -> Result<(), Error> {
 /// Rebuilds a maintained table, and what reads it.
 pub fn rebuild(name: u32) {
     xact::register();
+    cache::fresh();
     let maintained = cache::maintained(name);
     let bases: Vec<u32> = maintained.plan.tables.iter().map(|table| table.oid).collect();
     if !capture::defer_rebuild(&bases) {

@@ -210,6 +210,33 @@ pub fn unfit_owner(name: &str, why: &Error) -> Error {
         .hint("Give it the base tables first, or call drop_imat.")
 }
 
+pub fn family_altered(base: &str, name: &str, reason: &str) -> Error {
+    Error::new(
+        SqlState::NOT_IN_PREREQUISITE_STATE,
+        format!("cannot give {base} another partition, child or parent because maintained table {name} reads it"),
+    )
+    .detail(reason)
+    .hint("Call drop_imat before the change, and create_imat after it.")
+}
+
+pub fn text_redefined(name: &str) -> Error {
+    Error::new(
+        SqlState::NOT_IN_PREREQUISITE_STATE,
+        format!("cannot change what the text of the query of maintained table {name} means"),
+    )
+    .detail("The text would name another function, operator or cast than the one that the query was made with.")
+    .hint("Call drop_imat before the change, and create_imat after it.")
+}
+
+pub fn concurrent_detach(table: &str, name: &str) -> Error {
+    Error::new(
+        UNSUPPORTED,
+        format!("cannot detach a partition of {table} concurrently because maintained table {name} reads it"),
+    )
+    .detail("Between its two transactions queries leave the partition out, and the maintained table would not.")
+    .hint("Detach it without CONCURRENTLY.")
+}
+
 pub fn null_argument(name: &str) -> Error {
     Error::new(SqlState("22004"), format!("argument \"{name}\" must not be null"))
 }

@@ -10,6 +10,7 @@
 pub mod context;
 pub mod delta;
 pub mod error;
+mod event;
 mod executor;
 pub mod image;
 pub mod lock;

@@ -1,0 +1,61 @@
+//! The event trigger that has to see the command itself.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::image::V1;
+use crate::ddl;
+
+/// A relation by the name that a command gives, if there is one.
+unsafe fn relation(name: *mut pg_sys::RangeVar) -> Option<u32> {
+    // SAFETY: the name is a part of the command, which is only read.
+    let oid = unsafe {
+        let (lock, flags) = (pg_sys::NoLock as i32, pg_sys::RVROption::RVR_MISSING_OK);
+        pg_sys::RangeVarGetRelidExtended(name, lock, flags, None, std::ptr::null_mut())
+    };
+    (oid != pg_sys::Oid::INVALID).then(|| oid.to_u32())
+}
+
+/// Whether the command detaches a partition in two transactions.
+unsafe fn detaches_concurrently(command: &pg_sys::AlterTableStmt) -> bool {
+    // SAFETY: this kind of part has a definition of that kind.
+    unsafe {
+        let parts = pgrx::PgList::<pg_sys::AlterTableCmd>::from_pg(command.cmds);
+        parts.iter_ptr().any(|part| {
+            (*part).subtype == pg_sys::AlterTableType::AT_DetachPartition
+                && (*(*part).def.cast::<pg_sys::PartitionCmd>()).concurrent
+        })
+    }
+}
+
+/// Before a command that alters a table or replaces a view.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn imat_before_command(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    use pg_sys::NodeTag::*;
+    // SAFETY: the context is the event's data, unless the function is called by hand; each cast
+    // is to the struct that the node's tag says it is.
+    unsafe {
+        let context = (*fcinfo).context;
+        if context.is_null() || (*context).type_ != T_EventTriggerData {
+            return pg_sys::Datum::null();
+        }
+        let command = (*context.cast::<pg_sys::EventTriggerData>()).parsetree;
+        match (*command).type_ {
+            T_AlterTableStmt => {
+                let command = &*command.cast::<pg_sys::AlterTableStmt>();
+                if detaches_concurrently(command) {
+                    relation(command.relation).into_iter().for_each(ddl::before_concurrent_detach);
+                }
+            }
+            T_ViewStmt => ddl::before_view(relation((*command.cast::<pg_sys::ViewStmt>()).view)),
+            _ => ddl::before_view(None),
+        }
+    }
+    pg_sys::Datum::null()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_imat_before_command() -> &'static pg_sys::Pg_finfo_record {
+    &V1
+}
