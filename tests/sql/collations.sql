@@ -1,22 +1,6 @@
 -- Types whose equality is not identity: citext, chars.
 CREATE EXTENSION pg_imat;
-
--- exact(NAME) compares imat.NAME with the view public.NAME, by hand and with verify_imat;
--- `wrong` lists the maintained tables that differ.
-CREATE FUNCTION exact(name text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE missing bigint; extra bigint; reported bigint;
-BEGIN
-    EXECUTE format('SELECT count(*) FROM (TABLE public.%1$s EXCEPT ALL TABLE imat.%1$s) AS d', name) INTO missing;
-    EXECUTE format('SELECT count(*) FROM (TABLE imat.%1$s EXCEPT ALL TABLE public.%1$s) AS d', name) INTO extra;
-    SELECT count(*) INTO reported FROM verify_imat('imat.' || name);
-    RETURN CASE missing + extra + reported WHEN 0 THEN 'exact'
-        ELSE format('%s missing, %s extra, %s reported', missing, extra, reported) END;
-END $$;
-CREATE VIEW wrong AS
-    SELECT name, difference FROM
-        (SELECT s.name, exact(quote_ident(c.relname)) AS difference
-            FROM imat_status AS s JOIN pg_class AS c ON c.oid = s.name) AS compared
-    WHERE difference <> 'exact';
+\ir ../exact.sql
 
 CREATE EXTENSION citext;
 CREATE TABLE t (id integer, ci citext NOT NULL, ch char(5) NOT NULL, n integer NOT NULL);

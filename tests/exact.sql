@@ -1,0 +1,19 @@
+\set ECHO none
+-- For the files in sql/, once they have the extension:
+-- exact(NAME) compares imat.NAME with the view public.NAME, by hand and with verify_imat;
+-- `wrong` lists the maintained tables, in any schema, that differ from the view of their name.
+CREATE FUNCTION exact(name text, place text DEFAULT 'imat') RETURNS text LANGUAGE plpgsql AS $$
+DECLARE missing bigint; extra bigint; reported bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (TABLE public.%1$s EXCEPT ALL TABLE %2$s.%1$s) AS d', name, place) INTO missing;
+    EXECUTE format('SELECT count(*) FROM (TABLE %2$s.%1$s EXCEPT ALL TABLE public.%1$s) AS d', name, place) INTO extra;
+    SELECT count(*) INTO reported FROM verify_imat(format('%s.%s', place, name));
+    RETURN CASE missing + extra + reported WHEN 0 THEN 'exact'
+        ELSE format('%s missing, %s extra, %s reported', missing, extra, reported) END;
+END $$;
+CREATE VIEW wrong AS
+    SELECT name, difference FROM
+        (SELECT s.name, exact(quote_ident(c.relname), c.relnamespace::regnamespace::text) AS difference
+            FROM imat_status AS s JOIN pg_class AS c ON c.oid = s.name) AS compared
+    WHERE difference <> 'exact';
+\set ECHO all
