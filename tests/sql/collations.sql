@@ -39,4 +39,13 @@ SELECT maintainable, strategy, reason, hint FROM check_imat($$SELECT id, label F
 SELECT maintainable, strategy, reason, hint FROM check_imat($$SELECT id FROM t WHERE ci IS DISTINCT FROM 'XYZ'$$);
 SELECT maintainable, strategy, reason, hint FROM check_imat($$SELECT id, nullif(ci, 'XYZ') IS NULL AS n FROM t$$);
 SELECT maintainable, strategy, reason, hint FROM check_imat($$SELECT id FROM t WHERE ci = ANY (ARRAY['abc', 'XYZ']::citext[])$$);
-SELECT create_imat('in_ci', query => $$SELECT id FROM t WHERE ci IN ('abc', 'XYZ')$$);
+CREATE VIEW case_ci AS SELECT id, CASE ci WHEN 'xyz' THEN 1 ELSE 0 END AS c FROM t;
+SELECT create_imat('case_ci');
+-- IN is kept with its operator, so whatever the spelling, its rows are there.
+CREATE VIEW in_ci AS SELECT id FROM t WHERE ci IN ('abc', 'XYZ');
+SELECT create_imat('in_ci');
+INSERT INTO t VALUES (10, 'aBc', 'a', 1), (11, 'Xyz', 'x', 1), (12, 'xyzz', 'x', 1);
+UPDATE t SET ci = 'abC' WHERE id = 9;
+DELETE FROM t WHERE id = 8;
+TABLE imat.in_ci ORDER BY id;
+SELECT exact('in_ci');
