@@ -186,16 +186,28 @@ SELECT * FROM verify_imat('v');
 SELECT drop_imat('v');
 TABLE left_behind;
 
--- A base table in use by the same session.
+-- A base table in use by the same session: refused, and the transaction can go on.
 BEGIN;
 DECLARE c CURSOR FOR SELECT * FROM t;
 FETCH c;
+SAVEPOINT s;
 SELECT create_imat('v');
+ROLLBACK TO s;
 INSERT INTO t VALUES (8, 8);
 FETCH c;
 COMMIT;
-SELECT exact('v');
+TABLE left_behind;
+-- Changes beneath a cursor are followed; it goes on with what it saw.
+SELECT create_imat('v');
+BEGIN;
+DECLARE c CURSOR FOR SELECT a FROM t WHERE a > 7;
+INSERT INTO t VALUES (8, 9);
+FETCH ALL FROM c;
+SELECT * FROM imat.v WHERE a > 7;
+COMMIT;
+TABLE wrong;
 SELECT drop_imat('v');
+TABLE left_behind;
 
 -- Inside of a trigger of a base table, while its change is under way and after.
 SELECT create_imat('v');
@@ -223,5 +235,7 @@ INSERT INTO t VALUES (9, 9);
 SELECT count(*) FROM t WHERE a = 9;
 SELECT name FROM imat_status;
 DROP TRIGGER meddle ON t;
+-- Whatever was refused left no trace, and the table is maintained as before.
 INSERT INTO t VALUES (10, 10);
+SELECT * FROM imat.v WHERE a > 8;
 TABLE wrong;
