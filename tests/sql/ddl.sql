@@ -118,26 +118,29 @@ SELECT create_imat('v');
 INSERT INTO t VALUES (1, 2), (2, NULL);
 TABLE imat.v ORDER BY a;
 SELECT * FROM verify_imat('v');
--- A constraint that the state relies on goes: refused at the next change, with the way out.
+-- A constraint that the state relies on goes: refused at once, with the way out.
 CREATE TABLE relied (g integer NOT NULL, n integer NOT NULL);
 CREATE VIEW sums AS SELECT g, sum(n) AS s, count(*) AS k FROM relied GROUP BY g;
 SELECT create_imat('sums');
 INSERT INTO relied VALUES (1, 1);
 ALTER TABLE relied ALTER COLUMN n DROP NOT NULL;
 INSERT INTO relied VALUES (2, NULL), (1, NULL);
-SELECT refresh_imat('sums');
-SELECT drop_imat('sums'), create_imat('sums');
+SELECT drop_imat('sums');
+ALTER TABLE relied ALTER COLUMN n DROP NOT NULL;
+SELECT create_imat('sums');
 INSERT INTO relied VALUES (2, NULL), (1, NULL);
 TABLE imat.sums ORDER BY g;
--- A function of the view is replaced: the old rows are found, and repaired.
+SELECT * FROM verify_imat('sums');
+-- A function of the view is replaced: the rows are made anew with it at once.
 CREATE FUNCTION scaled(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT $1';
 CREATE VIEW scales AS SELECT scaled(n) AS s, count(*) AS k FROM relied GROUP BY scaled(n);
 SELECT create_imat('scales');
 CREATE OR REPLACE FUNCTION scaled(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 10';
+TABLE imat.scales ORDER BY s;
 INSERT INTO relied VALUES (1, 5);
-SELECT * FROM verify_imat('scales', repair => true) ORDER BY 1, 3;
+TABLE imat.scales ORDER BY s;
 SELECT * FROM verify_imat('scales');
--- An enum's label is renamed; one trigger of five is switched off.
+-- An enum's label is renamed; one trigger of five can't be switched off.
 CREATE TYPE mood AS ENUM ('sad', 'glad');
 CREATE TABLE moods (m mood);
 CREATE VIEW mooded AS SELECT m, count(*) AS k FROM moods GROUP BY m;
@@ -150,6 +153,7 @@ ALTER TABLE moods DISABLE TRIGGER imat_insert;
 INSERT INTO moods VALUES ('blue');
 ALTER TABLE moods ENABLE TRIGGER imat_insert;
 INSERT INTO moods VALUES ('blue');
+TABLE imat.mooded ORDER BY m;
 SELECT * FROM verify_imat('mooded');
 
 CREATE SCHEMA tools;
