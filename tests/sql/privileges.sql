@@ -53,6 +53,9 @@ SELECT * FROM explain_imat('v');
 DROP VIEW imat.v;
 SELECT imat_catalog.after_drop('{}');
 SELECT imat_catalog.after_alter('{}');
+-- Nothing that could change something, or has more rights than the caller, is left to everybody; event triggers can't be called.
+SELECT proname FROM pg_proc WHERE pronamespace = 'imat_catalog'::regnamespace AND has_function_privilege(oid, 'EXECUTE')
+    AND (provolatile = 'v' OR prosecdef) AND prorettype <> 'event_trigger'::regtype ORDER BY proname;
 SELECT maintainable FROM check_imat('SELECT a FROM ann.t');
 SELECT maintainable, reason FROM check_imat('SELECT * FROM ann.v');
 RESET ROLE; SET ROLE imat_ann;
@@ -77,20 +80,22 @@ SELECT current_user;
 RESET ROLE; SET ROLE imat_ann;
 SELECT who, count(*) FROM imat.who GROUP BY who;
 -- Nor can such a function change who it runs as, or leave a setting behind.
-CREATE FUNCTION ann.escape(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION ann.escape(integer) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     BEGIN
         PERFORM set_config('role', 'none', false);
     EXCEPTION WHEN OTHERS THEN
-        RETURN -1;
+        PERFORM set_config('work_mem', '64kB', false), set_config('imat_test.mark', 'left', false), set_config('search_path', 'evil', false);
+        RETURN current_setting('work_mem');
     END;
-    RETURN $1;
+    RETURN 'escaped';
 END $$;
 CREATE VIEW ann.escaping AS SELECT a, ann.escape(a) AS e FROM ann.t;
 SELECT create_imat('ann.escaping');
 RESET ROLE;
+SET imat_test.mark = 'as it was';
 INSERT INTO ann.t VALUES (6, 6);
-SELECT current_user;
+SELECT current_user, current_setting('work_mem') AS work_mem, current_setting('imat_test.mark') AS mark, current_setting('search_path') AS search_path;
 SELECT DISTINCT e FROM imat.escaping;
 SELECT drop_imat(name::text) FROM imat_status;
 DROP OWNED BY imat_ann, imat_bob, imat_cat CASCADE;
