@@ -33,6 +33,11 @@ SELECT force('TRUNCATE imat_state.groups_');
 SELECT difference, times FROM verify_imat('groups_', repair => true);
 SELECT * FROM verify_imat('groups_');
 -- A numeric by value, a float within 1e-9, a json by its text.
+SELECT force('UPDATE imat_state.rows_ SET c = c + 0.000');
+TABLE imat.rows_ ORDER BY a, c;
+SELECT * FROM verify_imat('rows_');
+SELECT force($$UPDATE imat_state.rows_ SET j = '{"x":  1}' WHERE j::text = '{"x":1}'$$);
+SELECT * FROM verify_imat('rows_', true) ORDER BY difference;
 SELECT force('UPDATE imat_state.means SET hi = hi * (1 + 1e-13)');
 SELECT * FROM verify_imat('means');
 SELECT force('UPDATE imat_state.means SET hi = hi * (1 + 1e-5) WHERE a = 1');
