@@ -9,11 +9,11 @@ BEGIN
     EXECUTE command;
     RETURN 'accepted';
 EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE;
+    RETURN concat_ws(' ', SQLSTATE, SQLERRM);
 END $$;
 -- NULL is no name and no query.
-SELECT outcome('SELECT create_imat(NULL)'), outcome('SELECT create_imat(NULL::regclass)'), outcome('SELECT create_imat(NULL, query => ''SELECT 1 AS one'')');
-SELECT outcome('SELECT drop_imat(NULL)'), outcome('SELECT refresh_imat(NULL)'), outcome('SELECT * FROM verify_imat(NULL)'), outcome('SELECT * FROM explain_imat(NULL)'), outcome('SELECT * FROM check_imat(NULL)');
+SELECT call, outcome('SELECT ' || call) FROM unnest(ARRAY['create_imat(NULL)', 'create_imat(NULL::regclass)', 'create_imat(NULL, query => ''SELECT 1 AS one'')',
+    'drop_imat(NULL)', 'refresh_imat(NULL)', 'verify_imat(NULL)', 'explain_imat(NULL)', 'check_imat(NULL)']) AS call;
 SELECT create_imat(''); SELECT create_imat(' '); SELECT create_imat('.'); SELECT create_imat('..'); SELECT create_imat('"'); SELECT create_imat('""');
 SELECT create_imat('a.b'); SELECT create_imat('a.b.c'); SELECT create_imat('a.b.c.d'); SELECT create_imat('v.'); SELECT create_imat('.v'); SELECT create_imat('v;'); SELECT create_imat('v v');
 SELECT create_imat('v"'); SELECT create_imat('"v'); SELECT create_imat('''v'''); SELECT create_imat('v; DROP TABLE t; --'); SELECT create_imat('v/**/');
