@@ -16,6 +16,9 @@ ALTER TABLE o.t ENABLE ROW LEVEL SECURITY;
 ALTER TABLE o.t ADD COLUMN c integer, ENABLE ROW LEVEL SECURITY;
 RESET ROLE;
 ALTER TABLE o.t ENABLE ROW LEVEL SECURITY;
+SET session_replication_role = replica;
+ALTER TABLE o.t ENABLE ROW LEVEL SECURITY;
+RESET session_replication_role;
 SET ROLE imat_rls;
 -- A policy and FORCE mean nothing without it.
 SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = 'o.t'::regclass;

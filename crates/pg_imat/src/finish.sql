@@ -157,3 +157,9 @@ CREATE EVENT TRIGGER imat_rewrite ON table_rewrite EXECUTE FUNCTION imat_catalog
 -- In C, where the command is told and not only its tag.
 CREATE EVENT TRIGGER imat_command ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'CREATE VIEW', 'CREATE RULE')
     EXECUTE FUNCTION imat_catalog.before_command();
+
+-- In a session that calls itself a replica too.
+ALTER EVENT TRIGGER imat_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER imat_change ENABLE ALWAYS;
+ALTER EVENT TRIGGER imat_rewrite ENABLE ALWAYS;
+ALTER EVENT TRIGGER imat_command ENABLE ALWAYS;
