@@ -163,7 +163,7 @@ fn follow_up(maintained: &Maintained, connection: &Connection, statements: &Stat
         raise(&refuse::out_of_step(&maintained.display));
     }
     let point = statements.size != Size::Large;
-    let on_tids = |sql: &Sql| context::with_text(|| connection.prepare(sql, &[TID_ARRAY], point));
+    let on_tids = |sql: &Sql| connection.prepare(sql, &[TID_ARRAY], point);
     if let (Some((tids, count)), Some((recompute, digest))) = (dirty, &statements.flush.recompute) {
         let (recompute, digest) = statements.recompute.get_or_init(|| (on_tids(recompute), on_tids(digest)));
         same_under_latest(connection, digest, &[tids]);
@@ -195,7 +195,7 @@ pub fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[p
 /// What follows the first statement is prepared when it is first needed: the state may be empty
 /// before that, and a plan made for an empty table serves no other.
 fn prepare(connection: &Connection, flush: Flush, size: Size, row: &[pgrx::pg_sys::Oid]) -> Statements {
-    let on_delta = |sql: &Sql| context::with_text(|| connection.prepare(sql, row, size != Size::Large));
+    let on_delta = |sql: &Sql| connection.prepare(sql, row, size != Size::Large);
     Statements {
         digest: flush.digest.as_ref().map(on_delta),
         apply: on_delta(&flush.apply),
@@ -215,7 +215,7 @@ pub fn rebuild(maintained: &Maintained) {
         lock::relation(maintained.entry.definition, Mode::Exclusive);
         let rebuild = maintained.plan.rebuild(&maintained.state);
         let connection = Connection::open();
-        let prepared = |sql: &Sql| context::with_text(|| connection.prepare(sql, &[], false));
+        let prepared = |sql: &Sql| connection.prepare(sql, &[], false);
         let run = |sql: &Sql, snapshot| connection.execute(&prepared(sql), &[], snapshot);
         same_under_latest(&connection, &prepared(&rebuild.digest), &[]);
         run(&rebuild.clear, Snapshot::Transaction);

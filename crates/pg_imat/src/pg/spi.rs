@@ -68,6 +68,8 @@ impl Connection {
     }
 
     /// Analyses and plans a statement; the delta relations that it names must be registered.
+    /// Its text is read under the settings for text. Planning computes constants, so it is done
+    /// under those of the moment.
     ///
     /// A `point` statement touches few rows of tables that may be empty now and large later,
     /// so it is planned to use an index wherever there is one.
@@ -78,7 +80,9 @@ impl Connection {
         unsafe {
             // One plan for all values of the parameters: it must never be made again.
             let options = pg_sys::CURSOR_OPT_GENERIC_PLAN as i32;
-            let plan = pg_sys::SPI_prepare_cursor(text.as_ptr(), params.len() as i32, params.as_mut_ptr(), options);
+            let plan = context::with_text(|| {
+                pg_sys::SPI_prepare_cursor(text.as_ptr(), params.len() as i32, params.as_mut_ptr(), options)
+            });
             if plan.is_null() {
                 fail("SPI_prepare", pg_sys::SPI_result);
             }
