@@ -142,4 +142,15 @@ impl View {
         }
         offsets
     }
+
+    /// The plain views that it reads, by name, in subqueries too; not what these read.
+    pub fn views(&self) -> Vec<(&QName, &View)> {
+        let sources = self.inputs.iter().map(|input| &input.source);
+        let views = sources.flat_map(|source| match source {
+            Source::Table(_) => Vec::new(),
+            Source::Query { origin: Origin::View(name), view } => vec![(name, view.as_ref())],
+            Source::Query { origin: Origin::With(_) | Origin::Here, view } => view.views(),
+        });
+        views.collect()
+    }
 }

@@ -6,7 +6,7 @@ mod fixture;
 use std::fmt::Write;
 
 use fixture::Fixture;
-use imat_compile::parse::{comparable, parse};
+use imat_compile::parse::{comparable, order, parse};
 use imat_compile::scalar::Scalar;
 use imat_compile::sql::probe::probe;
 use imat_compile::sql::recompose::recompose;
@@ -260,7 +260,9 @@ fn refused() {
 #[test]
 fn comparable_definitions() {
     let text = "SELECT a.x\n   FROM s.t t,\n    s.t a\n  ORDER BY a.x DESC;";
-    assert_eq!(comparable(text), "SELECT a.x\n   FROM s.t,\n    s.t a;");
+    assert_eq!(comparable(text), "SELECT a.x\n   FROM s.t,\n    s.t a\n  ORDER BY a.x DESC;");
+    assert_eq!(order(text), "ORDER BY a.x DESC");
+    assert_eq!(order("SELECT a.x FROM s.t a WHERE (a.x IN (SELECT 1 ORDER BY 1));"), "");
 }
 
 #[test]

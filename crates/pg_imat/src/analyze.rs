@@ -9,8 +9,7 @@ use imat_compile::error::{Error, Unsupported};
 use imat_compile::name::QName;
 use imat_compile::sql::Sql;
 
-use crate::facts::{self, oid};
-use crate::pg::context;
+use crate::facts::{self, oid, oids};
 use crate::pg::error::server_version;
 use crate::pg::query::{self, Contents};
 use crate::pg::spi;
@@ -33,8 +32,8 @@ pub struct Analysis {
     pub views: Vec<u32>,
     /// A reason to recompute the view whole, whatever its text says.
     pub whole: Option<Unsupported>,
-    /// Names and values of the settings that its expressions depend on.
-    pub settings: Vec<String>,
+    /// Whether its expressions depend on [`SETTINGS`].
+    pub follows_settings: bool,
 }
 
 /// The contents of a view and of all views below it; the relations are those that are no views.
@@ -46,13 +45,8 @@ fn contents(view: u32, seen: &mut BTreeSet<u32>) -> Contents {
         }
         if kind(relation).is_some_and(|kind| kind.kind == 'v') {
             let below = contents(relation, seen);
-            all.functions.extend(below.functions);
-            all.operators.extend(below.operators);
-            all.relations.extend(below.relations);
-            all.session_values |= below.session_values;
-            all.system_columns |= below.system_columns;
-            all.tablesample |= below.tablesample;
-            all.target_sets |= below.target_sets;
+            all.relations.extend(&below.relations);
+            all.add(below);
         } else {
             all.relations.insert(relation);
         }
@@ -205,35 +199,76 @@ const STABLE_BY_SETTINGS: &str = "^(date_trunc|date_part|extract|to_char|to_date
 |overlaps|cash_numeric|numeric_cash|int4_cash|int8_cash|numeric|money)$";
 
 /// Functions called immutable whose result nevertheless follows a setting.
-const FOLLOWS_SETTINGS: &str = "^(float4out|float8out|byteaout|interval_out)$";
+const FOLLOWS_SETTINGS: &str = "^(float4out|float8out|byteaout|interval_out|quote_ident)$";
 
+// A stable function that takes any type, such as to_json, and a construct that prints a value,
+// such as XMLELEMENT, call the output function of the value's type, and of the types that it
+// consists of; those of JSON look for a cast as well.
 const FUNCTIONS: Sql = Sql::fixed(
-    "WITH called AS ( \
-         SELECT p.* FROM pg_catalog.pg_proc AS p WHERE p.oid = ANY ($1) \
-         UNION SELECT p.* FROM pg_catalog.pg_aggregate AS a CROSS JOIN LATERAL \
-             pg_catalog.unnest(ARRAY[a.aggtransfn, a.aggfinalfn]::oid[]) AS f(oid) \
-             JOIN pg_catalog.pg_proc AS p ON p.oid = f.oid \
-         WHERE a.aggfnoid = ANY ($1)) \
+    "WITH RECURSIVE written AS ( \
+         SELECT w.function, w.argument \
+         FROM ROWS FROM (pg_catalog.unnest($4::oid[]), pg_catalog.unnest($5::oid[])) AS w(function, argument)), \
+     called AS ( \
+         SELECT w.function, w.argument FROM written AS w \
+         UNION SELECT f.oid, c.argument FROM written AS c JOIN pg_catalog.pg_aggregate AS a ON a.aggfnoid = c.function \
+             CROSS JOIN LATERAL pg_catalog.unnest(ARRAY[a.aggtransfn, a.aggfinalfn]::oid[]) AS f(oid)), \
+     converted AS ( \
+         SELECT c.argument AS type, false AS reads FROM called AS c \
+             JOIN pg_catalog.pg_proc AS p ON p.oid = c.function AND p.provolatile = 's' \
+             WHERE EXISTS (SELECT FROM pg_catalog.unnest(p.proargtypes) AS a(type) \
+                 JOIN pg_catalog.pg_type AS t ON t.oid = a.type AND t.typtype = 'p') \
+         UNION SELECT p.type, false FROM pg_catalog.unnest($6::oid[]) AS p(type) \
+         UNION SELECT r.type, true FROM pg_catalog.unnest($7::oid[]) AS r(type) \
+         UNION SELECT part.type, c.reads FROM converted AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.type \
+             CROSS JOIN LATERAL ( \
+                 SELECT t.typelem UNION ALL SELECT t.typbasetype \
+                 UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range AS r WHERE t.oid IN (r.rngtypid, r.rngmultitypid) \
+                 UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute AS a \
+                     WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped \
+                 UNION ALL SELECT f.type FROM pg_catalog.unnest($8::oid[]) AS f(type) WHERE t.typname = 'record') AS part(type) \
+             WHERE part.type <> 0), \
+     reached AS ( \
+         SELECT f.oid FROM pg_catalog.unnest($1::oid[]) AS f(oid) \
+         UNION SELECT c.function FROM called AS c \
+         UNION SELECT CASE WHEN c.reads THEN t.typinput ELSE t.typoutput END::oid \
+             FROM converted AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.type \
+         UNION SELECT p.castfunc FROM converted AS c \
+             JOIN pg_catalog.pg_cast AS p ON p.castsource = c.type AND p.casttarget = 'pg_catalog.json'::pg_catalog.regtype) \
      SELECT p.oid::pg_catalog.regprocedure::text, p.provolatile = 'v', \
          p.provolatile = 's' AND NOT (n.nspname = 'pg_catalog' AND p.proname ~ $2) \
              AND NOT (n.nspname = 'pg_catalog' AND EXISTS (SELECT FROM pg_catalog.pg_aggregate AS a \
                  WHERE p.oid IN (a.aggtransfn, a.aggfinalfn) AND a.aggfnoid = ANY ($1))), \
-         p.provolatile = 's' OR p.proname ~ $3, n.nspname = 'pg_catalog', n.nspname LIKE 'pg\\_temp\\_%', \
-         l.lanname NOT IN ('internal', 'c') \
-     FROM called AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace \
-         JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang ORDER BY 1",
+         p.provolatile = 's' OR p.proname ~ $3, n.nspname = 'pg_catalog', n.nspname LIKE 'pg\\_temp\\_%' \
+     FROM reached AS r JOIN pg_catalog.pg_proc AS p ON p.oid = r.oid \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace ORDER BY 1",
 );
 
-const SETTINGS: Sql = Sql::fixed(
-    "SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN \
-     ('TimeZone', 'DateStyle', 'IntervalStyle', 'extra_float_digits', 'bytea_output', 'lc_monetary', 'lc_numeric', 'lc_time')",
-);
+/// The settings that an expression's value can depend on.
+pub const SETTINGS: [&str; 10] = [
+    "TimeZone",
+    "DateStyle",
+    "IntervalStyle",
+    "extra_float_digits",
+    "bytea_output",
+    "lc_monetary",
+    "lc_numeric",
+    "lc_time",
+    "xmlbinary",
+    "quote_all_identifiers",
+];
 
-/// Refuses functions that can change their mind; returns the settings to pin.
-fn check_functions(contents: &Contents) -> Result<Vec<String>, Error> {
-    let functions: Vec<pgrx::pg_sys::Oid> =
-        contents.functions.iter().map(|&function| pgrx::pg_sys::Oid::from(function)).collect();
-    let params = [functions.into(), STABLE_BY_SETTINGS.into(), FOLLOWS_SETTINGS.into()];
+/// Refuses functions that can change their mind; returns those that are left.
+fn check_functions(contents: &Contents) -> Result<Vec<Function>, Error> {
+    let params = [
+        oids(contents.functions.iter().copied()),
+        STABLE_BY_SETTINGS.into(),
+        FOLLOWS_SETTINGS.into(),
+        oids(contents.calls.iter().map(|call| call.0)),
+        oids(contents.calls.iter().map(|call| call.1)),
+        oids(contents.printed.iter().copied()),
+        oids(contents.read.iter().copied()),
+        oids(contents.fields.iter().copied()),
+    ];
     let found = spi::rows(&FUNCTIONS, &params, |row| Function {
         name: row.need(1),
         volatile: row.need(2),
@@ -241,7 +276,6 @@ fn check_functions(contents: &Contents) -> Result<Vec<String>, Error> {
         follows_settings: row.need(4),
         builtin: row.need(5),
         temporary: row.need(6),
-        procedural: row.need(7),
     });
     for function in &found {
         match function {
@@ -253,14 +287,7 @@ fn check_functions(contents: &Contents) -> Result<Vec<String>, Error> {
             _ => {}
         }
     }
-    let mut settings = Vec::new();
-    if found.iter().any(|function| function.follows_settings) {
-        settings = spi::rows(&SETTINGS, &[], |row| [row.need::<String>(1), row.need::<String>(2)]).concat();
-    }
-    if found.iter().any(|function| function.procedural && !function.builtin) {
-        settings.extend([context::SEARCH_PATH.to_owned(), context::SAFE_PATH.to_owned()]);
-    }
-    Ok(settings)
+    Ok(found)
 }
 
 struct Function {
@@ -270,8 +297,6 @@ struct Function {
     follows_settings: bool,
     builtin: bool,
     temporary: bool,
-    /// Written in SQL or a procedural language: it can set the search path.
-    procedural: bool,
 }
 
 /// Refuses what ends with the session: such objects are dropped without anybody being told.
@@ -304,7 +329,10 @@ pub fn analyze(view: u32, user: u32) -> Result<Analysis, Error> {
     if contents.tablesample {
         return Err(refuse::tablesample());
     }
-    let settings = check_functions(&contents)?;
+    if let Some(node) = &contents.unknown {
+        return Err(refuse::unknown_node(node));
+    }
+    let functions = check_functions(&contents)?;
     let mut whole = contents.target_sets.then(|| Unsupported::new("set-returning function among the outputs"));
     let bases = contents
         .relations
@@ -312,7 +340,8 @@ pub fn analyze(view: u32, user: u32) -> Result<Analysis, Error> {
         .map(|&relation| base(relation, Some(user), &mut whole))
         .collect::<Result<Vec<Base>, Error>>()?;
     let views = seen.difference(&contents.relations).copied().collect();
-    Ok(Analysis { bases, views, whole, settings })
+    let follows_settings = contents.follows_settings || functions.iter().any(|function| function.follows_settings);
+    Ok(Analysis { bases, views, whole, follows_settings })
 }
 
 /// A relation's kind, in words, where it is not a view.
@@ -327,13 +356,6 @@ pub fn describe_kind(relation: u32) -> Option<&'static str> {
         'c' => "a composite type",
         _ => "a relation of another kind",
     })
-}
-
-/// What a view's query means, for comparing two of them.
-pub fn meaning(view: u32) -> Contents {
-    let mut contents = query::of_view(view);
-    contents.relations.remove(&view);
-    contents
 }
 
 /// A relation's owner.

@@ -15,7 +15,7 @@ use imat_compile::rel::TableSet;
 
 use crate::catalog::{self, Entry};
 use crate::facts::SystemCatalog;
-use crate::pg::context::{Role, with_text, within};
+use crate::pg::context::{Role, with_path, with_text, within};
 use crate::pg::delta::{Field, Layout, Transition};
 use crate::pg::error::raise;
 use crate::pg::spi::Prepared;
@@ -208,13 +208,14 @@ fn load(name: u32) -> Maintained {
         let (Some(state), Some(display)) = names else { raise(&refuse::not_maintained(&name.to_string())) };
         (compiled(&entry), state, display.to_string())
     };
-    let (plan, state, display) = within(Role::Restricted(entry.owner), &[], || with_text(compile));
+    let (plan, state, display) = within(Role::Restricted(entry.owner), &with_path(Vec::new()), || with_text(compile));
     let members = catalog::trusted(|| catalog::sources(entry.name)).into_iter().map(|(_, relation)| relation).collect();
     let plan = match plan {
         Ok(plan) if plan.shape() == entry.shape => plan,
         _ => raise(&refuse::stale_shape(&display)),
     };
-    let settings = entry.settings();
+    let foreign = catalog::trusted(|| catalog::runs_user_code(entry.definition, entry.state));
+    let settings = if foreign { with_path(entry.settings()) } else { entry.settings() };
     let takes_one = plan.takes_one();
     Maintained { members, entry, display, state, plan, takes_one, settings, statements: RefCell::default() }
 }

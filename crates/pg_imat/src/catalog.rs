@@ -9,7 +9,7 @@ use imat_compile::sql::ddl::TRIGGERS;
 use pgrx::pg_sys::Oid;
 
 use crate::facts::oid;
-use crate::pg::context::{self, Role, with_text, within};
+use crate::pg::context::{self, Role, with_path, with_text, within};
 use crate::pg::spi::{self, Param};
 use crate::refuse;
 
@@ -17,7 +17,7 @@ use crate::refuse;
 pub fn trusted<T>(body: impl FnOnce() -> T) -> T {
     // Where there is no such table there is nothing to be trusted with.
     let owner = context::table_owner("imat_catalog", "imat").unwrap_or_else(context::user);
-    within(Role::Trusted(owner), &[], || with_text(body))
+    within(Role::Trusted(owner), &with_path(Vec::new()), || with_text(body))
 }
 
 /// A row of `imat_catalog.imat`.
@@ -138,6 +138,37 @@ pub fn readers_of_relation(relation: u32) -> Vec<u32> {
     const QUERY: Sql =
         Sql::fixed("SELECT DISTINCT s.name::oid FROM imat_catalog.source AS s WHERE s.relation = $1 ORDER BY 1");
     spi::rows(&QUERY, &[oid(relation)], |row| row.oid(1))
+}
+
+/// Whether maintaining a table can run functions of users: those of its query and of the state's
+/// indexes, constraints and triggers. What is PostgreSQL's own has no entry in pg_depend, and
+/// enums have only functions of that kind.
+pub fn runs_user_code(definition: u32, state: u32) -> bool {
+    const QUERY: Sql = Sql::fixed(
+        "WITH RECURSIVE below AS ( \
+             SELECT r.oid AS rule FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = $1 \
+             UNION SELECT r.oid FROM below AS b JOIN pg_catalog.pg_depend AS d \
+                 ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = b.rule \
+                     AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                 JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = d.refobjid), \
+         part(class, object) AS ( \
+             SELECT 'pg_catalog.pg_rewrite'::pg_catalog.regclass, b.rule FROM below AS b \
+             UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, $2 \
+             UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid \
+                 FROM pg_catalog.pg_index AS i WHERE i.indrelid = $2 \
+             UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, c.oid \
+                 FROM pg_catalog.pg_constraint AS c WHERE c.conrelid = $2 \
+             UNION ALL SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, t.oid \
+                 FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $2 AND t.tgname NOT LIKE 'imat\\_%') \
+         SELECT EXISTS (SELECT FROM part AS p JOIN pg_catalog.pg_depend AS d ON d.classid = p.class AND d.objid = p.object \
+             LEFT JOIN pg_catalog.pg_proc AS f ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND f.oid = d.refobjid \
+             LEFT JOIN pg_catalog.pg_type AS t ON d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = d.refobjid \
+             WHERE d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass, \
+                 'pg_catalog.pg_opclass'::pg_catalog.regclass, 'pg_catalog.pg_type'::pg_catalog.regclass) \
+             AND t.typtype IS DISTINCT FROM 'e' \
+             AND f.pronamespace IS DISTINCT FROM 'imat_catalog'::pg_catalog.regnamespace)",
+    );
+    spi::first(&QUERY, &[oid(definition), oid(state)], |row| row.need(1)).unwrap_or(true)
 }
 
 /// Whether a relation is the state of a maintained table.

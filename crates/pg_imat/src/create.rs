@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imat_compile::error::{Error, Unsupported};
 use imat_compile::name::QName;
-use imat_compile::parse::comparable;
+use imat_compile::parse::{comparable, order};
 use imat_compile::plan::Plan;
 use imat_compile::sql::recompose::recompose;
 use imat_compile::sql::{Sql, ddl};
@@ -39,12 +39,15 @@ pub fn create(source: &Source, schema: &str) -> Result<u32, Error> {
     xact::register();
     let caller = context::user();
     let target = QName::new(schema, source.name.as_str());
+    // Bookkeeping runs under settings of its own.
+    let session = analyze::SETTINGS.map(|name| (name.to_owned(), context::setting(name)));
     trusted(|| {
         check_target(&target, caller)?;
         let analysis = analyze_locked(source, caller)?;
         // Another session may have created it while this one waited.
         check_target(&target, caller)?;
-        capture::own_ddl(|| build(source, &target, &analysis))
+        let settings = if analysis.follows_settings { &session[..] } else { &[] };
+        capture::own_ddl(|| build(source, &target, &analysis, settings))
     })
 }
 
@@ -117,34 +120,67 @@ pub fn unused(wanted: &str, taken: impl Fn(&str) -> bool) -> String {
         .unwrap_or_default()
 }
 
-/// The definition as a view of ours. Its text must mean what the original means.
-fn define(source: &Source, workshop: &Workshop) -> Result<u32, Error> {
-    let name = workshop.name(DEFINITION);
-    let columns = facts::column_names(source.view);
-    workshop.run(&ddl::create_definition(&name, &columns, &facts::definition(source.view)));
-    let definition = exists(&name).ok_or_else(|| refuse::missing(&name.to_string()))?;
-    match analyze::meaning(source.view) == analyze::meaning(definition) {
-        true => Ok(definition),
-        false => Err(refuse::changed_meaning(&source.name)),
-    }
+/// A view's text as a view called `name`. It must mean what the original means, and the text does
+/// not name the schema of every operator: CASE, IN, USING and others find theirs on the search
+/// path. So the view's own are looked for where they are, after PostgreSQL's.
+fn define(view: u32, name: &str, workshop: &Workshop) -> Option<u32> {
+    let name = workshop.name(name);
+    let original = query::of_view(view);
+    let create = ddl::create_definition(&name, &facts::column_names(view), &facts::definition(view));
+    [facts::path_to(&original.operators), context::SAFE_PATH.to_owned()].into_iter().find_map(|path| {
+        workshop.run_under(&[(context::SEARCH_PATH.to_owned(), path)], &create);
+        let defined = exists(&name).filter(|&defined| query::of_view(defined).meaning == original.meaning);
+        if defined.is_none() {
+            workshop.run(&ddl::drop_view(&name, false));
+        }
+        defined
+    })
+}
+
+/// How a view would be maintained for `user`. Nothing of it is kept.
+pub fn check(view: u32, user: u32) -> Result<(Plan, Option<Unsupported>), Error> {
+    let analysis = analyze::analyze(view, user)?;
+    capture::own_ddl(|| {
+        let workshop = Workshop::open(user);
+        let chosen = define(view, DEFINITION, &workshop).map(|definition| {
+            let chosen = choose(&analysis, definition, &workshop);
+            workshop.run(&ddl::drop_view(&workshop.name(DEFINITION), false));
+            chosen
+        });
+        workshop.close();
+        chosen.ok_or_else(|| refuse::changed_meaning("the query"))
+    })
 }
 
 /// What the parts are called until they are moved.
 const DEFINITION: &str = "definition";
 const STATE: &str = "state";
 const RESULT: &str = "result";
+/// What is compared when a view is read.
+const COPY: &str = "copy";
+const GUARD: &str = "guard";
 
-/// Whether the parsed view is the definition: PostgreSQL must print its recomposed query as it
-/// prints the definition, and find the same functions and operators in it.
-fn is_faithful(view: &View, definition: u32, workshop: &Workshop) -> bool {
-    let name = workshop.name("guard");
-    workshop.run(&ddl::create_definition(&name, &facts::column_names(definition), recompose(view).as_str()));
-    let faithful = exists(&name).is_some_and(|guard| {
-        comparable(&facts::definition(guard)) == comparable(&facts::definition(definition))
-            && analyze::meaning(guard) == analyze::meaning(definition)
+/// Whether what was parsed is the view, and the views below it that were read along with it: their
+/// text is what the statements of a flush are made of.
+fn is_faithful(view: &View, original: u32, workshop: &Workshop) -> bool {
+    let below = |(name, below): (&QName, &View)| exists(name).is_some_and(|name| is_faithful(below, name, workshop));
+    reads_back(view, original, workshop) && view.views().into_iter().all(below)
+}
+
+/// PostgreSQL must print the recomposed query as it prints the view, and find the same in it.
+fn reads_back(view: &View, original: u32, workshop: &Workshop) -> bool {
+    let Some(copy) = define(original, COPY, workshop) else { return false };
+    let (guard, text) = (workshop.name(GUARD), facts::definition(copy));
+    let recomposed = format!("{} {}", recompose(view), order(&text));
+    let create = ddl::create_definition(&guard, &facts::column_names(copy), &recomposed);
+    let found = xact::attempt(|| workshop.run(&create)).and_then(|()| exists(&guard));
+    let same = found.is_some_and(|found| {
+        comparable(&facts::definition(found)) == comparable(&text)
+            && query::of_view(found).meaning == query::of_view(copy).meaning
     });
-    workshop.run(&ddl::drop_view(&name, false));
-    faithful
+    let made = found.map(|_| guard).into_iter().chain([workshop.name(COPY)]);
+    made.for_each(|name| workshop.run(&ddl::drop_view(&name, false)));
+    same
 }
 
 /// Whether the text of a maintained table's query, and of the views that it reads, still means what
@@ -159,15 +195,22 @@ pub fn is_read_as_meant(entry: &catalog::Entry) -> bool {
                  JOIN pg_catalog.pg_class AS c ON c.oid = d.refobjid AND c.relkind = 'v') \
          SELECT b.view FROM below AS b",
     );
+    // A query that runs whole does so by its view's name.
+    if entry.construct.is_some() {
+        return true;
+    }
     let views = spi::rows(&VIEWS, &[oid(entry.definition)], |row| row.oid(1));
     capture::own_ddl(|| {
         let workshop = Workshop::open(entry.owner);
         let name = workshop.name(DEFINITION);
         let same = views.into_iter().all(|view| {
-            workshop.run(&ddl::create_definition(&name, &facts::column_names(view), &facts::definition(view)));
-            let read = exists(&name).map(analyze::meaning);
-            workshop.run(&ddl::drop_view(&name, false));
-            read == Some(analyze::meaning(view))
+            let create = ddl::create_definition(&name, &facts::column_names(view), &facts::definition(view));
+            let read = xact::attempt(|| workshop.run(&create)).and_then(|()| exists(&name));
+            read.is_some_and(|read| {
+                let same = query::of_view(read).meaning == query::of_view(view).meaning;
+                workshop.run(&ddl::drop_view(&name, false));
+                same
+            })
         });
         workshop.close();
         same
@@ -175,7 +218,7 @@ pub fn is_read_as_meant(entry: &catalog::Entry) -> bool {
 }
 
 /// The cheapest plan that keeps the definition exactly, and why it is no cheaper.
-pub fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> (Plan, Option<Unsupported>) {
+fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> (Plan, Option<Unsupported>) {
     let parsed = match &analysis.whole {
         Some(construct) => Err(construct.clone()),
         None => compile::view(definition, &SystemCatalog::default()),
@@ -195,16 +238,16 @@ pub fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> (Pla
     }
 }
 
-fn build(source: &Source, target: &QName, analysis: &Analysis) -> Result<u32, Error> {
+fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(String, String)]) -> Result<u32, Error> {
     let workshop = Workshop::open(source.owner);
-    let definition = define(source, &workshop)?;
+    let definition = define(source.view, DEFINITION, &workshop).ok_or_else(|| refuse::changed_meaning(&source.name))?;
     let (plan, construct) = choose(analysis, definition, &workshop);
     let free = |schema: &str| QName::new(schema, unused(&target.name, |name| is_taken(schema, name)));
     let state_name = match plan.reading {
         None => target.clone(),
         Some(_) => free("imat_state"),
     };
-    let state = make_state(source, &plan, &workshop, analysis, &state_name)?;
+    let state = make_state(source, &plan, &workshop, settings, &state_name)?;
     let result = ddl::create_result(&workshop.name(RESULT), &plan, &workshop.name(STATE));
     result.iter().for_each(|result| workshop.run(result));
     workshop.deliver(STATE, &state_name);
@@ -218,7 +261,17 @@ fn build(source: &Source, target: &QName, analysis: &Analysis) -> Result<u32, Er
     carry::grants(source.view, target);
     carry::comments(source.view, target, result.is_some());
     let name = exists(target).ok_or_else(|| refuse::missing(&target.to_string()))?;
-    register(&Registration { name, state, definition, source, analysis, plan: &plan, construct: construct.as_ref() });
+    let construct_ref = construct.as_ref();
+    register(&Registration {
+        name,
+        state,
+        definition,
+        source,
+        analysis,
+        settings,
+        plan: &plan,
+        construct: construct_ref,
+    });
     if let Some(construct) = construct {
         notice(
             &format!("{target} will be recomputed whole at every change of its tables"),
@@ -233,25 +286,23 @@ fn make_state(
     source: &Source,
     plan: &Plan,
     workshop: &Workshop,
-    analysis: &Analysis,
+    settings: &[(String, String)],
     name: &QName,
 ) -> Result<u32, Error> {
     let state = &workshop.name(STATE);
-    let settings: Vec<(String, String)> =
-        analysis.settings.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
     plan.create(state).iter().for_each(|sql| workshop.run(sql));
     let oid = exists(state).ok_or_else(|| refuse::missing(&state.to_string()))?;
-    workshop.within(&settings, || fill(plan, state, oid));
+    workshop.within(settings, || fill(plan, state, oid));
     carry::indexes(source.view, plan, workshop, state, name);
     workshop.run(&ddl::analyze(state));
     Ok(oid)
 }
 
-/// Populates a new state: its text is read under one set of settings, and run under another.
+/// Populates a new state.
 fn fill(plan: &Plan, state: &QName, oid: u32) {
     let rebuild = plan.rebuild(state);
     let connection = Connection::open();
-    let prepare = |sql: &Sql| context::with_text(|| connection.prepare(sql, &[], false));
+    let prepare = |sql: &Sql| connection.prepare(sql, &[], false);
     flush::same_under_latest(&connection, &prepare(&rebuild.digest), &[]);
     let populate = prepare(&rebuild.populate);
     capture::writing(oid, || connection.execute(&populate, &[], Snapshot::Transaction));
@@ -264,6 +315,7 @@ struct Registration<'a> {
     definition: u32,
     source: &'a Source,
     analysis: &'a Analysis,
+    settings: &'a [(String, String)],
     plan: &'a Plan,
     construct: Option<&'a Unsupported>,
 }
@@ -276,6 +328,7 @@ fn register(new: &Registration<'_>) {
     );
     let bases: Vec<pgrx::pg_sys::Oid> =
         new.analysis.bases.iter().map(|base| pgrx::pg_sys::Oid::from(base.oid)).collect();
+    let settings: Vec<String> = new.settings.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
     spi::run_with(
         &ENTRY,
         &[
@@ -287,7 +340,7 @@ fn register(new: &Registration<'_>) {
             new.construct.map(|construct| construct.construct.clone()).into(),
             new.plan.shape().into(),
             bases.into(),
-            new.analysis.settings.clone().into(),
+            settings.into(),
         ],
     );
     for base in &new.analysis.bases {

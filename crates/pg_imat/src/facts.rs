@@ -1,6 +1,6 @@
 //! The system catalogs, as the compiler wants them told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imat_compile::facts::{Call, Catalog, Class, Column, Relation, Table, Type};
 use imat_compile::name::QName;
@@ -20,6 +20,11 @@ pub struct SystemCatalog {
 /// An OID as a statement's parameter.
 pub fn oid(oid: u32) -> Param {
     Param::from(Oid::from(oid))
+}
+
+/// OIDs as a statement's parameter.
+pub fn oids(oids: impl Iterator<Item = u32>) -> Param {
+    Param::from(oids.map(Oid::from).collect::<Vec<Oid>>())
 }
 
 const RELATION: Sql = Sql::fixed(
@@ -104,6 +109,18 @@ pub fn not_null(relation: u32) -> Vec<i16> {
 /// A relation's live columns, in order.
 pub fn column_names(relation: u32) -> Vec<String> {
     spi::rows(&COLUMNS, &[oid(relation)], |row| row.need(1))
+}
+
+/// A search path on which these operators are found, after PostgreSQL's own.
+pub fn path_to(operators: &BTreeSet<u32>) -> String {
+    const SCHEMAS: Sql = Sql::fixed(
+        "SELECT DISTINCT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_operator AS o \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace \
+         WHERE o.oid = ANY ($1) AND n.nspname <> 'pg_catalog' ORDER BY 1",
+    );
+    let schemas = spi::rows(&SCHEMAS, &[oids(operators.iter().copied())], |row| row.need::<String>(1));
+    let path = ["pg_catalog".to_owned()].into_iter().chain(schemas).chain(["pg_temp".to_owned()]);
+    path.collect::<Vec<String>>().join(", ")
 }
 
 /// A view's query, as PostgreSQL prints it under the current search path.

@@ -11,11 +11,10 @@ use crate::cache::{self, Maintained};
 use crate::catalog::{self, Entry, trusted};
 use crate::create::{self, Passing};
 use crate::facts::{self, oid};
-use crate::pg::context::{self, Role, within};
+use crate::pg::context::{self, Role, with_path, within};
 use crate::pg::lock;
 use crate::pg::spi;
 use crate::pg::xact;
-use crate::workshop::Workshop;
 use crate::{analyze, capture, flush, refuse};
 
 fn owned(name: &str) -> Result<Entry, Error> {
@@ -108,7 +107,7 @@ pub struct Difference {
 pub fn verify(name: &str, repair: bool) -> Result<Vec<Difference>, Error> {
     let entry = owned(name)?;
     capture::require_idle("verify a maintained table");
-    let differences = within(Role::Restricted(entry.owner), &entry.settings(), || {
+    let differences = within(Role::Restricted(entry.owner), &with_path(entry.settings()), || {
         let names = (facts::name(entry.name), facts::name(entry.definition));
         let (Some(result), Some(definition)) = names else { return Vec::new() };
         let types = facts::column_types(entry.definition);
@@ -234,13 +233,7 @@ pub fn check(text: &str) -> Result<Check, Error> {
     let passing = Passing::create(text)?;
     let view = passing.view;
     let caller = context::user();
-    let checked = trusted(|| {
-        let analysis = analyze::analyze(view, caller)?;
-        let workshop = Workshop::open(caller);
-        let chosen = capture::own_ddl(|| create::choose(&analysis, view, &workshop));
-        workshop.close();
-        Ok(chosen)
-    });
+    let checked = trusted(|| create::check(view, caller));
     passing.drop();
     Ok(match checked {
         Ok((plan, construct)) => Check {

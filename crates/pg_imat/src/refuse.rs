@@ -114,13 +114,23 @@ pub fn base(name: &str, kind: &str, detail: &str, hint: &str) -> Error {
     Error::new(UNSUPPORTED, format!("cannot maintain a view over {kind} {name}")).detail(detail).hint(hint)
 }
 
+pub fn unknown_node(node: &str) -> Error {
+    Error::new(UNSUPPORTED, "cannot maintain a view with a construct that pg_imat does not know")
+        .detail(format!("What its result depends on is not known either. PostgreSQL calls it {node}."))
+        .hint("Compute it in a query over the maintained table instead.")
+}
+
 pub fn changed_meaning(name: &str) -> Error {
     Error::new(UNSUPPORTED, format!("cannot maintain {name}"))
         .detail(
             "PostgreSQL's own text of its query does not mean the same as the query: it uses an operator or \
-             function of an extension in a place where the text can't name its schema, such as IN, CASE or USING.",
+             function of another schema in a place where the text can't name it, such as IN, CASE or USING, or it \
+             uses as a whole the row of a join whose tables have got more columns.",
         )
-        .hint("Write the comparison out with the operator's full name: a OPERATOR(schema.=) b.")
+        .hint(
+            "Write the comparison out with the operator's full name: a OPERATOR(schema.=) b. \
+             Or create the view again, to take in the new columns.",
+        )
 }
 
 pub fn not_maintained(name: &str) -> Error {

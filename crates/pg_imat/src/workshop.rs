@@ -9,7 +9,7 @@ use imat_compile::name::QName;
 use imat_compile::sql::{Sql, ddl};
 
 use crate::facts::oid;
-use crate::pg::context::{Role, with_text, within};
+use crate::pg::context::{Role, with_path, with_text, within};
 use crate::pg::spi::{self, Param};
 
 pub struct Workshop {
@@ -35,12 +35,17 @@ impl Workshop {
 
     /// Runs a statement as the role.
     pub fn run(&self, sql: &Sql) {
-        self.within(&[], || with_text(|| spi::run(sql)));
+        self.run_under(&[], sql);
+    }
+
+    /// Runs a statement as the role, under these settings.
+    pub fn run_under(&self, settings: &[(String, String)], sql: &Sql) {
+        self.within(settings, || with_text(|| spi::run(sql)));
     }
 
     /// Runs `body` as the role.
     pub fn within<T>(&self, settings: &[(String, String)], body: impl FnOnce() -> T) -> T {
-        within(Role::Restricted(self.owner), settings, body)
+        within(Role::Restricted(self.owner), &with_path(settings.to_vec()), body)
     }
 
     /// Moves something out of it.

@@ -58,19 +58,23 @@ pub fn parse(definition: &str, output_names: &[String], catalog: &dyn Catalog) -
     named(definition, output_names, Context { catalog, depth: 0, with: &[] })
 }
 
-/// A definition without what a [`View`] does not keep: the ORDER BY of the outermost query,
-/// which means nothing to a table, and aliases that repeat their table's name. A view was
-/// read rightly if this is equal for its definition and for that of its recomposed query.
+/// The ORDER BY of the outermost query, which means nothing to a table and is not kept in a
+/// [`View`].
+pub fn order(definition: &str) -> String {
+    let query = tree::query(definition).ok();
+    let order = query.and_then(|query| tree::child(&query, SyntaxKind::ORDER_BY_CLAUSE));
+    order.map_or_else(String::new, |order| order.text().to_string())
+}
+
+/// A definition without what a [`View`] does not keep in a form of its own: aliases that repeat
+/// their table's name. A view was read rightly if this is equal for its definition and for that
+/// of its recomposed query with the definition's [`order`].
 pub fn comparable(definition: &str) -> String {
     let Ok(query) = tree::query(definition) else {
         return definition.to_owned();
     };
-    let order = tree::child(&query, SyntaxKind::ORDER_BY_CLAUSE);
-    let repeated = query.descendants().filter(from::is_repeated_alias);
-    let mut dropped: Vec<_> = order.into_iter().chain(repeated).map(|n| n.text_range()).collect();
-    dropped.sort_by_key(|range| range.start());
     let (mut out, mut from) = (String::new(), 0);
-    for range in dropped {
+    for range in query.descendants().filter(from::is_repeated_alias).map(|alias| alias.text_range()) {
         out.push_str(definition[from..usize::from(range.start())].trim_end());
         from = range.end().into();
     }

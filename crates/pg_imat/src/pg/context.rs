@@ -1,6 +1,6 @@
 //! Who runs a statement, and under which settings.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
@@ -102,12 +102,30 @@ pub fn with_settings<T>(settings: &[(&str, &str)], body: impl FnOnce() -> T) -> 
     }
 }
 
-/// The setting's name. A view that calls functions written in SQL or a procedural language pins
-/// it as a setting: a function's own SET search_path has no effect under an override.
 pub const SEARCH_PATH: &str = "search_path";
 
-/// What it is pinned to.
+/// `pg_catalog`, and what can't be left out.
 pub const SAFE_PATH: &str = "pg_catalog, pg_temp";
+
+/// These settings with a search path: needed wherever functions of users may run, and around
+/// that, since a function's own SET search_path has no effect under an override. The warm path
+/// goes without as long as nothing but PostgreSQL's own functions run on it.
+pub fn with_path(mut settings: Vec<(String, String)>) -> Vec<(String, String)> {
+    if !settings.iter().any(|(name, _)| name == SEARCH_PATH) {
+        settings.push((SEARCH_PATH.to_owned(), SAFE_PATH.to_owned()));
+    }
+    settings
+}
+
+/// A setting's value in the session.
+pub fn setting(name: &str) -> String {
+    let Ok(name) = CString::new(name) else { return String::new() };
+    // SAFETY: the value is a string of PostgreSQL's, which is copied.
+    unsafe {
+        let value = pg_sys::GetConfigOptionByName(name.as_ptr(), std::ptr::null_mut(), true);
+        if value.is_null() { String::new() } else { CStr::from_ptr(value).to_string_lossy().into_owned() }
+    }
+}
 
 /// The current role's OID.
 pub fn user() -> u32 {

@@ -1,17 +1,25 @@
 //! What a view's analysed query calls and reads.
 
 use std::collections::BTreeSet;
-use std::ffi::{CString, c_void};
+use std::ffi::{CStr, CString, c_void};
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 /// Everything in a query on which its result depends, views below it not included.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Contents {
     /// Functions, those behind operators, aggregates, casts and type input and output included.
     pub functions: BTreeSet<u32>,
-    /// Operators.
+    /// Functions with the types of what they are given.
+    pub calls: BTreeSet<(u32, u32)>,
+    /// Types whose values a construct that is no function makes text of.
+    pub printed: BTreeSet<u32>,
+    /// Types whose values a construct that is no function makes from text.
+    pub read: BTreeSet<u32>,
+    /// Types of what a row without a type of its own can consist of.
+    pub fields: BTreeSet<u32>,
+    /// Operators that are written as such.
     pub operators: BTreeSet<u32>,
     /// Relations in FROM, in all subqueries.
     pub relations: BTreeSet<u32>,
@@ -22,6 +30,44 @@ pub struct Contents {
     pub tablesample: bool,
     /// A set-returning function among the outputs.
     pub target_sets: bool,
+    /// A construct that follows settings by itself.
+    pub follows_settings: bool,
+    /// A kind of node that nobody considered.
+    pub unknown: Option<String>,
+    /// What PostgreSQL made of everything that its text does not tell in full, as the text is read:
+    /// functions, operators and collations, relations and columns, constants. Two queries with
+    /// the same text mean the same where this is the same.
+    pub meaning: Vec<u32>,
+}
+
+impl Contents {
+    /// Adds what a view below contains, but for its relations.
+    pub fn add(&mut self, below: Contents) {
+        self.functions.extend(below.functions);
+        self.calls.extend(below.calls);
+        self.printed.extend(below.printed);
+        self.read.extend(below.read);
+        self.fields.extend(below.fields);
+        self.operators.extend(below.operators);
+        self.session_values |= below.session_values;
+        self.system_columns |= below.system_columns;
+        self.tablesample |= below.tablesample;
+        self.target_sets |= below.target_sets;
+        self.follows_settings |= below.follows_settings;
+        self.unknown = self.unknown.take().or(below.unknown);
+    }
+}
+
+/// A walk through the tree of a view's query.
+struct Walk {
+    view: u32,
+    contents: Contents,
+    /// The types of what the node at hand is given.
+    arguments: Vec<u32>,
+    /// What the placeholder in a cast of an array's elements stands for.
+    element: *mut pg_sys::Node,
+    /// A row as a whole was met, so that all columns of a join matter.
+    whole_rows: bool,
 }
 
 #[cfg(any(feature = "pg14", feature = "pg15"))]
@@ -57,10 +103,18 @@ mod walk {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn function(oid: pg_sys::Oid, context: *mut c_void) -> bool {
-    // SAFETY: the context is the `Contents` that `of_view` lends.
-    unsafe { (*context.cast::<Contents>()).functions.insert(oid.to_u32()) };
+    // SAFETY: the context is the `Walk` that `of_view` lends.
+    let walk = unsafe { &mut *context.cast::<Walk>() };
+    let oid = oid.to_u32();
+    walk.contents.functions.insert(oid);
+    walk.contents.calls.extend(walk.arguments.iter().map(|&argument| (oid, argument)));
+    walk.contents.meaning.push(oid);
     false
 }
+
+/// Entries of FROM come before their parts. Of a join's columns the merged ones are all that is
+/// not the column of an entry: the others change with the tables, and the query does not.
+const FLAGS: u32 = pg_sys::QTW_EXAMINE_RTES_BEFORE | pg_sys::QTW_EXAMINE_SORTGROUP | pg_sys::QTW_IGNORE_JOINALIASES;
 
 #[pg_guard]
 unsafe extern "C-unwind" fn visit(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
@@ -68,50 +122,275 @@ unsafe extern "C-unwind" fn visit(node: *mut pg_sys::Node, context: *mut c_void)
     if node.is_null() {
         return false;
     }
-    // SAFETY: each cast is to the struct that the node's tag says it is.
+    let walk = context.cast::<Walk>();
+    // SAFETY: each cast is to the struct that the node's tag says it is; the context is the
+    // `Walk` that `of_view` lends, of which no borrow is held while the walk goes on.
     unsafe {
-        let contents = &mut *context.cast::<Contents>();
+        (*walk).note(node);
         match (*node).type_ {
-            T_Query => {
-                let query = node.cast::<pg_sys::Query>();
-                contents.target_sets |= (*query).hasTargetSRFs;
-                return walk::query(query, context, pg_sys::QTW_EXAMINE_RTES_BEFORE as i32);
+            T_Query => return walk::query(node.cast(), context, FLAGS as i32),
+            // The walker goes into the entry by itself, but for the columns of a join.
+            T_RangeTblEntry => return (*walk).columns(node.cast()).into_iter().any(|node| visit(node, context)),
+            T_RowExpr => return fields(node.cast()).into_iter().any(|node| visit(node, context)),
+            T_SetOperationStmt => {
+                visit((*node.cast::<pg_sys::SetOperationStmt>()).groupClauses.cast(), context);
             }
-            T_RangeTblEntry => {
-                let entry = node.cast::<pg_sys::RangeTblEntry>();
-                if (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION {
-                    contents.relations.insert((*entry).relid.to_u32());
+            T_ArrayCoerceExpr => {
+                let cast = node.cast::<pg_sys::ArrayCoerceExpr>();
+                let outer = (*walk).element;
+                for element in elements((*cast).arg.cast()) {
+                    (*walk).element = element;
+                    visit((*cast).elemexpr.cast(), context);
                 }
-                // The walker goes into the entry by itself.
+                (*walk).element = outer;
                 return false;
             }
-            T_TableSampleClause => contents.tablesample = true,
-            T_SQLValueFunction | T_NextValueExpr | T_CurrentOfExpr => contents.session_values = true,
-            T_Var => contents.system_columns |= (*node.cast::<pg_sys::Var>()).varattno < 0,
-            T_OpExpr | T_DistinctExpr | T_NullIfExpr => {
-                contents.operators.insert((*node.cast::<pg_sys::OpExpr>()).opno.to_u32());
-            }
-            T_ScalarArrayOpExpr => {
-                contents.operators.insert((*node.cast::<pg_sys::ScalarArrayOpExpr>()).opno.to_u32());
-            }
+            T_CaseTestExpr => return visit(std::mem::replace(&mut (*walk).element, std::ptr::null_mut()), context),
             _ => {}
         }
+        (*walk).arguments = arguments(node).into_iter().map(|argument| type_of(argument)).collect();
         pg_sys::check_functions_in_node(node, Some(function), context);
         walk::expression(node, context)
     }
 }
 
+/// A constant, as far as it has to be the same. One of a composite type has more fields once it is read
+/// again, where the type has got some; what it looks like is the same.
+unsafe fn constant(constant: *mut pg_sys::Const) -> Vec<u32> {
+    // SAFETY: the node is a constant, and both strings end with a zero.
+    unsafe {
+        let mut constant = *constant;
+        constant.location = -1;
+        let text = if constant.consttype.to_u32() < pg_sys::FirstNormalObjectId || constant.constisnull {
+            pg_sys::nodeToString((&raw const constant).cast())
+        } else {
+            let (mut output, mut varlena) = (pg_sys::Oid::INVALID, false);
+            pg_sys::getTypeOutputInfo(constant.consttype, &mut output, &mut varlena);
+            pg_sys::OidOutputFunctionCall(output, constant.constvalue)
+        };
+        let bytes = CStr::from_ptr(text).to_bytes().iter().map(|&byte| u32::from(byte));
+        std::iter::once(constant.consttype.to_u32()).chain(bytes).collect()
+    }
+}
+
+/// The fields of a row. PostgreSQL prints those that its type has got since, which are NULL.
+unsafe fn fields(row: *mut pg_sys::RowExpr) -> Vec<*mut pg_sys::Node> {
+    // SAFETY: each cast is to the struct that the node's tag says it is.
+    unsafe {
+        let is_null = |field: &*mut pg_sys::Node| {
+            (**field).type_ == pg_sys::NodeTag::T_Const && (*field.cast::<pg_sys::Const>()).constisnull
+        };
+        let mut fields = nodes((*row).args);
+        while fields.last().is_some_and(is_null) {
+            fields.pop();
+        }
+        fields
+    }
+}
+
+/// What an array consists of: `(ARRAY[a, b])::t[]` is read again as `ARRAY[a::t, b::t]`.
+unsafe fn elements(array: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
+    // SAFETY: the node's tag says what it is.
+    unsafe {
+        match (*array).type_ {
+            pg_sys::NodeTag::T_ArrayExpr => nodes((*array.cast::<pg_sys::ArrayExpr>()).elements)
+                .into_iter()
+                .flat_map(|part| elements(part))
+                .collect(),
+            _ => vec![array],
+        }
+    }
+}
+
+unsafe fn nodes(list: *mut pg_sys::List) -> Vec<*mut pg_sys::Node> {
+    // SAFETY: the list is one of nodes.
+    unsafe { pgrx::PgList::from_pg(list).iter_ptr().collect() }
+}
+
+unsafe fn type_of(expression: *mut pg_sys::Node) -> u32 {
+    // SAFETY: the node is an expression.
+    unsafe { pg_sys::exprType(expression).to_u32() }
+}
+
+/// The types of a list of expressions.
+unsafe fn types(list: *mut pg_sys::List) -> Vec<u32> {
+    // SAFETY: as above.
+    unsafe { nodes(list).into_iter().map(|expression| type_of(expression)).collect() }
+}
+
+unsafe fn oids(list: *mut pg_sys::List) -> Vec<u32> {
+    // SAFETY: the list is one of OIDs.
+    unsafe { pgrx::PgList::<pg_sys::Oid>::from_pg(list).iter_oid().map(pg_sys::Oid::to_u32).collect() }
+}
+
+/// The expressions on whose values a node works as a function does, or makes text of.
+unsafe fn arguments(node: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
+    use pg_sys::NodeTag::*;
+    // SAFETY: each cast is to the struct that the node's tag says it is.
+    unsafe {
+        match (*node).type_ {
+            T_FuncExpr => nodes((*node.cast::<pg_sys::FuncExpr>()).args),
+            T_OpExpr | T_DistinctExpr | T_NullIfExpr => nodes((*node.cast::<pg_sys::OpExpr>()).args),
+            T_ScalarArrayOpExpr => nodes((*node.cast::<pg_sys::ScalarArrayOpExpr>()).args),
+            T_WindowFunc => nodes((*node.cast::<pg_sys::WindowFunc>()).args),
+            T_CoerceViaIO => vec![(*node.cast::<pg_sys::CoerceViaIO>()).arg.cast()],
+            T_Aggref => {
+                let call = node.cast::<pg_sys::Aggref>();
+                let entries =
+                    nodes((*call).args).into_iter().map(|entry| (*entry.cast::<pg_sys::TargetEntry>()).expr.cast());
+                nodes((*call).aggdirectargs).into_iter().chain(entries).collect()
+            }
+            T_XmlExpr => {
+                let xml = node.cast::<pg_sys::XmlExpr>();
+                nodes((*xml).args).into_iter().chain(nodes((*xml).named_args)).collect()
+            }
+            #[cfg(any(feature = "pg16", feature = "pg17", feature = "pg18"))]
+            T_JsonConstructorExpr => nodes((*node.cast::<pg_sys::JsonConstructorExpr>()).args),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Whether it is known on what a node's value depends: on its parts, and on what is taken down.
+fn is_known(tag: pg_sys::NodeTag) -> bool {
+    use pg_sys::NodeTag::*;
+    match tag {
+        T_Query | T_List | T_IntList | T_OidList | T_TargetEntry | T_FromExpr | T_JoinExpr | T_RangeTblRef => true,
+        T_RangeTblEntry | T_RangeTblFunction | T_TableFunc | T_TableSampleClause | T_CommonTableExpr => true,
+        T_CTESearchClause | T_CTECycleClause | T_SetOperationStmt | T_SortGroupClause | T_GroupingSet => true,
+        T_WindowClause | T_RowMarkClause | T_WithCheckOption => true,
+        T_Var | T_Const | T_Param | T_CaseTestExpr | T_CoerceToDomainValue | T_SetToDefault => true,
+        T_SQLValueFunction | T_NextValueExpr | T_CurrentOfExpr => true,
+        T_Aggref | T_GroupingFunc | T_WindowFunc | T_FuncExpr | T_NamedArgExpr => true,
+        T_OpExpr | T_DistinctExpr | T_NullIfExpr | T_ScalarArrayOpExpr | T_RowCompareExpr | T_BoolExpr => true,
+        T_SubLink | T_SubscriptingRef | T_FieldSelect | T_FieldStore | T_RelabelType | T_CoerceViaIO => true,
+        T_ArrayCoerceExpr | T_ConvertRowtypeExpr | T_CoerceToDomain | T_CollateExpr | T_CaseExpr | T_CaseWhen => true,
+        T_ArrayExpr | T_RowExpr | T_CoalesceExpr | T_MinMaxExpr | T_NullTest | T_BooleanTest | T_XmlExpr => true,
+        #[cfg(any(feature = "pg16", feature = "pg17", feature = "pg18"))]
+        T_JsonValueExpr | T_JsonConstructorExpr | T_JsonIsPredicate | T_JsonReturning | T_JsonFormat => true,
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        T_JsonExpr | T_JsonBehavior | T_JsonTablePath | T_JsonTablePathScan | T_JsonTableSiblingJoin => true,
+        _ => false,
+    }
+}
+
+impl Walk {
+    /// Takes down what a node is by itself.
+    unsafe fn note(&mut self, node: *mut pg_sys::Node) {
+        use pg_sys::NodeTag::*;
+        let contents = &mut self.contents;
+        // SAFETY: each cast is to the struct that the node's tag says it is.
+        unsafe {
+            if !is_known((*node).type_) {
+                let text = CStr::from_ptr(pg_sys::nodeToString(node.cast())).to_string_lossy();
+                contents.unknown = text.split([' ', '}']).next().map(|label| label.trim_start_matches('{').to_owned());
+            }
+            contents
+                .meaning
+                .extend(Some(pg_sys::exprInputCollation(node).to_u32()).filter(|&collation| collation != 0));
+            match (*node).type_ {
+                T_Query => contents.target_sets |= (*node.cast::<pg_sys::Query>()).hasTargetSRFs,
+                T_TableSampleClause => contents.tablesample = true,
+                T_SQLValueFunction | T_NextValueExpr | T_CurrentOfExpr => contents.session_values = true,
+                T_Var => {
+                    let var = *node.cast::<pg_sys::Var>();
+                    contents.system_columns |= var.varattno < 0;
+                    self.whole_rows |= var.varattno == 0;
+                    contents.meaning.extend([var.varno as u32, var.varattno as u32, var.varlevelsup]);
+                }
+                T_Const => contents.meaning.extend(constant(node.cast())),
+                T_OpExpr | T_DistinctExpr | T_NullIfExpr => {
+                    self.operator((*node.cast::<pg_sys::OpExpr>()).opno.to_u32());
+                }
+                T_ScalarArrayOpExpr => self.operator((*node.cast::<pg_sys::ScalarArrayOpExpr>()).opno.to_u32()),
+                T_RowCompareExpr => {
+                    oids((*node.cast::<pg_sys::RowCompareExpr>()).opnos)
+                        .into_iter()
+                        .for_each(|opno| self.operator(opno));
+                }
+                T_SortGroupClause => {
+                    let clause = *node.cast::<pg_sys::SortGroupClause>();
+                    contents.meaning.extend([clause.eqop.to_u32(), clause.sortop.to_u32()]);
+                }
+                T_WindowClause => {
+                    let window = *node.cast::<pg_sys::WindowClause>();
+                    contents.meaning.extend([window.startInRangeFunc.to_u32(), window.endInRangeFunc.to_u32()]);
+                }
+                T_SetOperationStmt => {
+                    contents.meaning.extend(oids((*node.cast::<pg_sys::SetOperationStmt>()).colCollations));
+                }
+                T_TargetEntry => {
+                    contents.fields.insert(type_of((*node.cast::<pg_sys::TargetEntry>()).expr.cast()));
+                }
+                T_RowExpr => contents.fields.extend(types((*node.cast::<pg_sys::RowExpr>()).args)),
+                T_RangeTblFunction => {
+                    contents.fields.extend(oids((*node.cast::<pg_sys::RangeTblFunction>()).funccoltypes));
+                }
+                T_TableFunc => contents.read.extend(oids((*node.cast::<pg_sys::TableFunc>()).coltypes)),
+                T_XmlExpr => contents.printed.extend(arguments(node).into_iter().map(|argument| type_of(argument))),
+                #[cfg(any(feature = "pg16", feature = "pg17", feature = "pg18"))]
+                T_JsonConstructorExpr => {
+                    contents.printed.extend(arguments(node).into_iter().map(|argument| type_of(argument)));
+                }
+                #[cfg(any(feature = "pg17", feature = "pg18"))]
+                T_JsonExpr => {
+                    let json = *node.cast::<pg_sys::JsonExpr>();
+                    contents.read.insert((*json.returning).typid.to_u32());
+                    // Paths have dates and times, with and without time zone.
+                    contents.follows_settings = true;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn operator(&mut self, operator: u32) {
+        self.contents.operators.insert(operator);
+        self.contents.meaning.push(operator);
+    }
+
+    /// Takes down an entry of FROM; returns the columns of a join that matter.
+    unsafe fn columns(&mut self, entry: *mut pg_sys::RangeTblEntry) -> Vec<*mut pg_sys::Node> {
+        use pg_sys::RTEKind::*;
+        // SAFETY: the entry is one of the query that is walked.
+        unsafe {
+            let relation = (*entry).relid.to_u32();
+            // Before 16 the view itself is among them, as OLD and NEW.
+            if (*entry).rtekind == RTE_RELATION && relation != self.view {
+                self.contents.relations.insert(relation);
+                self.contents.meaning.push(relation);
+            }
+            self.contents.fields.extend(oids((*entry).coltypes));
+            if (*entry).rtekind != RTE_JOIN {
+                return Vec::new();
+            }
+            if !(*entry).alias.is_null() {
+                self.contents.fields.extend(types((*entry).joinaliasvars));
+            }
+            let merged = usize::try_from((*entry).joinmergedcols).unwrap_or(0);
+            let matter = if self.whole_rows { usize::MAX } else { merged };
+            nodes((*entry).joinaliasvars).into_iter().take(matter).collect()
+        }
+    }
+}
+
 /// What the definition of a view or materialized view contains.
 pub fn of_view(view: u32) -> Contents {
-    let mut contents = Contents::default();
+    let mut walk = Walk {
+        view,
+        contents: Contents::default(),
+        arguments: Vec::new(),
+        element: std::ptr::null_mut(),
+        whole_rows: false,
+    };
     // SAFETY: the view is open, and so its query alive, while it is walked.
     unsafe {
         let relation = pg_sys::relation_open(pg_sys::Oid::from(view), pg_sys::AccessShareLock as i32);
         let query = pg_sys::get_view_query(relation);
-        visit(query.cast(), (&raw mut contents).cast());
+        visit(query.cast(), (&raw mut walk).cast());
         pg_sys::relation_close(relation, pg_sys::NoLock as i32);
     }
-    contents
+    walk.contents
 }
 
 /// Whether the text is one SELECT (or VALUES, or WITH … SELECT) and nothing more.

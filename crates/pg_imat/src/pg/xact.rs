@@ -1,8 +1,10 @@
 //! What follows the transaction: subtransactions and invalidations.
 
 use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys;
+use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 use crate::capture;
@@ -82,4 +84,41 @@ unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_s
 #[pg_guard]
 unsafe extern "C-unwind" fn name_changed(_arg: pg_sys::Datum, _catalog: i32, _hash: u32) {
     GENERATION.set(GENERATION.get() + 1);
+}
+
+/// Runs `body` in a subtransaction; `None`, and nothing done, where PostgreSQL can't make sense of
+/// some SQL in it: an error of class 42.
+pub fn attempt<T>(body: impl FnOnce() -> T) -> Option<T> {
+    // SAFETY: the subtransaction that is begun is ended on both ways, and what belongs to the
+    // surrounding one is put back.
+    unsafe {
+        let (memory, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
+        let back = || {
+            pg_sys::CurrentMemoryContext = memory;
+            pg_sys::CurrentResourceOwner = owner;
+        };
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::CurrentMemoryContext = memory;
+        PgTryBuilder::new(AssertUnwindSafe(|| {
+            let value = body();
+            pg_sys::ReleaseCurrentSubTransaction();
+            back();
+            Some(value)
+        }))
+        .catch_others(|error| {
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            back();
+            match &error {
+                CaughtError::PostgresError(report) if is_of_class_42(report.sql_error_code()) => None,
+                _ => error.rethrow(),
+            }
+        })
+        .execute()
+    }
+}
+
+fn is_of_class_42(code: PgSqlErrorCode) -> bool {
+    // Six bits a character, the first lowest.
+    let class = i32::from(b'4' - b'0') | i32::from(b'2' - b'0') << 6;
+    code as i32 & 0xfff == class
 }
