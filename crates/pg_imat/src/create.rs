@@ -14,7 +14,7 @@ use crate::analyze::{self, Analysis};
 use crate::catalog::{self, trusted};
 use crate::facts::{self, SystemCatalog, oid};
 use crate::pg::context;
-use crate::pg::error::notice;
+use crate::pg::error::{notice, warning};
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{self, Connection, Param, Snapshot};
 use crate::pg::{query, xact};
@@ -278,7 +278,23 @@ fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(Stri
             &format!("There is no incremental rule yet for: {construct}."),
         );
     }
+    warn_of_subscriptions(target, analysis);
     Ok(name)
+}
+
+/// Warns where a subscription writes a base table, since what it applies is refused.
+fn warn_of_subscriptions(target: &QName, analysis: &Analysis) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT r.srrelid FROM pg_catalog.pg_subscription_rel AS r WHERE r.srrelid = ANY ($1) ORDER BY 1 LIMIT 1",
+    );
+    let relations = analysis.bases.iter().flat_map(|base| base.relations.iter().copied());
+    let Some(subscribed) = spi::first(&QUERY, &[facts::oids(relations)], |row| row.oid(1)) else { return };
+    let table = facts::name(subscribed).map_or_else(String::new, |name| name.to_string());
+    warning(
+        &format!("{target} will stop the subscription that writes to {table}"),
+        "Changes that arrive by logical replication are not captured yet, and raise an error.",
+        "Call drop_imat, or maintain it on the publisher.",
+    );
 }
 
 /// Creates and fills what will be the state `name`, with the indexes that come along.

@@ -42,6 +42,14 @@ pub fn notice(message: &str, detail: &str) {
         .report(PgLogLevel::NOTICE);
 }
 
+/// Tells the user of something that is no error yet.
+pub fn warning(message: &str, detail: &str, hint: &str) {
+    ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message.to_owned(), "pg_imat")
+        .set_detail(detail.to_owned())
+        .set_hint(hint.to_owned())
+        .report(PgLogLevel::WARNING);
+}
+
 /// The server's version as a number: `150018`.
 pub fn server_version() -> u32 {
     pg_sys::PG_VERSION_NUM
