@@ -103,56 +103,19 @@ fn check_imat(
     TableIterator::once((check.maintainable, check.strategy.map(str::to_owned), check.reason, check.hint))
 }
 
-/// After a command that dropped something: `relations` are those that it concerns.
+/// What event triggers found out about a command that maintained tables are concerned by.
 #[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.after_drop(relations oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-REVOKE ALL ON FUNCTION imat_catalog.after_drop(oid[]) FROM PUBLIC;
+CREATE FUNCTION imat_catalog.told(event text, objects oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.told(text, oid[]) FROM PUBLIC;
 "#)]
-fn after_drop(relations: Vec<Oid>) {
-    ddl::after_drop(&relations);
-}
-
-/// After a command that created or altered tables: `relations` are those that it concerns.
-#[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.after_alter(relations oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-REVOKE ALL ON FUNCTION imat_catalog.after_alter(oid[]) FROM PUBLIC;
-"#)]
-fn after_alter(relations: Vec<Oid>) {
-    ddl::after_alter(&relations);
-}
-
-/// After a command that created or altered triggers or rules of these relations.
-#[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.after_trigger(relations oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-REVOKE ALL ON FUNCTION imat_catalog.after_trigger(oid[]) FROM PUBLIC;
-"#)]
-fn after_trigger(objects: Vec<Oid>) {
-    ddl::after_trigger(&objects);
-}
-
-/// After a command that created or replaced views.
-#[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.after_view(views oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-REVOKE ALL ON FUNCTION imat_catalog.after_view(oid[]) FROM PUBLIC;
-"#)]
-fn after_view(views: Vec<Oid>) {
-    ddl::after_view(&views);
-}
-
-/// After a command that changed what the queries of these maintained tables mean.
-#[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.after_redefinition(names oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-REVOKE ALL ON FUNCTION imat_catalog.after_redefinition(oid[]) FROM PUBLIC;
-"#)]
-fn after_redefinition(names: Vec<Oid>) {
-    ddl::after_redefinition(&names);
-}
-
-/// Before an ALTER TABLE computes rows of this relation anew.
-#[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.before_rewrite(relation oid) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-REVOKE ALL ON FUNCTION imat_catalog.before_rewrite(oid) FROM PUBLIC;
-"#)]
-fn before_rewrite(relation: Oid) {
-    capture::before_rewrite(relation.to_u32());
+fn told(event: &str, objects: Vec<Oid>) {
+    match event {
+        "dropped" => ddl::after_drop(&objects),
+        "altered" => ddl::after_alter(&objects),
+        "triggers altered" => ddl::after_trigger(&objects),
+        "views replaced" => ddl::after_view(&objects),
+        "meaning changed" => ddl::after_redefinition(&objects),
+        "rows to be rewritten" => objects.iter().for_each(|relation| capture::before_rewrite(relation.to_u32())),
+        _ => raise(&refuse::unknown_event(event)),
+    }
 }

@@ -93,7 +93,7 @@ BEGIN
         UNION SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2])) FROM pg_event_trigger_dropped_objects() AS d
             WHERE d.classid = 'pg_trigger'::regclass AND d.address_names[3] LIKE 'imat\_%')) AS c(oid));
     IF relations <> '{}' THEN
-        PERFORM imat_catalog.after_drop(relations);
+        PERFORM imat_catalog.told('dropped', relations);
     END IF;
     -- Without a cast the text of a query can mean another way to the same type.
     types := ARRAY(SELECT to_regtype(t.name) FROM pg_event_trigger_dropped_objects() AS d
@@ -102,7 +102,7 @@ BEGIN
     callers := ARRAY(SELECT DISTINCT c.oid
         FROM imat_catalog.callers(array_fill('pg_type'::regclass::oid, ARRAY[cardinality(types)]), types) AS c(oid) ORDER BY 1);
     IF callers <> '{}' THEN
-        PERFORM imat_catalog.after_redefinition(callers);
+        PERFORM imat_catalog.told('meaning changed', callers);
     END IF;
 END $$;
 CREATE EVENT TRIGGER imat_drop ON sql_drop EXECUTE FUNCTION imat_catalog.on_drop();
@@ -129,16 +129,16 @@ BEGIN
     touched := ARRAY(SELECT c.oid FROM imat_catalog.concerned(touched) AS c(oid));
     callers := ARRAY(SELECT DISTINCT c.oid FROM imat_catalog.callers(classes, objects) AS c(oid) ORDER BY 1);
     IF touched <> '{}' THEN
-        PERFORM imat_catalog.after_trigger(touched);
+        PERFORM imat_catalog.told('triggers altered', touched);
     END IF;
     IF views IS NOT NULL THEN
-        PERFORM imat_catalog.after_view(views);
+        PERFORM imat_catalog.told('views replaced', views);
     END IF;
     IF relations <> '{}' THEN
-        PERFORM imat_catalog.after_alter(relations);
+        PERFORM imat_catalog.told('altered', relations);
     END IF;
     IF callers <> '{}' THEN
-        PERFORM imat_catalog.after_redefinition(callers);
+        PERFORM imat_catalog.told('meaning changed', callers);
     END IF;
 END $$;
 CREATE EVENT TRIGGER imat_change ON ddl_command_end EXECUTE FUNCTION imat_catalog.on_change();
@@ -149,7 +149,7 @@ CREATE FUNCTION imat_catalog.on_rewrite() RETURNS event_trigger LANGUAGE plpgsql
 BEGIN
     IF pg_event_trigger_table_rewrite_reason() & 6 <> 0 AND EXISTS (
         SELECT FROM imat_catalog.source AS s WHERE s.relation = pg_event_trigger_table_rewrite_oid()) THEN
-        PERFORM imat_catalog.before_rewrite(pg_event_trigger_table_rewrite_oid());
+        PERFORM imat_catalog.told('rows to be rewritten', ARRAY[pg_event_trigger_table_rewrite_oid()]);
     END IF;
 END $$;
 CREATE EVENT TRIGGER imat_rewrite ON table_rewrite EXECUTE FUNCTION imat_catalog.on_rewrite();

@@ -58,6 +58,11 @@ pub fn read_too_early() -> Error {
         .hint("Read it with a query of its own, in a function that is not marked STABLE or IMMUTABLE.")
 }
 
+pub fn unknown_event(event: &str) -> Error {
+    Error::new(SqlState("22023"), format!("unknown event \"{event}\""))
+        .hint("Only the event triggers of pg_imat are to call this function.")
+}
+
 pub fn torn() -> Error {
     Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, "changes of base tables were lost by an earlier error")
         .detail("The maintained tables cannot be brought up to date in this transaction.")
