@@ -13,7 +13,7 @@ use pgrx::pg_sys::Oid;
 use crate::catalog::{self, trusted};
 use crate::facts::{self, oid};
 use crate::manage::{rebuild, remove, silence};
-use crate::pg::error::{ok, raise};
+use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
@@ -153,7 +153,9 @@ pub fn after_redefinition(names: &[Oid]) {
     let names = trusted(|| {
         let names = complete(names.iter().map(|name| name.to_u32()).collect());
         for entry in names.iter().filter_map(|&name| catalog::entry(name)) {
-            ok(analyze::analyze(entry.definition, entry.owner));
+            if let Err(why) = analyze::analyze(entry.definition, entry.owner) {
+                raise(&refuse::unfit_redefinition(&display(entry.name), &why));
+            }
             // Plans are made from the text, and PostgreSQL may print another one now.
             xact::invalidate(entry.definition);
             if !create::is_read_as_meant(&entry) {

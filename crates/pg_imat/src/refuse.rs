@@ -219,6 +219,12 @@ pub fn maintained_altered(action: &str, name: &str) -> Error {
         .hint("Call drop_imat first.")
 }
 
+pub fn unfit_redefinition(name: &str, why: &Error) -> Error {
+    Error::new(why.state, format!("cannot change what maintained table {name} uses"))
+        .detail(why.detail.clone().unwrap_or_else(|| format!("With it: {}.", why.message)))
+        .hint("Call drop_imat first.")
+}
+
 pub fn unfit_owner(name: &str, why: &Error) -> Error {
     Error::new(why.state, format!("cannot give maintained table {name} to that role"))
         .detail(format!("With it as the owner the table could not be maintained: {}.", why.message))
