@@ -173,6 +173,10 @@ impl Buffer {
         if std::mem::replace(&mut self.torn, true) {
             return;
         }
+        if self.chunks.len() < 2 {
+            self.torn = false;
+            return;
+        }
         let taken = &self.taken;
         let apart = |a: u32, b: u32| taken.iter().any(|taken| (a.min(b)..a.max(b)).contains(&taken.epoch));
         let mut tidied: Vec<Chunk> = Vec::with_capacity(self.chunks.len());

@@ -108,7 +108,8 @@ pub fn not_null(name: u32) -> BTreeMap<u32, Vec<i16>> {
 pub fn affected(relations: &[Oid]) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT s.name::oid FROM imat_catalog.source AS s WHERE s.relation::oid = ANY ($1) \
-         UNION SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.name::oid = ANY ($1) OR i.state::oid = ANY ($1) OR i.definition::oid = ANY ($1) \
+         UNION SELECT i.name::oid FROM imat_catalog.imat AS i \
+             WHERE i.name::oid = ANY ($1) OR i.state::oid = ANY ($1) OR i.definition::oid = ANY ($1) \
          ORDER BY 1",
     );
     spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))
@@ -131,13 +132,6 @@ pub fn is_complete(name: u32) -> bool {
     );
     let triggers = TRIGGERS.map(str::to_owned).to_vec();
     spi::first(&QUERY, &[oid(name), triggers.into()], |row| row.get(1)).flatten().unwrap_or(false)
-}
-
-/// The maintained tables of whose base tables a relation is, or is a partition or child of.
-pub fn readers_of_relation(relation: u32) -> Vec<u32> {
-    const QUERY: Sql =
-        Sql::fixed("SELECT DISTINCT s.name::oid FROM imat_catalog.source AS s WHERE s.relation = $1 ORDER BY 1");
-    spi::rows(&QUERY, &[oid(relation)], |row| row.oid(1))
 }
 
 /// Whether maintaining a table can run functions of users: those of its query and of the state's

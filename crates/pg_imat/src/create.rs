@@ -167,17 +167,25 @@ fn is_faithful(view: &View, original: u32, workshop: &Workshop) -> bool {
     reads_back(view, original, workshop) && view.views().into_iter().all(below)
 }
 
+/// A text as a view called `name`, where PostgreSQL can make sense of it.
+fn read(name: &QName, columns: &[String], text: &str, workshop: &Workshop) -> Option<u32> {
+    let create = ddl::create_definition(name, columns, text);
+    xact::attempt(|| workshop.run(&create)).and_then(|()| exists(name))
+}
+
+/// Whether PostgreSQL looked up the same for both views.
+fn mean_the_same(view: u32, other: u32) -> bool {
+    query::of_view(view).meaning == query::of_view(other).meaning
+}
+
 /// PostgreSQL must print the recomposed query as it prints the view, and find the same in it.
 fn reads_back(view: &View, original: u32, workshop: &Workshop) -> bool {
     let Some(copy) = define(original, COPY, workshop) else { return false };
     let (guard, text) = (workshop.name(GUARD), facts::definition(copy));
     let recomposed = format!("{} {}", recompose(view), order(&text));
-    let create = ddl::create_definition(&guard, &facts::column_names(copy), &recomposed);
-    let found = xact::attempt(|| workshop.run(&create)).and_then(|()| exists(&guard));
-    let same = found.is_some_and(|found| {
-        comparable(&facts::definition(found)) == comparable(&text)
-            && query::of_view(found).meaning == query::of_view(copy).meaning
-    });
+    let found = read(&guard, &facts::column_names(copy), &recomposed, workshop);
+    let same = found
+        .is_some_and(|found| comparable(&facts::definition(found)) == comparable(&text) && mean_the_same(found, copy));
     let made = found.map(|_| guard).into_iter().chain([workshop.name(COPY)]);
     made.for_each(|name| workshop.run(&ddl::drop_view(&name, false)));
     same
@@ -186,31 +194,19 @@ fn reads_back(view: &View, original: u32, workshop: &Workshop) -> bool {
 /// Whether the text of a maintained table's query, and of the views that it reads, still means what
 /// PostgreSQL bound when they were made: it prints `f(a)` and `a::t`, and another function or cast
 /// may be what that names by now.
-pub fn is_read_as_meant(entry: &catalog::Entry) -> bool {
-    const VIEWS: Sql = Sql::fixed(
-        "WITH RECURSIVE below AS ( \
-             SELECT $1 AS view UNION SELECT c.oid FROM below AS b JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = b.view \
-                 JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
-                     AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-                 JOIN pg_catalog.pg_class AS c ON c.oid = d.refobjid AND c.relkind = 'v') \
-         SELECT b.view FROM below AS b",
-    );
+pub fn is_read_as_meant(entry: &catalog::Entry, analysis: &Analysis) -> bool {
     // A query that runs whole does so by its view's name.
     if entry.construct.is_some() {
         return true;
     }
-    let views = spi::rows(&VIEWS, &[oid(entry.definition)], |row| row.oid(1));
     capture::own_ddl(|| {
         let workshop = Workshop::open(entry.owner);
         let name = workshop.name(DEFINITION);
-        let same = views.into_iter().all(|view| {
-            let create = ddl::create_definition(&name, &facts::column_names(view), &facts::definition(view));
-            let read = xact::attempt(|| workshop.run(&create)).and_then(|()| exists(&name));
-            read.is_some_and(|read| {
-                let same = query::of_view(read).meaning == query::of_view(view).meaning;
-                workshop.run(&ddl::drop_view(&name, false));
-                same
-            })
+        let same = analysis.views.iter().all(|&view| {
+            let read = read(&name, &facts::column_names(view), &facts::definition(view), &workshop);
+            let same = read.is_some_and(|read| mean_the_same(read, view));
+            read.iter().for_each(|_| workshop.run(&ddl::drop_view(&name, false)));
+            same
         });
         workshop.close();
         same
@@ -261,17 +257,8 @@ fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(Stri
     carry::grants(source.view, target);
     carry::comments(source.view, target, result.is_some());
     let name = exists(target).ok_or_else(|| refuse::missing(&target.to_string()))?;
-    let construct_ref = construct.as_ref();
-    register(&Registration {
-        name,
-        state,
-        definition,
-        source,
-        analysis,
-        settings,
-        plan: &plan,
-        construct: construct_ref,
-    });
+    let construct = construct.as_ref();
+    register(&Registration { name, state, definition, source, analysis, settings, plan: &plan, construct });
     if let Some(construct) = construct {
         notice(
             &format!("{target} will be recomputed whole at every change of its tables"),

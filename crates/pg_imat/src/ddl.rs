@@ -62,9 +62,8 @@ pub fn after_alter(relations: &[Oid]) {
     follow_families(relations);
     trusted(|| complete(catalog::affected(relations))).into_iter().for_each(cache::check);
     rebuild_whole(relations);
-    let rewritten = capture::take_rewritten().into_iter();
-    let readers: BTreeSet<u32> = trusted(|| rewritten.flat_map(catalog::readers_of_relation).collect());
-    readers.into_iter().for_each(rebuild);
+    let rewritten: Vec<Oid> = capture::take_rewritten().into_iter().map(Oid::from).collect();
+    trusted(|| catalog::affected(&rewritten)).into_iter().for_each(rebuild);
 }
 
 /// Triggers or rules of these relations were created or altered.
@@ -153,12 +152,11 @@ pub fn after_redefinition(names: &[Oid]) {
     let names = trusted(|| {
         let names = complete(names.iter().map(|name| name.to_u32()).collect());
         for entry in names.iter().filter_map(|&name| catalog::entry(name)) {
-            if let Err(why) = analyze::analyze(entry.definition, entry.owner) {
-                raise(&refuse::unfit_redefinition(&display(entry.name), &why));
-            }
+            let analysis = analyze::analyze(entry.definition, entry.owner)
+                .unwrap_or_else(|why| raise(&refuse::unfit_redefinition(&display(entry.name), &why)));
             // Plans are made from the text, and PostgreSQL may print another one now.
             xact::invalidate(entry.definition);
-            if !create::is_read_as_meant(&entry) {
+            if !create::is_read_as_meant(&entry, &analysis) {
                 raise(&refuse::text_redefined(&display(entry.name)));
             }
         }
