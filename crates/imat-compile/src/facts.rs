@@ -52,6 +52,9 @@ pub struct Column {
     /// `pg_attribute.attnum`.
     pub number: i16,
     pub not_null: bool,
+    /// What its hash is that of: the OID of its type without domains, and one for all integers.
+    /// `None` where equal values may differ in their hashes, or have none.
+    pub hash: Option<u32>,
 }
 
 /// What planning must know of an expression's type.

@@ -28,6 +28,14 @@ impl Scalar {
         scalar
     }
 
+    /// `left = right`, the operator looked up under `search_path = pg_catalog`.
+    pub fn equal(left: usize, right: usize) -> Self {
+        let mut scalar = Self::column(left);
+        scalar.push_text(" = ");
+        scalar.push_column(right);
+        scalar
+    }
+
     pub fn push_text(&mut self, text: &str) {
         if text.is_empty() {
             return;

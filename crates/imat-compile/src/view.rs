@@ -17,7 +17,8 @@ pub struct View {
     pub inputs: Vec<Input>,
     /// The comma-separated items of FROM, as trees over `inputs`.
     pub from: Vec<From>,
-    pub filter: Option<Scalar>,
+    /// The conjuncts of WHERE.
+    pub filter: Vec<Scalar>,
     pub grouping: Option<Grouping>,
     pub outputs: Vec<Output>,
 }
@@ -74,7 +75,8 @@ pub enum From {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     Cross,
-    On(Scalar),
+    /// Its conjuncts.
+    On(Vec<Scalar>),
     /// Pairs of scope columns that must be equal, and the names they share.
     Using(Vec<(String, usize, usize)>),
 }

@@ -101,11 +101,6 @@ impl Buffer {
         self.chunks.iter().filter(|chunk| chunk.change.truncated).map(|chunk| chunk.base).collect()
     }
 
-    /// Whether the rows of all that changed are known.
-    pub fn is_rows_only(&self) -> bool {
-        self.chunks.iter().all(|chunk| !chunk.change.unseen && !chunk.change.truncated)
-    }
-
     fn current(&mut self, subtransaction: u32, base: u32) -> Option<&mut Change> {
         let wanted = (subtransaction, self.epoch, base);
         let found = self.chunks.iter_mut().find(|chunk| (chunk.subtransaction, chunk.epoch, chunk.base) == wanted);

@@ -15,6 +15,7 @@ use imat_compile::rel::TableSet;
 
 use crate::catalog::{self, Entry};
 use crate::facts::SystemCatalog;
+use crate::locks::Locks;
 use crate::pg::context::{Role, with_path, with_text, within};
 use crate::pg::delta::{Field, Layout, Transition};
 use crate::pg::error::raise;
@@ -30,8 +31,6 @@ pub struct Capture {
     layout: OnceCell<Rc<Layout>>,
     /// Some maintained table is recomputed whole: it is told of any change of any column.
     pub tells: bool,
-    /// Writers of another table of a join wait for writers of this one.
-    pub tagged: bool,
     /// The base is itself the state of a maintained table.
     pub is_state: bool,
 }
@@ -61,6 +60,7 @@ pub struct Maintained {
 /// The statements of a flush, prepared.
 pub struct Statements {
     pub flush: Flush,
+    pub locks: Locks,
     pub digest: Option<Prepared>,
     pub apply: Prepared,
     pub twins: Option<Prepared>,
@@ -75,7 +75,6 @@ struct Cache {
     captures: HashMap<u32, Rc<Vec<Capture>>>,
     maintained: BTreeMap<u32, Rc<Maintained>>,
     readers: HashMap<u32, Vec<u32>>,
-    lone: HashMap<u32, bool>,
     /// All relations that the above was derived from.
     relations: BTreeSet<u32>,
 }
@@ -139,7 +138,6 @@ fn capture(base: u32, relation: u32) -> Capture {
         fields: (!derived.is_empty()).then(fields),
         layout: OnceCell::new(),
         tells: !whole.is_empty(),
-        tagged: readers.iter().any(|reader| reader.plan.is_partner(base)),
         is_state: catalog::is_state(base),
     }
 }
@@ -155,20 +153,6 @@ pub fn readers(base: u32) -> Vec<u32> {
         cache.readers.insert(base, readers.clone());
     });
     readers
-}
-
-/// Whether all that reads a base table reads nothing else, needs no lock but its rows', and is
-/// not itself read by a maintained table.
-pub fn is_lone(base: u32) -> bool {
-    if let Some(found) = CACHE.with_borrow(|cache| cache.lone.get(&base).copied()) {
-        return found;
-    }
-    let lone = readers(base).into_iter().map(maintained).all(|reader| {
-        let locking = reader.plan.locking(&(0..reader.plan.tables.len()).collect());
-        locking == Locking::Rows && readers(reader.entry.state).is_empty()
-    });
-    CACHE.with_borrow_mut(|cache| cache.lone.insert(base, lone));
-    lone
 }
 
 /// A maintained table, compiled.
@@ -245,13 +229,14 @@ impl Maintained {
         changed: &TableSet,
         signs: Signs,
         size: Size,
-        prepare: impl FnOnce(Flush) -> Statements,
+        prepare: impl FnOnce(Flush, Locking) -> Statements,
     ) -> Rc<Statements> {
         let key = (changed.clone(), signs, size);
         if let Some(found) = self.statements.borrow().get(&key) {
             return found.clone();
         }
-        let made = Rc::new(prepare(self.plan.flush(&self.state, changed, signs, size)));
+        let flush = self.plan.flush(&self.state, changed, signs, size);
+        let made = Rc::new(prepare(flush, self.plan.locking(changed)));
         self.statements.borrow_mut().insert(key, made.clone());
         made
     }

@@ -18,10 +18,9 @@ use imat_compile::error::{Error, SqlState};
 use crate::buffer::{Buffer, Change};
 use crate::pg::delta::Transition;
 use crate::pg::error::raise;
-use crate::pg::lock::{self, TagMode};
 use crate::pg::trigger::{self, Event};
 use crate::pg::xact;
-use crate::{cache, catalog, facts, flush, refuse};
+use crate::{cache, catalog, facts, flush, locks, refuse};
 
 /// A statement whose rows are not handed over yet.
 struct Open {
@@ -59,17 +58,13 @@ fn session<T>(f: impl FnOnce(&mut Session) -> T) -> T {
     SESSION.with_borrow_mut(f)
 }
 
-/// A statement on a base table begins. Where writers of another table must be able to wait for
-/// it, it says so before it changes anything.
+/// A statement on a base table begins.
 pub fn open(relation: u32) {
     let subtransaction = xact::subtransaction();
     let captures = cache::captures(relation);
     if captures.is_empty() {
         let table = catalog::trusted(|| facts::name(relation));
         raise(&refuse::orphaned(&table.map_or_else(String::new, |name| name.to_string())));
-    }
-    for capture in captures.iter().filter(|capture| capture.tagged) {
-        lock::tag(capture.base, TagMode::Writer);
     }
     session(|session| session.open.push(Open { subtransaction, relation }));
 }
@@ -169,12 +164,6 @@ pub fn changed() -> BTreeSet<u32> {
 /// The base tables that were truncated.
 pub fn truncated() -> BTreeSet<u32> {
     session(|session| session.buffer.truncated())
-}
-
-/// Whether something in the buffer is not applied under row locks alone.
-pub fn needs_locks() -> bool {
-    let rows = session(|session| session.buffer.is_rows_only());
-    !rows || !changed().into_iter().all(cache::is_lone)
 }
 
 /// The maintained tables that have not taken everything, and whose base tables are all at rest.
@@ -342,6 +331,7 @@ pub fn before_commit() {
 /// The transaction is over, and with it the memory that the buffer points to.
 pub fn end_transaction() {
     session(|session| *session = Session::default());
+    locks::end_transaction();
 }
 
 /// What a subtransaction did belongs to its parent now.

@@ -42,7 +42,11 @@ const COLUMNS: Sql = Sql::fixed(
      SELECT a.attname::text, a.attnum, NOT EXISTS ( \
          SELECT FROM family AS f JOIN pg_catalog.pg_attribute AS m ON m.attrelid = f.relation AND m.attname = a.attname \
          LEFT JOIN pg_catalog.pg_constraint AS c ON c.conrelid = m.attrelid AND c.contype = 'n' AND c.conkey[1] = m.attnum \
-         WHERE NOT m.attnotnull OR NOT c.convalidated) \
+         WHERE NOT m.attnotnull OR NOT c.convalidated), \
+         (SELECT CASE WHEN o.opcintype IN (21, 23) THEN 20 ELSE o.opcintype END FROM pg_catalog.pg_opclass AS o \
+          JOIN pg_catalog.pg_am AS m ON m.oid = o.opcmethod AND m.amname = 'hash' \
+          WHERE o.opcdefault AND o.opcintype = CASE a.atttypid WHEN 1043 THEN 25 ELSE a.atttypid END \
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_collation AS n WHERE n.oid = a.attcollation AND NOT n.collisdeterministic)) \
      FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
 );
 
@@ -93,7 +97,9 @@ impl SystemCatalog {
         };
         let columns = spi::rows(&COLUMNS, &[oid(relation)], |row| {
             let number = row.need(2);
-            Column { name: row.need(1), number, not_null: row.need::<bool>(3) && relied_on(number) }
+            let not_null = row.need::<bool>(3) && relied_on(number);
+            let hash = row.get::<Oid>(4).map(Oid::to_u32);
+            Column { name: row.need(1), number, not_null, hash }
         });
         let primary_key = spi::rows(&PRIMARY_KEY, &[oid(relation)], |row| row.need(1));
         Table { oid: relation, name, columns, primary_key }

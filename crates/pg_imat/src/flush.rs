@@ -4,7 +4,7 @@
 //! what a flush writes to a state is itself collected, as the delta of whatever reads that state.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use imat_compile::plan::{Flush, Locking, Signs, Size};
@@ -18,51 +18,19 @@ use crate::capture;
 use crate::pg::context::{self, Role};
 use crate::pg::delta::Delta;
 use crate::pg::error::raise;
-use crate::pg::lock::{self, Mode, TagMode};
+use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{Connection, Prepared, Snapshot, TID_ARRAY};
-use crate::refuse;
+use crate::{locks, refuse};
 
 /// From how many rows on a change is applied by the plans made for many.
 const LARGE: u64 = 200;
 
 /// Applies what is in the buffer to every maintained table that can take it.
 pub fn run() {
-    if capture::needs_locks() {
-        lock_all();
-    }
+    locks::take_for_rebuilds();
     while let Some(next) = next() {
         one(&next, &capture::take(next.entry.name));
     }
-}
-
-/// Takes the locks of every maintained table that this flush can reach, before it writes any:
-/// tables by OID, then maintained tables by OID. Two flushes thus can't wait for each other.
-fn lock_all() {
-    let (mut partners, mut members, mut views) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    let truncated = capture::truncated();
-    let mut changed = capture::changed();
-    let mut seen: BTreeSet<u32> = BTreeSet::new();
-    while let Some(name) = changed.iter().flat_map(|&base| cache::readers(base)).find(|name| !seen.contains(name)) {
-        seen.insert(name);
-        let maintained = cache::maintained(name);
-        changed.insert(maintained.entry.state);
-        if maintained.plan.tables.iter().any(|table| truncated.contains(&table.oid)) {
-            members.extend(maintained.members.iter().copied());
-            views.insert(maintained.entry.definition);
-        }
-        let touched = maintained.plan.tables.iter().enumerate().filter(|(_, table)| changed.contains(&table.oid));
-        match maintained.plan.locking(&touched.map(|(position, _)| position).collect()) {
-            Locking::Rows => {}
-            Locking::Tables(tables) => partners.extend(tables.iter().map(|&table| maintained.plan.tables[table].oid)),
-            Locking::View => {
-                views.insert(maintained.entry.definition);
-            }
-        }
-    }
-    partners.into_iter().for_each(|base| lock::tag(base, TagMode::Partner));
-    members.into_iter().for_each(|relation| lock::relation(relation, Mode::Share));
-    // The definition is a relation that nothing else ever locks.
-    views.into_iter().for_each(|view| lock::relation(view, Mode::Exclusive));
 }
 
 /// The lowest maintained table that has something to take.
@@ -111,36 +79,38 @@ fn apply(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)])
         _ => Signs::Net,
     };
     let connection = Connection::open();
+    let rows: u64 = deltas.iter().map(|(_, delta)| delta.count()).sum();
     match deltas {
         [(table, delta)] if maintained.takes_one && delta.only_row().is_some() => {
             let columns = &maintained.plan.tables[*table].columns;
             let (values, nulls, types) = delta.only_row().map(|row| row.params(columns)).unwrap_or_default();
-            let make = |flush| prepare(&connection, flush, Size::One, &types);
+            let make = |flush, locking| prepare(&connection, flush, locking, Size::One, &types);
             let statements = maintained.statements(changed, signs, Size::One, make);
-            write(maintained, &connection, &statements, &values, &nulls);
+            write(maintained, &connection, &statements, rows, &values, &nulls);
         }
         _ => {
-            let rows: u64 = deltas.iter().map(|(_, delta)| delta.count()).sum();
             let (size, expected) = if rows < LARGE { (Size::Small, 2.0) } else { (Size::Large, 10_000.0) };
             for (position, delta) in deltas {
                 delta.register(&delta_name(*position), expected);
             }
-            let make = |flush| prepare(&connection, flush, size, &[]);
+            let make = |flush, locking| prepare(&connection, flush, locking, size, &[]);
             let statements = maintained.statements(changed, signs, size, make);
-            write(maintained, &connection, &statements, &[], &[]);
+            write(maintained, &connection, &statements, rows, &[], &[]);
         }
     }
     connection.close();
 }
 
-/// Reads and writes, under the locks of [`lock_all`].
+/// Locks, reads and writes.
 fn write(
     maintained: &Maintained,
     connection: &Connection,
     statements: &Statements,
+    rows: u64,
     values: &[pgrx::pg_sys::Datum],
     nulls: &[bool],
 ) {
+    locks::take(maintained, connection, &statements.locks, rows);
     if let Some(digest) = &statements.digest {
         same_under_latest(connection, digest, &[]);
     }
@@ -194,9 +164,17 @@ pub fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[p
 /// Prepares a flush whose delta is in registered relations, or in parameters of these types.
 /// What follows the first statement is prepared when it is first needed: the state may be empty
 /// before that, and a plan made for an empty table serves no other.
-fn prepare(connection: &Connection, flush: Flush, size: Size, row: &[pgrx::pg_sys::Oid]) -> Statements {
-    let on_delta = |sql: &Sql| connection.prepare(sql, row, size != Size::Large);
+fn prepare(
+    connection: &Connection,
+    flush: Flush,
+    locking: Locking,
+    size: Size,
+    row: &[pgrx::pg_sys::Oid],
+) -> Statements {
+    let prepare = |sql: &Sql, params: &[pgrx::pg_sys::Oid]| connection.prepare(sql, params, size != Size::Large);
+    let on_delta = |sql: &Sql| prepare(sql, row);
     Statements {
+        locks: locks::prepare(locking, prepare),
         digest: flush.digest.as_ref().map(on_delta),
         apply: on_delta(&flush.apply),
         twins: flush.twins.as_ref().map(on_delta),

@@ -21,12 +21,18 @@ mod create;
 mod ddl;
 mod facts;
 mod flush;
+mod locks;
 mod manage;
 mod pg;
 mod refuse;
 mod workshop;
 
 pgrx::pg_module_magic!();
+
+#[pgrx::pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    pg::setting::define();
+}
 
 pgrx::extension_sql_file!("bootstrap.sql", name = "bootstrap", bootstrap);
 pgrx::extension_sql_file!("finish.sql", name = "finish", finalize);

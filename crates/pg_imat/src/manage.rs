@@ -1,7 +1,10 @@
 //! The other verbs: drop, refresh, verify, explain, check.
 
+use std::collections::BTreeSet;
+
 use imat_compile::error::Error;
 use imat_compile::name::QName;
+use imat_compile::plan::locks::Step;
 use imat_compile::plan::{Key, Locking, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
@@ -176,18 +179,22 @@ fn key(key: &Key) -> &'static str {
     }
 }
 
+/// The keys that a change locks, with its rows.
+fn keys(maintained: &Maintained, steps: &[Step]) -> String {
+    let edges: BTreeSet<u16> = steps.iter().flat_map(|step| step.sides.iter().map(|(edge, _)| *edge)).collect();
+    let keys: Vec<String> = edges.into_iter().filter_map(|edge| maintained.plan.edge(edge)).collect();
+    format!("the keys {}, then the rows", keys.join(", and "))
+}
+
 fn explain_table(maintained: &Maintained, position: usize, table: &QName, lines: &mut Vec<String>) {
     let changed: TableSet = [position].into();
     let flush = maintained.plan.flush(&maintained.state, &changed, Signs::Statement, Size::Small);
-    let names = |tables: &[usize]| {
-        tables.iter().map(|&table| maintained.plan.tables[table].name.to_string()).collect::<Vec<_>>().join(", ")
-    };
     lines.push(format!("  On a change of {table}"));
     lines.push(format!(
         "    Locks: {}",
         match &maintained.plan.locking(&changed) {
             Locking::Rows => "the rows of the groups, in key order".to_owned(),
-            Locking::Tables(tables) => format!("waits for writers of {}, then the rows", names(tables)),
+            Locking::Keys(steps) => keys(maintained, steps),
             Locking::View => "the whole maintained table against other writers".to_owned(),
         }
     ));

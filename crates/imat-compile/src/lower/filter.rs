@@ -3,9 +3,6 @@
 use crate::rel::Rel;
 use crate::scalar::Scalar;
 
-pub(super) fn lower(joined: Rel, condition: Option<&Scalar>) -> Rel {
-    match condition {
-        Some(condition) => joined.filter(condition.clone()),
-        None => joined,
-    }
+pub(super) fn lower(joined: Rel, conjuncts: &[Scalar]) -> Rel {
+    if conjuncts.is_empty() { joined } else { joined.filter_all(conjuncts.to_vec()) }
 }

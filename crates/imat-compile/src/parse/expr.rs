@@ -99,6 +99,16 @@ pub(super) fn stripped(node: &SyntaxNode) -> Result<SyntaxNode, Unsupported> {
     Ok(node)
 }
 
+/// The sides of an AND.
+fn both(node: &SyntaxNode) -> Option<(SyntaxNode, SyntaxNode)> {
+    let is_and = node.kind() == BIN_EXPR && tree::tokens(node).any(|token| token.kind() == AND_KW);
+    let sides: Vec<SyntaxNode> = node.children().collect();
+    match sides.as_slice() {
+        [left, right] if is_and => Some((left.clone(), right.clone())),
+        _ => None,
+    }
+}
+
 type Visit<'v> = &'v mut dyn FnMut(&SyntaxNode, &mut Scalar) -> Result<(), Unsupported>;
 
 /// Appends a node, its children through `visit`.
@@ -158,6 +168,19 @@ impl Rows<'_> {
     /// The form in which two spellings of an expression compare: without outer parentheses.
     pub fn bare(self, node: &SyntaxNode) -> Result<Scalar, Unsupported> {
         self.exact(&stripped(node)?)
+    }
+
+    /// What a condition is the AND of. PostgreSQL prints a chain of ANDs without inner parentheses.
+    pub fn conjuncts(self, node: &SyntaxNode) -> Result<Vec<Scalar>, Unsupported> {
+        let mut all = Vec::new();
+        let mut rest = stripped(node)?;
+        while let Some((left, right)) = both(&rest) {
+            all.push(self.scalar(&right)?);
+            rest = left;
+        }
+        all.push(self.scalar(if all.is_empty() { node } else { &rest })?);
+        all.reverse();
+        Ok(all)
     }
 
     fn exact(self, node: &SyntaxNode) -> Result<Scalar, Unsupported> {

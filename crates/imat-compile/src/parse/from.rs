@@ -10,6 +10,7 @@ use super::scope::Scope;
 use super::{Context, refuse, select, tree};
 use crate::error::Unsupported;
 use crate::facts::Relation;
+use crate::scalar::Scalar;
 use crate::view::{Condition, From, Input, Origin, Source};
 
 /// A column that a FROM item shows: its name, and the first of the columns merged in it.
@@ -170,11 +171,11 @@ impl Reader<'_> {
 
     fn on(&self, node: &SyntaxNode, visible: Range<usize>) -> Result<Condition, Unsupported> {
         let rows = Rows { scope: &self.scope, catalog: self.context.catalog };
-        let scalar = rows.scalar(&tree::sole(node)?)?;
-        if !scalar.columns().all(|column| visible.contains(&column)) {
+        let conjuncts = rows.conjuncts(&tree::sole(node)?)?;
+        if !conjuncts.iter().flat_map(Scalar::columns).all(|column| visible.contains(&column)) {
             return Err(Unsupported::new("a join condition over other FROM items"));
         }
-        Ok(Condition::On(scalar))
+        Ok(Condition::On(conjuncts))
     }
 
     /// The pairs that USING equates; takes the merged columns out of what the right side shows.

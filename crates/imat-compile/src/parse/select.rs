@@ -42,8 +42,8 @@ pub(super) fn query(node: &SyntaxNode, names: Names<'_>, context: Context<'_>) -
     let (from, scope) = from::clause(from, Context { with: &visible, ..context })?;
     let rows = Rows { scope: &scope, catalog: context.catalog };
     let filter = match &clauses.filter {
-        Some(node) => Some(rows.scalar(&tree::sole(node)?)?),
-        None => None,
+        Some(node) => rows.conjuncts(&tree::sole(node)?)?,
+        None => Vec::new(),
     };
     let targets = targets(clauses.select.as_ref().ok_or_else(|| refuse::construct(node))?)?;
     if context.depth > 0 {

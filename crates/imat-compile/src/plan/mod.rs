@@ -8,6 +8,7 @@
 pub mod aggregate;
 pub mod component;
 pub mod grouped;
+pub mod locks;
 pub mod rows;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::error::Unsupported;
 use crate::facts::Type;
 use crate::lower::{self, Core};
 use crate::name::{QName, ident};
+use crate::plan::locks::{Step, Tree};
 use crate::rel::term::Term;
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
@@ -57,8 +59,8 @@ pub struct TableUse {
 pub enum Locking {
     /// Nothing: the group's row is lock enough.
     Rows,
-    /// These tables, by index, against writers.
-    Tables(Vec<usize>),
+    /// The join keys of the changed rows, step by step.
+    Keys(Vec<Step>),
     /// The view, exclusively.
     View,
 }
@@ -276,19 +278,11 @@ impl Source {
             .collect())
     }
 
-    /// Two sessions that change different tables of a join must not both miss the pairs that
-    /// they make together: the writer of a table waits for the writers of those after it.
     fn locking(&self, changed: &TableSet) -> Locking {
-        let tables = self.core.tables.len();
-        if self.core.self_join {
-            return Locking::View;
-        }
-        let Some(first) = (0..tables).find(|table| changed.contains(table)) else {
-            return Locking::Rows;
-        };
-        match first + 1 == tables {
-            true => Locking::Rows,
-            false => Locking::Tables((first + 1..tables).collect()),
+        match Tree::new(&self.core) {
+            Some(tree) if tree.is_leaf() => Locking::Rows,
+            Some(tree) => Locking::Keys(tree.steps(changed, &self.core)),
+            None => Locking::View,
         }
     }
 }
@@ -389,12 +383,13 @@ impl Plan {
         }
     }
 
-    /// Whether writers of another table must be able to wait for writers of this one.
-    pub fn is_partner(&self, base: u32) -> bool {
-        (0..self.tables.len()).any(|table| match self.locking(&[table].into()) {
-            Locking::Tables(partners) => partners.iter().any(|&partner| self.tables[partner].oid == base),
-            Locking::Rows | Locking::View => false,
-        })
+    /// What the keys of an edge are, by the numbers of [`Plan::locking`].
+    pub fn edge(&self, edge: u16) -> Option<String> {
+        let source = match &self.body {
+            Body::Grouped(grouped) => &grouped.source,
+            Body::Rows(rows) => rows.source()?,
+        };
+        Some(Tree::new(&source.core)?.describe(edge, &source.core))
     }
 
     /// Whether a change of one row can be applied with [`Size::One`]: `$1`, `$2`, … are then the

@@ -33,9 +33,13 @@ impl Rows {
     }
 
     pub(crate) fn locking(&self, changed: &TableSet) -> Locking {
+        self.source().map_or(Locking::View, |source| source.locking(changed))
+    }
+
+    pub(crate) fn source(&self) -> Option<&Source> {
         match &self.query {
-            Query::Source { source, .. } => source.locking(changed),
-            Query::Definition(_) => Locking::View,
+            Query::Source { source, .. } => Some(source),
+            Query::Definition(_) => None,
         }
     }
 

@@ -23,6 +23,10 @@ impl Rel {
         Rel::Filter(Filter { input: Box::new(self), conjuncts: vec![predicate] })
     }
 
+    pub fn filter_all(self, conjuncts: Vec<Scalar>) -> Rel {
+        Rel::Filter(Filter { input: Box::new(self), conjuncts })
+    }
+
     pub fn project(self, outputs: Vec<Scalar>) -> Rel {
         Rel::Project(Project { input: Box::new(self), outputs })
     }

@@ -2,6 +2,7 @@
 
 pub mod ddl;
 pub(crate) mod grouped;
+pub(crate) mod locks;
 pub mod probe;
 pub mod recompose;
 pub mod render;

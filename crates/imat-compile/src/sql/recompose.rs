@@ -23,8 +23,8 @@ fn query(view: &View) -> String {
         })
         .collect();
     let mut sql = format!("{}SELECT {} FROM {}", with(view), outputs.join(", "), from(view));
-    if let Some(filter) = &view.filter {
-        sql.push_str(&format!(" WHERE {}", parenthesised(view, filter)));
+    if !view.filter.is_empty() {
+        sql.push_str(&format!(" WHERE {}", conjunction(view, &view.filter)));
     }
     if let Some(grouping) = &view.grouping {
         sql.push_str(&grouped(view, grouping));
@@ -89,7 +89,7 @@ fn from_item(view: &View, item: &From) -> String {
             match on {
                 Condition::Cross => format!("({left} CROSS JOIN {right})"),
                 Condition::On(on) => {
-                    format!("({left} JOIN {right} ON {})", parenthesised(view, on))
+                    format!("({left} JOIN {right} ON {})", conjunction(view, on))
                 }
                 Condition::Using(pairs) => {
                     let names: Vec<String> = pairs.iter().map(|(name, ..)| ident(name)).collect();
@@ -122,6 +122,11 @@ fn input(input: &Input) -> String {
         sql.push_str(&format!("({})", columns.join(", ")));
     }
     sql
+}
+
+fn conjunction(view: &View, conjuncts: &[Scalar]) -> String {
+    let conjuncts: Vec<String> = conjuncts.iter().map(|conjunct| parenthesised(view, conjunct)).collect();
+    format!("({})", conjuncts.join(" AND "))
 }
 
 pub(super) fn parenthesised(view: &View, scalar: &Scalar) -> String {

@@ -40,7 +40,7 @@ impl Fixture {
                 }
                 ["C", oid, number, name, not_null, key] => {
                     let number = number.parse().expect("an attribute number");
-                    let column = Column { name: (*name).to_owned(), number, not_null: *not_null == "t" };
+                    let column = Column { name: (*name).to_owned(), number, not_null: *not_null == "t", hash: None };
                     columns.entry((*oid).to_owned()).or_default().push((column, *key == "t"));
                 }
                 ["D", oid, definition] => {

@@ -67,16 +67,20 @@ fn flush(out: &mut String, plan: &Plan, state: &QName, (tables, signs, size): &C
         tables.iter().map(|name| position(name).unwrap_or_else(|| panic!("the view does not read {name}"))).collect();
     let flush = plan.flush(state, &changed, *signs, *size);
     let _ = writeln!(out, "\n{} changed: {signs:?}, {size:?}\n", tables.join(" and "));
-    let locked = |tables: &[usize]| tables.iter().map(|&table| plan.tables[table].name.to_string()).collect::<Vec<_>>();
-    line(
-        out,
-        "locks",
-        &match &plan.locking(&changed) {
-            Locking::Rows => "its rows".to_owned(),
-            Locking::Tables(tables) => format!("SHARE on {}", locked(tables).join(", ")),
-            Locking::View => "the view".to_owned(),
-        },
-    );
+    match plan.locking(&changed) {
+        Locking::Rows => line(out, "locks", "its rows"),
+        Locking::View => line(out, "locks", "the view"),
+        Locking::Keys(steps) => {
+            for step in steps {
+                let sides: Vec<String> = step
+                    .sides
+                    .iter()
+                    .map(|(edge, side)| format!("{side:?} of {}", plan.edge(*edge).unwrap_or_default()))
+                    .collect();
+                statement(out, &format!("locks, {}", sides.join(", ")), Some(&step.keys));
+            }
+        }
+    }
     let apply = if flush.returns { "apply, returns" } else { "apply" };
     let (recompute, recompute_digest) = flush.recompute.as_ref().map(|(write, digest)| (write, digest)).unzip();
     let statements = [

@@ -1,27 +1,36 @@
-//! Relation locks, held to the end of the transaction.
+//! Locks, held to the end of the transaction.
 
 use std::ffi::CStr;
 
+use imat_compile::plan::locks::Side;
 use pgrx::pg_sys;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     AccessShare,
+    RowExclusive,
     Share,
     ShareRowExclusive,
     Exclusive,
 }
 
+impl Mode {
+    fn number(self) -> i32 {
+        let mode = match self {
+            Mode::AccessShare => pg_sys::AccessShareLock,
+            Mode::RowExclusive => pg_sys::RowExclusiveLock,
+            Mode::Share => pg_sys::ShareLock,
+            Mode::ShareRowExclusive => pg_sys::ShareRowExclusiveLock,
+            Mode::Exclusive => pg_sys::ExclusiveLock,
+        };
+        mode as i32
+    }
+}
+
 /// Waits for the lock, which PostgreSQL releases at the end of the transaction.
 pub fn relation(oid: u32, mode: Mode) {
-    let mode = match mode {
-        Mode::AccessShare => pg_sys::AccessShareLock,
-        Mode::Share => pg_sys::ShareLock,
-        Mode::ShareRowExclusive => pg_sys::ShareRowExclusiveLock,
-        Mode::Exclusive => pg_sys::ExclusiveLock,
-    };
     // SAFETY: locking an OID needs no open relation; an OID that is gone is locked in vain.
-    unsafe { pg_sys::LockRelationOid(pg_sys::Oid::from(oid), mode as i32) }
+    unsafe { pg_sys::LockRelationOid(pg_sys::Oid::from(oid), mode.number()) }
 }
 
 /// Raises PostgreSQL's error where the session itself is still reading or changing the relation,
@@ -37,28 +46,39 @@ pub fn require_unused(oid: u32, action: &CStr) {
     }
 }
 
-/// A base table's *tag*: writers of the table hold it RowExclusive, and whoever must wait for
-/// them takes it Share. Those two modes are each compatible with themselves and exclude each
-/// other. The table itself is left to VACUUM and the like, which Share on it would keep out.
-pub fn tag(base: u32, mode: TagMode) {
-    let mode = match mode {
-        TagMode::Writer => pg_sys::RowExclusiveLock,
-        TagMode::Partner => pg_sys::ShareLock,
+/// What is locked of an edge of a view's join tree. Ordered as it is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// All writers of one side: each holds it RowExclusive, and whoever must wait for all of them
+    /// takes it Share.
+    Writers(Side),
+    /// What has this hash.
+    Key(i32),
+}
+
+/// Waits for such a lock, which PostgreSQL releases at the end of the transaction; returns whether
+/// the transaction did not hold it before. It is one of PostgreSQL's advisory locks, in a space
+/// that its functions can't reach.
+pub fn key(view: u32, edge: u16, target: Target, mode: Mode) -> bool {
+    let (number, kind) = match target {
+        Target::Writers(Side::Child) => (0, 0),
+        Target::Writers(Side::Parent) => (1, 0),
+        Target::Key(hash) => (hash as u32, 1),
     };
-    // SAFETY: no such object needs to exist; PostgreSQL itself locks no relation in this way.
+    // SAFETY: the tag is complete; nothing that it names needs to exist.
     unsafe {
-        pg_sys::LockDatabaseObject(pg_sys::RelationRelationId, pg_sys::Oid::from(base), TAG, mode as i32);
+        let tag = pg_sys::LOCKTAG {
+            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
+            locktag_field2: view,
+            locktag_field3: number,
+            // PostgreSQL's own advisory locks have 1 and 2 here.
+            locktag_field4: 0x8000 | edge << 1 | kind,
+            locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
+            locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+        };
+        pg_sys::LockAcquire(&tag, mode.number(), false, false) == pg_sys::LockAcquireResult::LOCKACQUIRE_OK
     }
 }
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TagMode {
-    Writer,
-    Partner,
-}
-
-/// The sub-object number of tags.
-const TAG: u16 = 0x1a7;
 
 /// Whether the transaction reads under one snapshot from its first statement to its last.
 pub fn transaction_snapshot() -> bool {

@@ -16,6 +16,7 @@ pub mod image;
 pub mod lock;
 mod merge;
 pub mod query;
+pub mod setting;
 pub mod spi;
 pub mod trigger;
 pub mod xact;

@@ -167,6 +167,21 @@ impl Connection {
         self.field(number).and_then(|value| unsafe { i64::from_datum(value, false) })
     }
 
+    /// The last statement's rows, which have these many fields, integers that are not NULL.
+    pub fn integers<const N: usize>(&self) -> Vec<[i32; N]> {
+        // SAFETY: the rows live to the next statement; the fields are passed by value.
+        unsafe {
+            let table = pg_sys::SPI_tuptable;
+            let count = if table.is_null() { 0 } else { pg_sys::SPI_processed as usize };
+            let field = |row: usize, number: usize| {
+                let mut null = false;
+                let (tuple, descriptor) = (*(*table).vals.add(row), (*table).tupdesc);
+                pg_sys::SPI_getbinval(tuple, descriptor, number as i32 + 1, &mut null).value() as i32
+            };
+            (0..count).map(|row| std::array::from_fn(|number| field(row, number))).collect()
+        }
+    }
+
     /// An array of tids: the datum to pass on, valid until the connection closes, and its length.
     pub fn tids(&self, number: i32) -> Option<(pg_sys::Datum, usize)> {
         let value = self.field(number)?;

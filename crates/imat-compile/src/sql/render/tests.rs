@@ -11,7 +11,7 @@ use crate::view::{Condition, From, Input, Origin, Output, Source, View};
 
 /// A table `public.<name>` whose columns are `id`, `k`, `V`; attribute 2 was dropped.
 fn table(oid: u32, name: &str) -> Table {
-    let column = |name: &str, number| Column { name: name.to_owned(), number, not_null: false };
+    let column = |name: &str, number| Column { name: name.to_owned(), number, not_null: false, hash: Some(20) };
     Table {
         oid,
         name: QName::new("public", name),
@@ -46,7 +46,7 @@ fn view(inputs: Vec<Input>, from: Vec<From>, filter: Option<&str>, outputs: &[&s
         with: Vec::new(),
         inputs,
         from,
-        filter: filter.map(scalar),
+        filter: filter.map(scalar).into_iter().collect(),
         grouping: None,
         outputs: outputs.iter().enumerate().map(output).collect(),
     }
@@ -57,7 +57,7 @@ fn tables(names: &[(u32, &str)]) -> Vec<Input> {
 }
 
 fn join(left: From, right: From, on: &str) -> From {
-    From::Join { left: Box::new(left), right: Box::new(right), on: Condition::On(scalar(on)) }
+    From::Join { left: Box::new(left), right: Box::new(right), on: Condition::On(vec![scalar(on)]) }
 }
 
 /// `a JOIN b ON a.k = b.k`, where `b` has the lower oid.
@@ -175,7 +175,7 @@ fn join_using() {
     assert_snapshot!(whole(&using), @r#"
     SELECT t0."id" AS "o0", 1 AS w
     FROM "public"."a" AS t0, "public"."b" AS t1
-    WHERE ((t0."id" = t1."id") AND (t0."k" = t1."k"))
+    WHERE (t0."id" = t1."id") AND (t0."k" = t1."k")
     "#);
 }
 

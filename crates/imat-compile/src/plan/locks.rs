@@ -1,0 +1,343 @@
+//! The keys that a flush of a join locks before it reads.
+//!
+//! Two transactions that change different tables of a join must not both miss the rows that
+//! their changes make together. A row of one and a row of the other meet only by way of equal
+//! join keys, so it is these that are locked, after the change and before anything is read.
+//!
+//! The leaves of the join form a tree, and each of its *edges* a space of keys: the values of
+//! the equated columns. Writers of an edge's child side lock a key in a mode that is compatible
+//! with itself and excludes that of the parent side, so writers of one side never wait for one
+//! another. A changed row locks
+//! - at its own leaf: the edges from its children, as their parent side, and the edge to its
+//!   parent, as the child side;
+//! - at each row that it matches, from leaf to leaf towards the root: the edges from the
+//!   children that come after the one it came from, and the edge to the next parent.
+//!
+//! **Any two leaves have an edge in common.** If one is above the other, it is the last edge on
+//! the way; if they meet in a third leaf, it is the edge by which the later of the two arrives
+//! there. Rows that make a result row together have equal keys there.
+//!
+//! **Nobody waits in a circle.** Edges are numbered children first, so every way towards the
+//! root, with the edges beside it, ascends; keys of one edge are locked in order.
+//!
+//! A row that another transaction is still adding between the two is not found on the way. That
+//! transaction then has locks in common with both, takes them later and sees both rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::facts::Table;
+use crate::lower::Core;
+use crate::name::ident;
+use crate::ops::Scan;
+use crate::rel::term::Term;
+use crate::rel::{Image, Rel, TableSet};
+use crate::scalar::Scalar;
+use crate::sql::{Sql, locks as sql};
+
+/// Which end of an edge is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    Child,
+    Parent,
+}
+
+impl Side {
+    pub fn other(self) -> Side {
+        match self {
+            Side::Child => Side::Parent,
+            Side::Parent => Side::Child,
+        }
+    }
+}
+
+/// A part of the keys that a flush locks: found by one statement, under a snapshot that is taken
+/// when the locks of the parts before it are held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The edges whose keys it finds, in the order in which they are locked.
+    pub sides: Vec<(u16, Side)>,
+    /// Returns `edge`, `side` (0 is the child's) and the hash of a `key`, integers all; no more
+    /// than `$1` rows.
+    pub keys: Sql,
+}
+
+/// The join tree of a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tree {
+    leaves: Vec<Scan>,
+    /// Ascending towards the root.
+    edges: Vec<Edge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Edge {
+    child: usize,
+    parent: usize,
+    /// What is equal at the child and at the parent, over the product row. Where nothing is, the
+    /// edge has a single key, which all rows share.
+    keys: Vec<(Scalar, Scalar)>,
+}
+
+/// An edge that the change of a leaf has to lock.
+struct Need {
+    edge: usize,
+    side: Side,
+    /// From the changed leaf to the one whose columns are the key.
+    path: Vec<usize>,
+}
+
+impl Tree {
+    /// The tree of a single product; `None` where the core is none.
+    pub fn new(core: &Core) -> Option<Tree> {
+        let [term] = Term::all(&core.rel).ok()?.try_into().ok()?;
+        let links = Links::new(&term, core);
+        let root = (0..term.leaves.len()).find(|&leaf| !links.is_one(leaf)).unwrap_or(0);
+        let parents = links.parents(root);
+        let mut edges = Vec::new();
+        add_edges(root, &parents, &links, &mut edges);
+        Some(Tree { leaves: term.leaves, edges })
+    }
+
+    /// Whether there is nothing to join.
+    pub fn is_leaf(&self) -> bool {
+        self.edges.is_empty()
+    }
+
+    /// What to lock when these tables change.
+    pub fn steps(&self, changed: &TableSet, core: &Core) -> Vec<Step> {
+        let leaves = (0..self.leaves.len()).filter(|&leaf| changed.contains(&self.leaves[leaf].table));
+        let mut edges: BTreeMap<usize, Vec<Need>> = BTreeMap::new();
+        for need in leaves.flat_map(|leaf| self.needs(leaf)) {
+            edges.entry(need.edge).or_default().push(need);
+        }
+        let mut parts: Vec<Vec<Need>> = Vec::new();
+        for needs in edges.into_values() {
+            // What is on the way must be locked before the way is followed.
+            let follows = |known: &Need| needs.iter().any(|need| self.is_on(known.edge, &need.path));
+            match parts.last_mut().filter(|part| !part.iter().any(follows)) {
+                Some(part) => part.extend(needs),
+                None => parts.push(needs),
+            }
+        }
+        parts.iter().map(|part| self.step(part, core)).collect()
+    }
+
+    /// What an edge's keys are, for people to read.
+    pub fn describe(&self, edge: u16, core: &Core) -> String {
+        let Edge { child, parent, keys } = &self.edges[usize::from(edge)];
+        let name = |position: usize| {
+            let (leaf, column) = locate(&self.leaves, position);
+            let table = &core.tables[self.leaves[leaf].table];
+            format!("{}.{}", table.name, ident(&table.columns[column].name))
+        };
+        let table = |leaf: usize| core.tables[self.leaves[leaf].table].name.to_string();
+        let equal = |(child, parent): &(Scalar, Scalar)| format!("{} = {}", child.render(name), parent.render(name));
+        match keys.as_slice() {
+            [] => format!("all of {} and {}", table(*child), table(*parent)),
+            keys => keys.iter().map(equal).collect::<Vec<_>>().join(" AND "),
+        }
+    }
+
+    fn needs(&self, leaf: usize) -> Vec<Need> {
+        let below = |leaf: usize| (0..self.edges.len()).filter(move |&edge| self.edges[edge].parent == leaf);
+        let above = |leaf: usize| (0..self.edges.len()).find(|&edge| self.edges[edge].child == leaf);
+        let mut path = vec![leaf];
+        let mut needs: Vec<Need> =
+            below(leaf).map(|edge| Need { edge, side: Side::Parent, path: path.clone() }).collect();
+        let mut next = above(leaf);
+        while let Some(edge) = next {
+            needs.push(Need { edge, side: Side::Child, path: path.clone() });
+            let parent = self.edges[edge].parent;
+            path.push(parent);
+            let later = below(parent).filter(|&other| other > edge);
+            needs.extend(later.map(|edge| Need { edge, side: Side::Parent, path: path.clone() }));
+            next = above(parent);
+        }
+        needs
+    }
+
+    fn is_on(&self, edge: usize, path: &[usize]) -> bool {
+        let Edge { child, parent, .. } = self.edges[edge];
+        path.windows(2).any(|pair| pair == [child, parent])
+    }
+
+    fn step(&self, needs: &[Need], core: &Core) -> Step {
+        let sides: BTreeSet<(u16, Side)> = needs.iter().map(|need| (need.edge as u16, need.side)).collect();
+        let queries: Vec<(Rel, [Scalar; 3])> = needs.iter().map(|need| self.query(need)).collect();
+        Step { sides: sides.into_iter().collect(), keys: sql::keys(&queries, &core.tables) }
+    }
+
+    /// The rows at the end of a path, and what to lock of each: edge, side, key.
+    fn query(&self, need: &Need) -> (Rel, [Scalar; 3]) {
+        let Edge { keys, .. } = &self.edges[need.edge];
+        let ends: Vec<&Scalar> = keys
+            .iter()
+            .map(|(child, parent)| match need.side {
+                Side::Child => child,
+                Side::Parent => parent,
+            })
+            .collect();
+        let equal = need.path.windows(2).flat_map(|pair| self.matching(pair[0]));
+        let place = |scalar: &Scalar| scalar.map_columns(|position| self.place(position, &need.path));
+        let known = ends.iter().map(|key| sql::is_not_null(key));
+        let conjuncts: Vec<Scalar> = equal.chain(known).map(|scalar| place(&scalar)).collect();
+        let scan = |(step, &leaf): (usize, &usize)| {
+            let image = if step == 0 { Image::Delta } else { Image::New };
+            Rel::Scan(Scan { image, ..self.leaves[leaf].clone() })
+        };
+        let product = need.path.iter().enumerate().map(scan).reduce(Rel::cross).unwrap_or_else(Rel::unit);
+        let side = if need.side == Side::Child { "0" } else { "1" };
+        let outputs = [Scalar::text(need.edge.to_string()), Scalar::text(side), place(&sql::hash(&ends))];
+        (product.filter_all(conjuncts), outputs)
+    }
+
+    /// What matches a row of a leaf with those of its parent.
+    fn matching(&self, child: usize) -> impl Iterator<Item = Scalar> + '_ {
+        let edges = self.edges.iter().filter(move |edge| edge.child == child);
+        edges.flat_map(|edge| &edge.keys).map(|(child, parent)| {
+            let mut equal = Scalar::text("(");
+            equal.push(child);
+            equal.push_text(" = ");
+            equal.push(parent);
+            equal.push_text(")");
+            equal
+        })
+    }
+
+    /// A column of the product row among those of a path's leaves.
+    fn place(&self, position: usize, path: &[usize]) -> usize {
+        let (leaf, column) = locate(&self.leaves, position);
+        let before = path.iter().take_while(|&&other| other != leaf);
+        before.map(|&leaf| self.leaves[leaf].width).sum::<usize>() + column
+    }
+}
+
+/// The leaf, and the place in it, of a column of the product row.
+fn locate(leaves: &[Scan], position: usize) -> (usize, usize) {
+    let mut column = position;
+    for (leaf, scan) in leaves.iter().enumerate() {
+        if column < scan.width {
+            return (leaf, column);
+        }
+        column -= scan.width;
+    }
+    unreachable!("column {position} is beyond the product row")
+}
+
+/// Numbers the edges below a leaf, children first.
+fn add_edges(leaf: usize, parents: &[Option<usize>], links: &Links<'_>, edges: &mut Vec<Edge>) {
+    for child in (0..parents.len()).filter(|&child| parents[child] == Some(leaf)) {
+        add_edges(child, parents, links, edges);
+        let keys = links.between(child, leaf).into_iter();
+        let keys = keys.map(|(child, parent)| (child.value.clone(), parent.value.clone())).collect();
+        edges.push(Edge { child, parent: leaf, keys });
+    }
+}
+
+/// What a term equates.
+struct Links<'a> {
+    leaves: &'a [Scan],
+    tables: &'a [Table],
+    equal: Vec<(End, End)>,
+}
+
+/// A column of a leaf, and what of it is equal to another's.
+struct End {
+    leaf: usize,
+    column: usize,
+    value: Scalar,
+}
+
+impl<'a> Links<'a> {
+    fn new(term: &'a Term, core: &'a Core) -> Self {
+        let hash = |position: usize| {
+            let (leaf, column) = locate(&term.leaves, position);
+            core.tables[term.leaves[leaf].table].columns[column].hash
+        };
+        let end = |(position, value)| {
+            let (leaf, column) = locate(&term.leaves, position);
+            End { leaf, column, value }
+        };
+        let pairs = term.filter.iter().filter_map(|conjunct| equated(conjunct, &hash));
+        let equal = pairs.map(|[left, right]| (end(left), end(right)));
+        let equal = equal.filter(|(left, right)| left.leaf != right.leaf).collect();
+        Links { leaves: &term.leaves, tables: &core.tables, equal }
+    }
+
+    fn between(&self, one: usize, other: usize) -> Vec<(&End, &End)> {
+        let pairs = self.equal.iter().filter_map(|(left, right)| match (left.leaf, right.leaf) {
+            leaves if leaves == (one, other) => Some((left, right)),
+            leaves if leaves == (other, one) => Some((right, left)),
+            _ => None,
+        });
+        pairs.collect()
+    }
+
+    /// Whether another leaf finds this one's rows by their primary key, so that many match one.
+    fn is_one(&self, leaf: usize) -> bool {
+        let table = &self.tables[self.leaves[leaf].table];
+        let key = &table.primary_key;
+        (0..self.leaves.len()).any(|other| {
+            let numbers: Vec<i16> =
+                self.between(leaf, other).iter().map(|(end, _)| table.columns[end.column].number).collect();
+            !key.is_empty() && key.iter().all(|number| numbers.contains(number))
+        })
+    }
+
+    /// Each leaf's parent, where every leaf that can be reached by keys is.
+    fn parents(&self, root: usize) -> Vec<Option<usize>> {
+        let leaves = self.leaves.len();
+        let mut parents = vec![None; leaves];
+        let mut reached = vec![root];
+        while let Some(free) = (0..leaves).find(|leaf| !reached.contains(leaf)) {
+            let linked = reached.iter().find_map(|&parent| {
+                let mut free = (0..leaves).filter(|leaf| !reached.contains(leaf));
+                free.find(|&leaf| !self.between(leaf, parent).is_empty()).map(|leaf| (leaf, parent))
+            });
+            let (leaf, parent) = linked.unwrap_or((free, root));
+            parents[leaf] = Some(parent);
+            reached.push(leaf);
+        }
+        parents
+    }
+}
+
+/// The two columns that a conjunct equates, and what is equal of each, where equal values have
+/// equal hashes. PostgreSQL prints `=` without a schema where it is its own.
+fn equated(conjunct: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> Option<[(usize, Scalar); 2]> {
+    const HOLE: &str = "\u{1}";
+    let text = conjunct.render(|_| HOLE.to_owned());
+    let bare = |text: &str| text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).map(str::to_owned);
+    let mut spellings = std::iter::successors(Some(text), |text| bare(text));
+    let mut columns = conjunct.columns();
+    let (l, r) = (columns.next()?, columns.next()?);
+    let side = |text: &str, position: usize| {
+        let column = hash(position)?;
+        let cast = text.strip_prefix('(').and_then(|text| text.strip_prefix(HOLE)?.strip_prefix(")::"));
+        match cast {
+            None if text == HOLE => Some((column, Scalar::column(position))),
+            None => None,
+            Some(ty) => {
+                let mut cast = Scalar::text("(");
+                cast.push_column(position);
+                cast.push_text(&format!(")::{ty}"));
+                Some((hash_of(ty)?, cast))
+            }
+        }
+    };
+    spellings.find_map(|text| {
+        let (left, right) = text.split_once(" = ")?;
+        let ((kind, left), (other, right)) = (side(left, l)?, side(right, r)?);
+        (kind == other).then_some([(l, left), (r, right)])
+    })
+}
+
+/// [`crate::facts::Column::hash`] of the types that PostgreSQL casts to for a comparison.
+fn hash_of(ty: &str) -> Option<u32> {
+    match ty {
+        "smallint" | "integer" | "bigint" => Some(20),
+        "text" => Some(25),
+        "numeric" => Some(1700),
+        _ => None,
+    }
+}

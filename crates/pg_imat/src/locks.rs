@@ -1,0 +1,123 @@
+//! The locks of a flush.
+//!
+//! A flush visits maintained tables in one order, from the lowest upwards, and takes at each of them
+//! first its locks and then, writing, its rows. Two flushes thus can't wait for each other.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use imat_compile::plan::Locking;
+use imat_compile::plan::locks::{Side, Step};
+use imat_compile::sql::Sql;
+use pgrx::pg_sys;
+
+use crate::cache::{self, Maintained};
+use crate::capture;
+use crate::pg::lock::{self, Mode, Target};
+use crate::pg::setting;
+use crate::pg::spi::{Connection, Prepared, Snapshot};
+
+/// What one kind of change of a maintained table locks, prepared.
+pub enum Locks {
+    Rows,
+    View,
+    Keys(Vec<(Vec<(u16, Side)>, Prepared)>),
+}
+
+thread_local! {
+    /// How many keys the transaction has locked.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// From how many changed rows for each key that may be locked on, nobody asks for their keys.
+const ROWS_A_KEY: u64 = 100;
+
+pub fn prepare(locking: Locking, prepare: impl Fn(&Sql, &[pg_sys::Oid]) -> Prepared) -> Locks {
+    match locking {
+        Locking::Rows => Locks::Rows,
+        Locking::View => Locks::View,
+        Locking::Keys(steps) => {
+            let step = |Step { sides, keys }| (sides, prepare(&keys, &[pg_sys::INT8OID]));
+            Locks::Keys(steps.into_iter().map(step).collect())
+        }
+    }
+}
+
+/// Waits for the locks of a change of this many rows.
+pub fn take(maintained: &Maintained, connection: &Connection, locks: &Locks, rows: u64) {
+    let view = maintained.entry.definition;
+    match locks {
+        Locks::Rows => {}
+        // A relation that nothing else ever locks.
+        Locks::View => lock::relation(view, Mode::Exclusive),
+        Locks::Keys(steps) => {
+            for (sides, keys) in steps {
+                step(view, connection, sides, keys, rows);
+            }
+        }
+    }
+}
+
+/// Locks the keys of some edges, or all of their keys where there are too many.
+fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Prepared, rows: u64) {
+    let room = setting::max_key_locks().saturating_sub(HELD.get());
+    let mut found = None;
+    if rows <= ROWS_A_KEY.saturating_mul(room as u64) {
+        // What others have committed decides what there is to meet, whatever this transaction sees.
+        connection.execute(keys, &[pg_sys::Datum::from(room as i64 + 1)], Snapshot::Latest);
+        found = Some(connection.integers::<3>()).filter(|found| found.len() <= room);
+    }
+    let mut wanted = Wanted::default();
+    match found {
+        Some(found) => found.iter().for_each(|&[edge, side, key]| {
+            let side = if side == 0 { Side::Child } else { Side::Parent };
+            wanted.add(edge as u16, Target::Writers(side), Mode::RowExclusive);
+            wanted.add(edge as u16, Target::Key(key), mode(side));
+        }),
+        None => sides.iter().for_each(|&(edge, side)| {
+            wanted.add(edge, Target::Writers(side), Mode::RowExclusive);
+            wanted.add(edge, Target::Writers(side.other()), Mode::Share);
+        }),
+    }
+    for ((edge, target), mode) in wanted.0 {
+        if lock::key(view, edge, target, mode) && matches!(target, Target::Key(_)) {
+            HELD.set(HELD.get() + 1);
+        }
+    }
+}
+
+/// Compatible with itself, and not with that of the other side.
+fn mode(side: Side) -> Mode {
+    match side {
+        Side::Child => Mode::RowExclusive,
+        Side::Parent => Mode::Share,
+    }
+}
+
+/// In the order in which everybody takes them.
+#[derive(Default)]
+struct Wanted(BTreeMap<(u16, Target), Mode>);
+
+impl Wanted {
+    /// Whoever needs both modes must not get one after the other, as another could hold the first too.
+    fn add(&mut self, edge: u16, target: Target, mode: Mode) {
+        let known = self.0.entry((edge, target)).or_insert(mode);
+        if *known != mode {
+            *known = Mode::ShareRowExclusive;
+        }
+    }
+}
+
+/// Locks the tables of what is to be made anew, in one order, before the flush has any other lock:
+/// whoever is changing them may be about to wait for one.
+pub fn take_for_rebuilds() {
+    let readers: BTreeSet<u32> = capture::truncated().into_iter().flat_map(cache::readers).collect();
+    let rebuilt = readers.into_iter().map(cache::maintained).filter(|maintained| !maintained.is_whole());
+    let members: BTreeSet<u32> = rebuilt.flat_map(|maintained| maintained.members.clone()).collect();
+    members.into_iter().for_each(|relation| lock::relation(relation, Mode::Share));
+}
+
+/// The transaction is over, and its locks are gone.
+pub fn end_transaction() {
+    HELD.set(0);
+}

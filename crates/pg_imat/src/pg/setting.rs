@@ -1,0 +1,24 @@
+//! The extension's settings.
+
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+/// As many as PostgreSQL itself expects of a transaction (`max_locks_per_transaction`).
+static MAX_KEY_LOCKS: GucSetting<i32> = GucSetting::<i32>::new(64);
+
+/// Makes the settings known, when the library is loaded.
+pub fn define() {
+    GucRegistry::define_int_guc(
+        c"imat.max_key_locks",
+        c"Sets how many join keys a transaction locks one by one.",
+        c"Beyond that, a change of one table of a join waits for all writers of the tables that it joins, and they for it.",
+        &MAX_KEY_LOCKS,
+        0,
+        1_000_000,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+}
+
+pub fn max_key_locks() -> usize {
+    usize::try_from(MAX_KEY_LOCKS.get()).unwrap_or(0)
+}
