@@ -100,8 +100,14 @@ impl Target {
 
     /// Removes whatever an interrupted run left in `imat`.
     pub fn sweep(self, client: &mut Client) -> Result<()> {
+        // They may read what is in `imat`.
+        let views = "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind = 'm' \
+                     AND c.relnamespace <> 'imat'::regnamespace ORDER BY c.oid DESC";
+        for view in pg::query(client, views)?.into_iter().flatten().flatten() {
+            client.batch_execute(&format!("DROP MATERIALIZED VIEW {view}"))?;
+        }
         let left = "SELECT c.relname, c.relkind FROM pg_class c WHERE c.relnamespace = 'imat'::regnamespace \
-                    AND c.relkind IN ('r', 'v', 'm')";
+                    AND c.relkind IN ('r', 'v', 'm') ORDER BY c.oid DESC";
         for row in pg::query(client, left)? {
             let [Some(name), Some(kind)] = row.as_slice() else {
                 continue;

@@ -44,10 +44,11 @@ pub struct Options {
     pub show: bool,
 }
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("groups", include_str!("../../specs/groups.spec")),
     ("minmax", include_str!("../../specs/minmax.spec")),
     ("joins", include_str!("../../specs/joins.spec")),
+    ("keys", include_str!("../../specs/keys.spec")),
     ("snapshots", include_str!("../../specs/snapshots.spec")),
     ("whole", include_str!("../../specs/whole.spec")),
     ("cascade", include_str!("../../specs/cascade.spec")),
