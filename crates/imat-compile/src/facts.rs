@@ -44,6 +44,17 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The columns of the primary key, by attribute number; empty where there is none.
     pub primary_key: Vec<i16>,
+    /// Those that hold at the end of every statement, and have always done so.
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// Columns whose values, where none is NULL, are those of exactly one row of another table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignKey {
+    pub columns: Vec<i16>,
+    /// The other table's OID.
+    pub references: u32,
+    pub referenced: Vec<i16>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -235,21 +235,21 @@ fn add_edges(leaf: usize, parents: &[Option<usize>], links: &Links<'_>, edges: &
 }
 
 /// What a term equates.
-struct Links<'a> {
+pub(super) struct Links<'a> {
     leaves: &'a [Scan],
     tables: &'a [Table],
     equal: Vec<(End, End)>,
 }
 
 /// A column of a leaf, and what of it is equal to another's.
-struct End {
-    leaf: usize,
-    column: usize,
-    value: Scalar,
+pub(super) struct End {
+    pub leaf: usize,
+    pub column: usize,
+    pub value: Scalar,
 }
 
 impl<'a> Links<'a> {
-    fn new(term: &'a Term, core: &'a Core) -> Self {
+    pub fn new(term: &'a Term, core: &'a Core) -> Self {
         let hash = |position: usize| {
             let (leaf, column) = locate(&term.leaves, position);
             core.tables[term.leaves[leaf].table].columns[column].hash
@@ -264,13 +264,19 @@ impl<'a> Links<'a> {
         Links { leaves: &term.leaves, tables: &core.tables, equal }
     }
 
-    fn between(&self, one: usize, other: usize) -> Vec<(&End, &End)> {
+    /// What is equal of one leaf and of another.
+    pub fn between(&self, one: usize, other: usize) -> Vec<(&End, &End)> {
         let pairs = self.equal.iter().filter_map(|(left, right)| match (left.leaf, right.leaf) {
             leaves if leaves == (one, other) => Some((left, right)),
             leaves if leaves == (other, one) => Some((right, left)),
             _ => None,
         });
         pairs.collect()
+    }
+
+    /// The number of an end's column.
+    pub fn number(&self, end: &End, core: &Core) -> i16 {
+        core.tables[self.leaves[end.leaf].table].columns[end.column].number
     }
 
     /// Whether another leaf finds this one's rows by their primary key, so that many match one.
@@ -339,5 +345,67 @@ fn hash_of(ty: &str) -> Option<u32> {
         "text" => Some(25),
         "numeric" => Some(1700),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tree of leaves without columns, each below the one that `parents` names.
+    fn tree(parents: &[Option<usize>]) -> Tree {
+        let leaves: Vec<Scan> = (0..parents.len()).map(|table| Scan { table, image: Image::New, width: 0 }).collect();
+        let links = Links { leaves: &leaves, tables: &[], equal: Vec::new() };
+        let mut edges = Vec::new();
+        add_edges(0, parents, &links, &mut edges);
+        Tree { leaves, edges }
+    }
+
+    /// All trees of `leaves` leaves, the first of which is the root.
+    fn trees(leaves: usize) -> Vec<Tree> {
+        let mut all = vec![vec![None]];
+        for leaf in 1..leaves {
+            all = all
+                .iter()
+                .flat_map(|tree| (0..leaf).map(|parent| [tree.clone(), vec![Some(parent)]].concat()))
+                .collect();
+        }
+        all.iter().map(|parents| tree(parents)).collect()
+    }
+
+    #[test]
+    fn two_leaves_have_an_edge_in_common() {
+        for tree in trees(6) {
+            for (one, other) in (0..6).flat_map(|one| (0..one).map(move |other| (one, other))) {
+                let (ours, theirs) = (tree.needs(one), tree.needs(other));
+                let meets =
+                    |need: &Need| theirs.iter().any(|there| (there.edge, there.side.other()) == (need.edge, need.side));
+                assert!(ours.iter().any(meets), "{one} and {other} of {tree:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_of_the_end_that_is_locked() {
+        for tree in trees(6) {
+            for need in (0..6).flat_map(|leaf| tree.needs(leaf)) {
+                let Edge { child, parent, .. } = tree.edges[need.edge];
+                let end = if need.side == Side::Child { child } else { parent };
+                assert_eq!(need.path.last(), Some(&end), "{tree:?}");
+                assert!(
+                    need.path.windows(2).all(|pair| tree.edges.iter().any(|edge| pair == [edge.child, edge.parent]))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_way_to_an_edge_is_locked_before_it() {
+        for tree in trees(6) {
+            for need in (0..6).flat_map(|leaf| tree.needs(leaf)) {
+                let on_the_way = (0..tree.edges.len()).filter(|&edge| tree.is_on(edge, &need.path));
+                assert!(on_the_way.into_iter().all(|edge| edge < need.edge), "{tree:?}");
+            }
+        }
     }
 }

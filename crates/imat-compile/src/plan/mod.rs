@@ -9,6 +9,7 @@ pub mod aggregate;
 pub mod component;
 pub mod grouped;
 pub mod locks;
+pub mod references;
 pub mod rows;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::facts::Type;
 use crate::lower::{self, Core};
 use crate::name::{QName, ident};
 use crate::plan::locks::{Step, Tree};
+use crate::plan::references::Reference;
 use crate::rel::term::Term;
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
@@ -196,6 +198,7 @@ pub(crate) struct Source {
     core: Core,
     /// The scope columns that are read, ascending; `x<position>` in the rendered subquery.
     used: Vec<usize>,
+    references: Vec<Reference>,
 }
 
 /// A source over one row that is given as parameters.
@@ -217,7 +220,8 @@ impl Source {
         used.sort_unstable();
         used.dedup();
         render::blocks(&core.rel, &[], &core.tables)?;
-        Ok(Self { core, used })
+        let references = references::all(&core);
+        Ok(Self { core, used, references })
     }
 
     fn outputs(&self) -> (Vec<Scalar>, Vec<String>) {
@@ -383,12 +387,28 @@ impl Plan {
         }
     }
 
+    fn source(&self) -> Option<&Source> {
+        match &self.body {
+            Body::Grouped(grouped) => Some(&grouped.source),
+            Body::Rows(rows) => rows.source(),
+        }
+    }
+
+    /// Those of the `changed` tables whose change makes no difference, as foreign keys prove. To those
+    /// in `one_way` rows were only added, or from them only taken away.
+    pub fn idle(&self, changed: &TableSet, one_way: &TableSet) -> TableSet {
+        self.source().map_or_else(TableSet::new, |source| references::idle(&source.references, changed, one_way))
+    }
+
+    /// Queries that return a row where such a foreign key doesn't hold.
+    pub fn orphans(&self) -> Vec<Sql> {
+        let source = self.source().into_iter();
+        source.flat_map(|source| source.references.iter().map(|reference| reference.orphan(&source.core))).collect()
+    }
+
     /// What the keys of an edge are, by the numbers of [`Plan::locking`].
     pub fn edge(&self, edge: u16) -> Option<String> {
-        let source = match &self.body {
-            Body::Grouped(grouped) => &grouped.source,
-            Body::Rows(rows) => rows.source()?,
-        };
+        let source = self.source()?;
         Some(Tree::new(&source.core)?.describe(edge, &source.core))
     }
 

@@ -1,6 +1,7 @@
-//! Statements that find the keys to lock.
+//! Statements that find the keys to lock, and what contradicts a foreign key.
 
-use crate::facts::Table;
+use crate::facts::{ForeignKey, Table};
+use crate::name::ident;
 use crate::rel::Rel;
 use crate::scalar::Scalar;
 use crate::sql::{Sql, render};
@@ -29,6 +30,26 @@ pub fn hash(keys: &[&Scalar]) -> Scalar {
     }
     hash.push_text("))");
     hash
+}
+
+/// See [`crate::plan::references::Reference::orphan`].
+pub fn orphan(child: &Table, parent: &Table, key: &ForeignKey) -> Sql {
+    let name = |table: &Table, number: i16| {
+        let column = table.columns.iter().find(|column| column.number == number);
+        column.map_or_else(String::new, |column| ident(&column.name))
+    };
+    let columns: Vec<String> = key.columns.iter().map(|&number| format!("c.{}", name(child, number))).collect();
+    let known: Vec<String> = columns.iter().map(|column| format!("{column} IS NOT NULL")).collect();
+    let referenced = key.referenced.iter().map(|&number| format!("p.{}", name(parent, number)));
+    let equal: Vec<String> =
+        referenced.zip(&columns).map(|(parent, child)| format!("{parent} OPERATOR(pg_catalog.=) {child}")).collect();
+    Sql::new(format!(
+        "SELECT 1 FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {}) LIMIT 1",
+        child.name,
+        known.join(" AND "),
+        parent.name,
+        equal.join(" AND ")
+    ))
 }
 
 /// A NULL is equal to nothing.

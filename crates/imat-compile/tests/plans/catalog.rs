@@ -1,6 +1,6 @@
 //! The tables and views that the cases read.
 
-use imat_compile::facts::{Call, Catalog, Column, Relation, Table};
+use imat_compile::facts::{Call, Catalog, Column, ForeignKey, Relation, Table};
 use imat_compile::name::QName;
 
 /// All are in the schema `shop`; `-` is a dropped column. OIDs ascend from 1001.
@@ -70,7 +70,14 @@ fn table(name: &str) -> Table {
         name: QName::new("shop", name),
         primary_key: columns.iter().filter(|column| column.2 == "key").map(|column| column.0.number).collect(),
         columns: columns.into_iter().map(|column| column.0).collect(),
+        foreign_keys: foreign_keys(name),
     }
+}
+
+/// Sales reference their stores.
+fn foreign_keys(table: &str) -> Vec<ForeignKey> {
+    let stores = ForeignKey { columns: vec![2], references: 1002, referenced: vec![1] };
+    if table == "sale" { vec![stores] } else { Vec::new() }
 }
 
 /// What PostgreSQL says of the types' hashes.

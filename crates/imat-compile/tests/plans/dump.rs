@@ -67,6 +67,9 @@ fn flush(out: &mut String, plan: &Plan, state: &QName, (tables, signs, size): &C
         tables.iter().map(|name| position(name).unwrap_or_else(|| panic!("the view does not read {name}"))).collect();
     let flush = plan.flush(state, &changed, *signs, *size);
     let _ = writeln!(out, "\n{} changed: {signs:?}, {size:?}\n", tables.join(" and "));
+    if !plan.idle(&changed, &changed).is_empty() {
+        line(out, "no difference", "where rows of the referenced table only come or only go");
+    }
     match plan.locking(&changed) {
         Locking::Rows => line(out, "locks", "its rows"),
         Locking::View => line(out, "locks", "the view"),

@@ -1,0 +1,69 @@
+//! What foreign keys prove.
+//!
+//! A join of a table with one that references it, on the columns of the foreign key, loses and gains
+//! nothing by a row of the referenced table that comes or goes while the other table stays as it is:
+//! no row references it before it is there, nor after it is gone.
+
+use crate::facts::ForeignKey;
+use crate::lower::Core;
+use crate::plan::locks::Links;
+use crate::rel::TableSet;
+use crate::rel::term::Term;
+use crate::sql::{Sql, locks as sql};
+
+/// A foreign key that a join is over; tables by their position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    child: usize,
+    parent: usize,
+    key: ForeignKey,
+}
+
+/// The references of a core to tables that it reads once.
+pub(crate) fn all(core: &Core) -> Vec<Reference> {
+    let Ok([term]) = Term::all(&core.rel).map(<[Term; 1]>::try_from).unwrap_or_else(|_| Err(Vec::new())) else {
+        return Vec::new();
+    };
+    let links = Links::new(&term, core);
+    let leaves = &term.leaves;
+    let mut found = Vec::new();
+    for (parent, leaf) in leaves.iter().enumerate() {
+        let once = leaves.iter().filter(|other| other.table == leaf.table).count() == 1;
+        for child in (0..leaves.len()).filter(|&child| once && child != parent) {
+            let table = &core.tables[leaves[child].table];
+            let keys = table.foreign_keys.iter().filter(|key| key.references == core.tables[leaf.table].oid);
+            let joined = keys.filter(|key| is_joined(key, child, parent, &links, core));
+            found.extend(joined.map(|key| Reference {
+                child: leaves[child].table,
+                parent: leaf.table,
+                key: key.clone(),
+            }));
+        }
+    }
+    found
+}
+
+/// Whether the two leaves are joined on all columns of the key.
+fn is_joined(key: &ForeignKey, child: usize, parent: usize, links: &Links<'_>, core: &Core) -> bool {
+    let pairs: Vec<(i16, i16)> = links
+        .between(child, parent)
+        .into_iter()
+        .filter(|(one, other)| one.value.as_column().is_some() && other.value.as_column().is_some())
+        .map(|(one, other)| (links.number(one, core), links.number(other, core)))
+        .collect();
+    key.columns.iter().copied().zip(key.referenced.iter().copied()).all(|pair| pairs.contains(&pair))
+}
+
+/// Those of the tables in `one_way`, to which rows were only added or from which they were only
+/// taken away, whose change makes no difference.
+pub(crate) fn idle(references: &[Reference], changed: &TableSet, one_way: &TableSet) -> TableSet {
+    let proven = references.iter().filter(|reference| !changed.contains(&reference.child));
+    proven.map(|reference| reference.parent).filter(|parent| one_way.contains(parent)).collect()
+}
+
+impl Reference {
+    /// Returns a row where a value of the key is nowhere in the referenced table.
+    pub fn orphan(&self, core: &Core) -> Sql {
+        sql::orphan(&core.tables[self.child], &core.tables[self.parent], &self.key)
+    }
+}
