@@ -14,6 +14,7 @@ CREATE TABLE imat_catalog.imat (
     construct text,                     -- why it is recomputed whole
     shape text NOT NULL,                -- what the state was created for
     depth integer NOT NULL,             -- maintained tables below it, on the longest path
+    trusts_keys boolean NOT NULL,       -- the foreign keys among its tables have held all the time
     settings text[] NOT NULL,           -- name, value, name, value, ...: pinned for its expressions
     created_at timestamptz NOT NULL DEFAULT now()
 );
@@ -32,6 +33,17 @@ CREATE INDEX ON imat_catalog.source (base);
 GRANT SELECT ON imat_catalog.imat, imat_catalog.source TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('imat_catalog.imat', '');
 SELECT pg_catalog.pg_extension_config_dump('imat_catalog.source', '');
+
+-- Whether rows can get past a foreign key: a trigger of it is off, or a cascade can be kept from a row.
+CREATE FUNCTION imat_catalog.is_passable(key oid) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE keys AS (
+        SELECT c.* FROM pg_constraint AS c WHERE c.oid = $1
+        UNION SELECT c.* FROM keys AS k JOIN pg_constraint AS c ON c.conparentid = k.oid)
+    SELECT EXISTS (SELECT FROM keys AS k JOIN pg_trigger AS t ON t.tgconstraint = k.oid AND t.tgenabled NOT IN ('O', 'A'))
+        OR EXISTS (SELECT FROM keys AS k JOIN pg_class AS r ON r.oid = k.conrelid
+            WHERE NOT (k.confdeltype IN ('a', 'r') AND k.confupdtype IN ('a', 'r'))
+            AND (r.relhasrules OR EXISTS (SELECT FROM pg_trigger AS t
+                WHERE t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3))) $$;
 
 CREATE FUNCTION imat_catalog.open() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_open';
 CREATE FUNCTION imat_catalog.capture() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_capture';

@@ -211,7 +211,8 @@ fn compiled(entry: &Entry) -> Result<Plan, Unsupported> {
             Ok(compile::whole(&Unsupported::new(construct.clone()), entry.definition, &bases))
         }
         None => {
-            let catalog = SystemCatalog { not_null: Some(catalog::not_null(entry.name)) };
+            let not_null = Some(catalog::not_null(entry.name));
+            let catalog = SystemCatalog { not_null, distrusts_keys: !entry.trusts_keys };
             compile::plan(&compile::view(entry.definition, &catalog)?, entry.definition)
         }
     }

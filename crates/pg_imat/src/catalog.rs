@@ -8,7 +8,7 @@ use imat_compile::sql::Sql;
 use imat_compile::sql::ddl::TRIGGERS;
 use pgrx::pg_sys::Oid;
 
-use crate::facts::oid;
+use crate::facts::{oid, oids};
 use crate::pg::context::{self, Role, with_path, with_text, within};
 use crate::pg::spi::{self, Param};
 use crate::refuse;
@@ -30,6 +30,7 @@ pub struct Entry {
     pub construct: Option<String>,
     pub shape: String,
     pub depth: i32,
+    pub trusts_keys: bool,
     pub settings: Vec<String>,
 }
 
@@ -42,7 +43,8 @@ impl Entry {
 /// The entry of a maintained table.
 pub fn entry(name: u32) -> Option<Entry> {
     const QUERY: Sql = Sql::fixed(
-        "SELECT i.name::oid, i.state::oid, i.definition::oid, c.relowner, i.construct, i.shape, i.depth, i.settings \
+        "SELECT i.name::oid, i.state::oid, i.definition::oid, c.relowner, i.construct, i.shape, i.depth, i.trusts_keys, \
+             i.settings \
          FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.state WHERE i.name = $1",
     );
     spi::first(&QUERY, &[oid(name)], |row| Entry {
@@ -53,7 +55,8 @@ pub fn entry(name: u32) -> Option<Entry> {
         construct: row.get(5),
         shape: row.need(6),
         depth: row.need(7),
-        settings: row.need(8),
+        trusts_keys: row.need(8),
+        settings: row.need(9),
     })
 }
 
@@ -110,6 +113,26 @@ pub fn affected(relations: &[Oid]) -> Vec<u32> {
         "SELECT s.name::oid FROM imat_catalog.source AS s WHERE s.relation::oid = ANY ($1) \
          UNION SELECT i.name::oid FROM imat_catalog.imat AS i \
              WHERE i.name::oid = ANY ($1) OR i.state::oid = ANY ($1) OR i.definition::oid = ANY ($1) \
+         ORDER BY 1",
+    );
+    spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))
+}
+
+/// Never again relies on foreign keys, for these maintained tables.
+pub fn distrust_keys(names: &[u32]) {
+    const QUERY: Sql =
+        Sql::fixed("UPDATE imat_catalog.imat AS i SET trusts_keys = false WHERE i.name = ANY ($1) AND i.trusts_keys");
+    spi::run_with(&QUERY, &[oids(names.iter().copied())]);
+}
+
+/// The maintained tables over both tables of a foreign key that rows of these relations can get past.
+pub fn over_passable_keys(relations: &[Oid]) -> Vec<u32> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.trusts_keys \
+         AND i.name::oid IN (SELECT s.name::oid FROM imat_catalog.source AS s WHERE s.relation::oid = ANY ($1)) \
+         AND EXISTS (SELECT FROM imat_catalog.source AS c JOIN imat_catalog.source AS p ON p.name = c.name \
+             JOIN pg_catalog.pg_constraint AS k ON k.contype = 'f' AND k.conrelid = c.base AND k.confrelid = p.base \
+             WHERE c.name = i.name AND imat_catalog.is_passable(k.oid)) \
          ORDER BY 1",
     );
     spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))

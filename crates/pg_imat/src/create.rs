@@ -244,6 +244,7 @@ fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(Stri
         Some(_) => free("imat_state"),
     };
     let state = make_state(source, &plan, &workshop, settings, &state_name)?;
+    let trusts_keys = holds(&plan, &workshop, settings);
     let result = ddl::create_result(&workshop.name(RESULT), &plan, &workshop.name(STATE));
     result.iter().for_each(|result| workshop.run(result));
     workshop.deliver(STATE, &state_name);
@@ -258,7 +259,17 @@ fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(Stri
     carry::comments(source.view, target, result.is_some());
     let name = exists(target).ok_or_else(|| refuse::missing(&target.to_string()))?;
     let construct = construct.as_ref();
-    register(&Registration { name, state, definition, source, analysis, settings, plan: &plan, construct });
+    register(&Registration {
+        name,
+        state,
+        definition,
+        source,
+        analysis,
+        settings,
+        plan: &plan,
+        construct,
+        trusts_keys,
+    });
     if let Some(construct) = construct {
         notice(
             &format!("{target} will be recomputed whole at every change of its tables"),
@@ -312,6 +323,16 @@ fn fill(plan: &Plan, state: &QName, oid: u32) {
     connection.close();
 }
 
+/// Whether the foreign keys that the plan would rely on hold as they say, which those of a replica may not.
+fn holds(plan: &Plan, workshop: &Workshop, settings: &[(String, String)]) -> bool {
+    let queries = plan.orphans();
+    let connection = Connection::open();
+    let is_orphan = |sql: &Sql| connection.execute(&connection.prepare(sql, &[], false), &[], Snapshot::Latest) > 0;
+    let orphans = workshop.within(settings, || queries.iter().any(is_orphan));
+    connection.close();
+    !orphans
+}
+
 struct Registration<'a> {
     name: u32,
     state: u32,
@@ -321,13 +342,14 @@ struct Registration<'a> {
     settings: &'a [(String, String)],
     plan: &'a Plan,
     construct: Option<&'a Unsupported>,
+    trusts_keys: bool,
 }
 
 fn register(new: &Registration<'_>) {
     const ENTRY: Sql = Sql::fixed(
-        "INSERT INTO imat_catalog.imat (name, state, definition, source, strategy, construct, shape, depth, settings) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, coalesce((SELECT pg_catalog.max(i.depth) + 1 FROM imat_catalog.imat AS i \
-             WHERE i.state = ANY ($8)), 0), $9",
+        "INSERT INTO imat_catalog.imat (name, state, definition, source, strategy, construct, shape, trusts_keys, settings, depth) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $9, $10, coalesce((SELECT pg_catalog.max(i.depth) + 1 FROM imat_catalog.imat AS i \
+             WHERE i.state = ANY ($8)), 0)",
     );
     let bases: Vec<pgrx::pg_sys::Oid> =
         new.analysis.bases.iter().map(|base| pgrx::pg_sys::Oid::from(base.oid)).collect();
@@ -343,6 +365,7 @@ fn register(new: &Registration<'_>) {
             new.construct.map(|construct| construct.construct.clone()).into(),
             new.plan.shape().into(),
             bases.into(),
+            new.trusts_keys.into(),
             settings.into(),
         ],
     );

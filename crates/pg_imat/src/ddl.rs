@@ -74,7 +74,17 @@ pub fn after_trigger(relations: &[Oid]) {
     trusted(|| {
         check_triggers(relations, false);
         check_states(relations);
+        distrust_keys(relations);
     });
+}
+
+/// What may have got past a foreign key while its triggers were off stays when they are on again.
+fn distrust_keys(relations: &[Oid]) {
+    let names = catalog::over_passable_keys(relations);
+    if !names.is_empty() {
+        catalog::distrust_keys(&names);
+        names.into_iter().filter_map(catalog::entry).for_each(|entry| xact::invalidate(entry.state));
+    }
 }
 
 /// Those that a dump is not just bringing back.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imat_compile::facts::{Call, Catalog, Class, Column, Relation, Table, Type};
+use imat_compile::facts::{Call, Catalog, Class, Column, ForeignKey, Relation, Table, Type};
 use imat_compile::name::QName;
 use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
@@ -15,6 +15,8 @@ use crate::pg::spi::{self, ColumnType, Param};
 pub struct SystemCatalog {
     /// Per base table the columns that were NOT NULL then; all that are now, where it is `None`.
     pub not_null: Option<BTreeMap<u32, Vec<i16>>>,
+    /// Foreign keys are not to be relied on.
+    pub distrusts_keys: bool,
 }
 
 /// An OID as a statement's parameter.
@@ -54,6 +56,20 @@ const PRIMARY_KEY: Sql = Sql::fixed(
     "SELECT pg_catalog.unnest(i.indkey) FROM pg_catalog.pg_index AS i \
      JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid WHERE c.oid = $1 AND i.indisprimary \
          AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid))",
+);
+
+// Those that PostgreSQL holds to at the end of every statement, for all rows that are read by the names of
+// the two tables, and by the equality that a query's `=` means.
+const FOREIGN_KEYS: Sql = Sql::fixed(
+    "SELECT c.conkey, c.confrelid, c.confkey FROM pg_catalog.pg_constraint AS c \
+     WHERE c.conrelid = $1 AND c.contype = 'f' AND c.convalidated AND NOT c.condeferrable \
+         AND (pg_catalog.to_jsonb(c) ->> 'conenforced') IS DISTINCT FROM 'false' \
+         AND (pg_catalog.to_jsonb(c) ->> 'conperiod') IS DISTINCT FROM 'true' \
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h JOIN pg_catalog.pg_class AS r ON r.oid = h.inhparent \
+             WHERE h.inhparent IN (c.conrelid, c.confrelid) AND r.relkind <> 'p') \
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_operator AS o WHERE o.oid = ANY (c.conpfeqop) \
+             AND (o.oprname <> '=' OR o.oprnamespace <> 'pg_catalog'::pg_catalog.regnamespace)) \
+         AND NOT imat_catalog.is_passable(c.oid)",
 );
 
 const DEFINITION: Sql = Sql::fixed("SELECT pg_catalog.pg_get_viewdef($1, false)");
@@ -102,7 +118,15 @@ impl SystemCatalog {
             Column { name: row.need(1), number, not_null, hash }
         });
         let primary_key = spi::rows(&PRIMARY_KEY, &[oid(relation)], |row| row.need(1));
-        Table { oid: relation, name, columns, primary_key }
+        let foreign_keys = match self.distrusts_keys {
+            true => Vec::new(),
+            false => spi::rows(&FOREIGN_KEYS, &[oid(relation)], |row| ForeignKey {
+                columns: row.need(1),
+                references: row.oid(2),
+                referenced: row.need(3),
+            }),
+        };
+        Table { oid: relation, name, columns, primary_key, foreign_keys }
     }
 }
 

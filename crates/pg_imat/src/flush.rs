@@ -20,7 +20,8 @@ use crate::pg::delta::Delta;
 use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{Connection, Prepared, Snapshot, TID_ARRAY};
-use crate::{locks, refuse};
+use crate::pg::xact;
+use crate::{catalog, locks, refuse};
 
 /// From how many rows on a change is applied by the plans made for many.
 const LARGE: u64 = 200;
@@ -54,15 +55,42 @@ fn one(maintained: &Maintained, changes: &BTreeMap<u32, Change>) {
         .collect();
     if truncated && !whole {
         rebuild(maintained);
-    } else if !changed.is_empty() {
-        let deltas = match whole {
-            true => Vec::new(),
-            false => {
-                changed.iter().filter_map(|&position| Some((position, change(position)?.delta.clone()?))).collect()
-            }
-        };
-        within(maintained, || apply(maintained, &changed, &deltas));
+    } else if whole && !changed.is_empty() {
+        within(maintained, || apply(maintained, &changed, &[]));
+    } else {
+        let deltas = changed.iter().filter_map(|&position| Some((position, change(position)?.delta.clone()?)));
+        let deltas = effective(maintained, &changed, deltas.collect());
+        let changed: TableSet = deltas.iter().map(|(position, _)| *position).collect();
+        if !changed.is_empty() {
+            within(maintained, || apply(maintained, &changed, &deltas));
+        }
     }
+}
+
+/// The deltas of the tables whose change makes a difference, as far as foreign keys tell.
+fn effective(maintained: &Maintained, changed: &TableSet, deltas: Vec<(usize, Delta)>) -> Vec<(usize, Delta)> {
+    if !maintained.entry.trusts_keys {
+        return deltas;
+    }
+    if lock::is_replica() {
+        distrust(maintained);
+        return deltas;
+    }
+    let one_way = deltas.iter().filter(|(_, delta)| delta.is_one_way()).map(|(position, _)| *position).collect();
+    let idle = maintained.plan.idle(changed, &one_way);
+    deltas.into_iter().filter(|(position, _)| !idle.contains(position)).collect()
+}
+
+/// Rows have arrived for which no foreign key was checked. Whoever writes the tables next must know
+/// that, so they are kept from it until this transaction is over.
+fn distrust(maintained: &Maintained) {
+    let entry = &maintained.entry;
+    if maintained.plan.orphans().is_empty() {
+        return;
+    }
+    maintained.members.iter().for_each(|&relation| lock::relation(relation, Mode::Share));
+    catalog::trusted(|| catalog::distrust_keys(&[entry.name]));
+    xact::invalidate(entry.state);
 }
 
 /// Runs `body` as the maintained table's owner, with the settings of its creation.

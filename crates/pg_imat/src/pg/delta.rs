@@ -22,6 +22,7 @@ pub struct Delta {
     rows: Rows,
     count: u64,
     removals: bool,
+    additions: bool,
     statements: u32,
 }
 
@@ -240,7 +241,8 @@ impl Delta {
             let Some(delta) = delta else {
                 let rows = Rows::One(Rc::new(row.copy(layout.descriptor)));
                 let layout = layout.clone();
-                *delta = Some(Delta { layout, rows, count: 1, removals: weight < 0, statements: 1 });
+                let (removals, additions) = (weight < 0, weight > 0);
+                *delta = Some(Delta { layout, rows, count: 1, removals, additions, statements: 1 });
                 return;
             };
             delta.spread();
@@ -248,6 +250,7 @@ impl Delta {
             row.put(store, layout.descriptor);
             delta.count += 1;
             delta.removals |= weight < 0;
+            delta.additions |= weight > 0;
         }
     }
 
@@ -269,7 +272,8 @@ impl Delta {
         let layout = deltas[0].layout.clone();
         // SAFETY: a new store, which lives as long as the others'.
         let store = unsafe { in_transaction(|| pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem)) };
-        let mut sum = Delta { layout, rows: Rows::Many(store), count: 0, removals: false, statements: 0 };
+        let rows = Rows::Many(store);
+        let mut sum = Delta { layout, rows, count: 0, removals: false, additions: false, statements: 0 };
         deltas.iter().for_each(|delta| sum.append(delta));
         sum
     }
@@ -299,6 +303,7 @@ impl Delta {
         }
         self.count += other.count;
         self.removals |= other.removals;
+        self.additions |= other.additions;
         self.statements += other.statements;
     }
 
@@ -310,6 +315,11 @@ impl Delta {
     /// Whether any weight is negative.
     pub fn removals(&self) -> bool {
         self.removals
+    }
+
+    /// Whether all weights have one sign.
+    pub fn is_one_way(&self) -> bool {
+        self.removals != self.additions
     }
 
     /// Whether no row of it can have been added by one statement and taken away by another.

@@ -80,6 +80,12 @@ pub fn key(view: u32, edge: u16, target: Target, mode: Mode) -> bool {
     }
 }
 
+/// Whether foreign keys are not checked in the session.
+pub fn is_replica() -> bool {
+    // SAFETY: a plain variable of this backend.
+    unsafe { pg_sys::SessionReplicationRole == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 }
+}
+
 /// Whether the transaction reads under one snapshot from its first statement to its last.
 pub fn transaction_snapshot() -> bool {
     // SAFETY: a plain variable of this backend.
