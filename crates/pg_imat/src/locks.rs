@@ -65,7 +65,8 @@ fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Prepar
     if rows <= ROWS_A_KEY.saturating_mul(room as u64) {
         // What others have committed decides what there is to meet, whatever this transaction sees.
         connection.execute(keys, &[pg_sys::Datum::from(room as i64 + 1)], Snapshot::Latest);
-        found = Some(connection.integers::<3>()).filter(|found| found.len() <= room);
+        let keys: BTreeSet<[i32; 3]> = connection.integers().into_iter().collect();
+        found = Some(keys).filter(|keys| keys.len() <= room);
     }
     let mut wanted = Wanted::default();
     match found {

@@ -56,8 +56,8 @@ impl Side {
 pub struct Step {
     /// The edges whose keys it finds, in the order in which they are locked.
     pub sides: Vec<(u16, Side)>,
-    /// Returns `edge`, `side` (0 is the child's) and the hash of a `key`, integers all; no more
-    /// than `$1` rows.
+    /// Returns `edge`, `side` (0 is the child's) and the hash of a `key`, integers all: one row for
+    /// each changed one, or, where rows are followed from leaf to leaf, no more than `$1`.
     pub keys: Sql,
 }
 
@@ -163,8 +163,9 @@ impl Tree {
 
     fn step(&self, needs: &[Need], core: &Core) -> Step {
         let sides: BTreeSet<(u16, Side)> = needs.iter().map(|need| (need.edge as u16, need.side)).collect();
+        let follows = needs.iter().any(|need| need.path.len() > 1);
         let queries: Vec<(Rel, [Scalar; 3])> = needs.iter().map(|need| self.query(need)).collect();
-        Step { sides: sides.into_iter().collect(), keys: sql::keys(&queries, &core.tables) }
+        Step { sides: sides.into_iter().collect(), keys: sql::keys(&queries, &core.tables, follows) }
     }
 
     /// The rows at the end of a path, and what to lock of each: edge, side, key.

@@ -7,14 +7,18 @@ use crate::scalar::Scalar;
 use crate::sql::{Sql, render};
 
 /// See [`crate::plan::locks::Step::keys`].
-pub fn keys(queries: &[(Rel, [Scalar; 3])], tables: &[Table]) -> Sql {
+pub fn keys(queries: &[(Rel, [Scalar; 3])], tables: &[Table], follows: bool) -> Sql {
     let names = ["edge", "side", "key"].map(str::to_owned);
     let blocks = queries.iter().flat_map(|(rel, outputs)| {
         // A product of tables and a filter.
         render::blocks(rel, outputs, tables).expect("a path is linear")
     });
     let found = render::union_all(&blocks.collect::<Vec<_>>(), &names).expect("a change needs some key");
-    Sql::new(format!("SELECT DISTINCT k.edge, k.side, k.key FROM ({found}) AS k LIMIT $1"))
+    // There are no more changed rows than can be looked at; of what they match there can be any number.
+    Sql::new(match follows {
+        true => format!("SELECT DISTINCT k.edge, k.side, k.key FROM ({found}) AS k LIMIT $1"),
+        false => found,
+    })
 }
 
 /// A number that equal keys share. PostgreSQL's hash of a record is made of its fields' hashes,
