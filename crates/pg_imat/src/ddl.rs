@@ -329,16 +329,19 @@ fn follow_families(relations: &[Oid]) {
                 }
             }
         });
-        // What came or went empty changes nothing. What was dropped can't be asked any more.
-        let empty = |relation| {
-            let name = facts::name(relation)?;
-            spi::first(&sql::has_rows(&name), &[], |row| row.need::<bool>(1)).map(|rows| !rows)
-        };
-        rows.into_iter().filter(|&(_, _, relation, _)| empty(relation) != Some(true)).collect::<Vec<_>>()
+        rows.into_iter().filter(|&(_, _, relation, _)| !is_empty(relation)).collect::<Vec<_>>()
     });
     let mut names: Vec<u32> = changed.into_iter().map(|(name, ..)| name).collect();
     names.dedup();
     names.into_iter().for_each(rebuild);
+}
+
+/// Whether a relation came or went without a row, and so changes nothing. It is asked for its size:
+/// a query would be planned here with the extension's rights, and planning evaluates constants in
+/// the expressions of the owner's indexes and statistics. What was dropped has no size any more.
+fn is_empty(relation: u32) -> bool {
+    const QUERY: Sql = Sql::fixed("SELECT pg_catalog.pg_relation_size($1::pg_catalog.regclass, 'main') = 0");
+    spi::first(&QUERY, &[oid(relation)], |row| row.get(1)).flatten().unwrap_or(false)
 }
 
 /// Refuses a new partition, child or parent with which the maintained table could not be what it is.

@@ -2,7 +2,10 @@
 SET LOCAL search_path TO pg_catalog, pg_temp;
 
 CREATE FUNCTION @extschema@.create_imat(view regclass, schema text DEFAULT 'imat') RETURNS regclass
-    LANGUAGE sql VOLATILE AS $$ SELECT @extschema@.create_imat(view::text, schema, NULL) $$;
+    LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT @extschema@.create_imat(view::text, schema, NULL);
+END;
 
 CREATE VIEW @extschema@.imat_status AS
     SELECT i.name, i.strategy, i.construct, i.source, i.state,
@@ -163,3 +166,7 @@ ALTER EVENT TRIGGER imat_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER imat_change ENABLE ALWAYS;
 ALTER EVENT TRIGGER imat_rewrite ENABLE ALWAYS;
 ALTER EVENT TRIGGER imat_command ENABLE ALWAYS;
+
+-- Only the event triggers need them.
+REVOKE ALL ON FUNCTION imat_catalog.concerned(oid[]), imat_catalog.callers(oid[], oid[]),
+    imat_catalog.on_drop(), imat_catalog.on_change(), imat_catalog.on_rewrite() FROM PUBLIC;

@@ -122,11 +122,6 @@ pub fn enable_trigger(relation: &QName, trigger: &str) -> Sql {
     Sql::new(format!("ALTER TABLE {relation} ENABLE {when} TRIGGER {}", ident(trigger)))
 }
 
-/// Whether a relation has rows.
-pub fn has_rows(relation: &QName) -> Sql {
-    Sql::new(format!("SELECT EXISTS (SELECT FROM {relation})"))
-}
-
 pub fn drop_triggers(relation: &QName) -> Vec<Sql> {
     TRIGGERS
         .iter()

@@ -23,6 +23,8 @@ unsafe fn fields(hash: &mut Sha256, record: pg_sys::Datum) {
     // into the detoasted tuple, or into what detoasting a field allocates, both in the caller's
     // memory context.
     unsafe {
+        // Rows can be nested as deep as anybody likes.
+        pg_sys::check_stack_depth();
         let header = pg_sys::pg_detoast_datum(record.cast_mut_ptr()) as pg_sys::HeapTupleHeader;
         let descriptor = pg_sys::lookup_rowtype_tupdesc(
             pgrx::htup::heap_tuple_header_get_type_id(header),
