@@ -199,7 +199,7 @@ const STABLE_BY_SETTINGS: &str = "^(date_trunc|date_part|extract|to_char|to_date
 |overlaps|cash_numeric|numeric_cash|int4_cash|int8_cash|numeric|money)$";
 
 /// Functions called immutable whose result nevertheless follows a setting.
-const FOLLOWS_SETTINGS: &str = "^(float4out|float8out|byteaout|interval_out|quote_ident)$";
+const FOLLOWS_SETTINGS: &str = "^(float4out|float8out|byteaout|interval_out|quote_ident|timezone)$";
 
 // A stable function that takes any type, such as to_json, and a construct that prints a value,
 // such as XMLELEMENT, call the output function of the value's type, and of the types that it
@@ -244,8 +244,9 @@ const FUNCTIONS: Sql = Sql::fixed(
 );
 
 /// The settings that an expression's value can depend on.
-pub const SETTINGS: [&str; 10] = [
+pub const SETTINGS: [&str; 11] = [
     "TimeZone",
+    "timezone_abbreviations",
     "DateStyle",
     "IntervalStyle",
     "extra_float_digits",
@@ -312,8 +313,9 @@ fn check_temporary_types(view: u32) -> Result<(), Error> {
     }
 }
 
-/// Analyses a view on behalf of `user`, who must own what it reads.
-pub fn analyze(view: u32, user: u32) -> Result<Analysis, Error> {
+/// Analyses a view on behalf of `user`, who must own what it reads; of nobody, for one that is
+/// maintained already.
+pub fn analyze(view: u32, user: Option<u32>) -> Result<Analysis, Error> {
     check_temporary_types(view)?;
     if facts::column_names(view).is_empty() {
         return Err(refuse::no_columns());
@@ -337,7 +339,7 @@ pub fn analyze(view: u32, user: u32) -> Result<Analysis, Error> {
     let bases = contents
         .relations
         .iter()
-        .map(|&relation| base(relation, Some(user), &mut whole))
+        .map(|&relation| base(relation, user, &mut whole))
         .collect::<Result<Vec<Base>, Error>>()?;
     let views = seen.difference(&contents.relations).copied().collect();
     let follows_settings = contents.follows_settings || functions.iter().any(|function| function.follows_settings);

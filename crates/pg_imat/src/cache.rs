@@ -194,6 +194,9 @@ fn load(name: u32) -> Maintained {
     };
     let (plan, state, display) = within(Role::Restricted(entry.owner), &with_path(Vec::new()), || with_text(compile));
     let members = catalog::trusted(|| catalog::sources(entry.name)).into_iter().map(|(_, relation)| relation).collect();
+    if let Some(table) = catalog::trusted(|| catalog::filtered(entry.name).and_then(facts::name)) {
+        raise(&refuse::row_security(&table.to_string(), &display));
+    }
     let plan = match plan {
         Ok(plan) if plan.shape() == entry.shape => plan,
         _ => raise(&refuse::stale_shape(&display)),

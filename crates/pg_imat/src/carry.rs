@@ -91,15 +91,34 @@ pub fn indexes(view: u32, plan: &Plan, workshop: &Workshop, state: &QName, name:
     }
 }
 
-/// Whoever may read the view may read the maintained table.
+/// Whoever may read the view, or columns of it, may read the maintained table.
 pub fn grants(view: u32, target: &QName) {
     const GRANTS: Sql = Sql::fixed(
-        "SELECT CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee)::text END, a.is_grantable \
-         FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a \
-         WHERE c.oid = $1 AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner",
+        "WITH acl AS ( \
+             SELECT NULL::text AS column, c.relacl AS acl, c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = $1 \
+             UNION ALL SELECT a.attname, a.attacl, c.relowner FROM pg_catalog.pg_attribute AS a \
+                 JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid WHERE a.attrelid = $1 AND NOT a.attisdropped) \
+         SELECT l.column, CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee)::text END, a.is_grantable \
+         FROM acl AS l CROSS JOIN LATERAL pg_catalog.aclexplode(l.acl) AS a \
+         WHERE a.privilege_type = 'SELECT' AND a.grantee <> l.relowner",
     );
-    for (role, grantable) in spi::rows(&GRANTS, &[oid(view)], |row| (row.get::<String>(1), row.need::<bool>(2))) {
-        spi::run(&ddl::grant_select(target, role.as_deref(), grantable));
+    let grant = |row: &spi::Row| (row.get::<String>(1), row.get::<String>(2), row.need::<bool>(3));
+    for (column, role, grantable) in spi::rows(&GRANTS, &[oid(view)], grant) {
+        spi::run(&ddl::grant_select(target, column.as_deref(), role.as_deref(), grantable));
+    }
+}
+
+/// Takes back what the owner's default privileges gave away: the view may have been closed since.
+pub fn no_grants(relation: &QName) {
+    const GRANTED: Sql = Sql::fixed(
+        "SELECT DISTINCT CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee)::text END \
+         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+             CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a \
+         WHERE n.nspname = $1 AND c.relname = $2 AND a.grantee <> c.relowner",
+    );
+    let params = [relation.schema.as_str().into(), relation.name.as_str().into()];
+    for role in spi::rows(&GRANTED, &params, |row| row.get::<String>(1)) {
+        spi::run(&ddl::revoke_all(relation, role.as_deref()));
     }
 }
 

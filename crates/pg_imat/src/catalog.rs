@@ -188,6 +188,18 @@ pub fn runs_user_code(definition: u32, state: u32) -> bool {
     spi::first(&QUERY, &[oid(definition), oid(state)], |row| row.need(1)).unwrap_or(true)
 }
 
+/// A table of which row-level security could keep rows from the maintenance: a base table, or the
+/// state. Both are refused when they are altered, as long as nobody has switched off event triggers.
+pub fn filtered(name: u32) -> Option<u32> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT c.oid FROM imat_catalog.source AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.base \
+         WHERE s.name = $1 AND c.relrowsecurity \
+         UNION ALL SELECT c.oid FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.state \
+         WHERE i.name = $1 AND c.relrowsecurity AND c.relforcerowsecurity LIMIT 1",
+    );
+    spi::first(&QUERY, &[oid(name)], |row| row.oid(1))
+}
+
 /// Whether a relation is the state of a maintained table.
 pub fn is_state(relation: u32) -> bool {
     const QUERY: Sql = Sql::fixed("SELECT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = $1)");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use imat_compile::error::{Error, Unsupported};
-use imat_compile::name::QName;
+use imat_compile::name::{QName, ident};
 use imat_compile::parse::{comparable, order};
 use imat_compile::plan::Plan;
 use imat_compile::sql::recompose::recompose;
@@ -59,7 +59,7 @@ fn analyze_locked(source: &Source, caller: u32) -> Result<Analysis, Error> {
         if facts::name(source.view).is_none() {
             return Err(refuse::missing(&source.name));
         }
-        let analysis = analyze::analyze(source.view, caller)?;
+        let analysis = analyze::analyze(source.view, Some(caller))?;
         let views = analysis.views.iter().map(|&view| (view, Mode::AccessShare));
         let tables = analysis.bases.iter().flat_map(|base| &base.relations);
         let found: BTreeMap<u32, Mode> = views.chain(tables.map(|&table| (table, Mode::ShareRowExclusive))).collect();
@@ -139,7 +139,7 @@ fn define(view: u32, name: &str, workshop: &Workshop) -> Option<u32> {
 
 /// How a view would be maintained for `user`. Nothing of it is kept.
 pub fn check(view: u32, user: u32) -> Result<(Plan, Option<Unsupported>), Error> {
-    let analysis = analyze::analyze(view, user)?;
+    let analysis = analyze::analyze(view, Some(user))?;
     capture::own_ddl(|| {
         let workshop = Workshop::open(user);
         let chosen = define(view, DEFINITION, &workshop).map(|definition| {
@@ -248,13 +248,15 @@ fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(Stri
     let result = ddl::create_result(&workshop.name(RESULT), &plan, &workshop.name(STATE));
     result.iter().for_each(|result| workshop.run(result));
     workshop.deliver(STATE, &state_name);
-    workshop.deliver(DEFINITION, &free("imat_catalog"));
+    let definition_name = free("imat_catalog");
+    workshop.deliver(DEFINITION, &definition_name);
     if result.is_some() {
         workshop.deliver(RESULT, target);
         ddl::create_guard(target, true).iter().for_each(spi::run);
     }
     workshop.close();
     ddl::create_guard(&state_name, false).iter().for_each(spi::run);
+    [&state_name, &definition_name, target].into_iter().for_each(carry::no_grants);
     carry::grants(source.view, target);
     carry::comments(source.view, target, result.is_some());
     let name = exists(target).ok_or_else(|| refuse::missing(&target.to_string()))?;
@@ -277,7 +279,28 @@ fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(Stri
         );
     }
     warn_of_subscriptions(target, analysis);
+    warn_of_strangers(target, source.owner, analysis);
     Ok(name)
+}
+
+/// Warns where a superuser's maintained table reads what others own. Planning a query evaluates
+/// constants in the expressions of a table's indexes, statistics and constraints, whose author thus
+/// gets code of his own run as the maintained table's owner, whenever he likes to write.
+fn warn_of_strangers(target: &QName, owner: u32, analysis: &Analysis) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT c.oid, pg_catalog.pg_get_userbyid(c.relowner)::text FROM pg_catalog.pg_class AS c \
+         WHERE c.oid = ANY ($1) AND NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.oid = c.relowner) \
+             AND (SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.oid = $2) ORDER BY 1 LIMIT 1",
+    );
+    let relations = analysis.bases.iter().flat_map(|base| base.relations.iter().copied());
+    let found = spi::first(&QUERY, &[facts::oids(relations), oid(owner)], |row| (row.oid(1), row.need::<String>(2)));
+    let Some((relation, role)) = found else { return };
+    let table = facts::name(relation).map_or_else(String::new, |name| name.to_string());
+    warning(
+        &format!("{target} will be maintained as a superuser, and reads a table of another role"),
+        &format!("Table {table} belongs to {}, whose indexes on it can run code as the superuser.", ident(&role)),
+        "Give the view to that role, or to one with no more rights, before calling create_imat.",
+    );
 }
 
 /// Warns where a subscription writes a base table, since what it applies is refused.

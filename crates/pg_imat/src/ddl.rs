@@ -162,7 +162,7 @@ pub fn after_redefinition(names: &[Oid]) {
     let names = trusted(|| {
         let names = complete(names.iter().map(|name| name.to_u32()).collect());
         for entry in names.iter().filter_map(|&name| catalog::entry(name)) {
-            let analysis = analyze::analyze(entry.definition, entry.owner)
+            let analysis = analyze::analyze(entry.definition, None)
                 .unwrap_or_else(|why| raise(&refuse::unfit_redefinition(&display(entry.name), &why)));
             // Plans are made from the text, and PostgreSQL may print another one now.
             xact::invalidate(entry.definition);
@@ -276,7 +276,7 @@ fn follow_owners(relations: &[Oid]) {
     );
     let changed = |row: &spi::Row| ([row.oid(1), row.oid(2), row.oid(3)], row.oid(4), row.need::<String>(5));
     for (parts, owner, role) in spi::rows(&QUERY, &[relations.to_vec().into()], changed) {
-        if let Err(why) = analyze::analyze(parts[2], owner) {
+        if let Err(why) = analyze::analyze(parts[2], Some(owner)) {
             raise(&refuse::unfit_owner(&display(parts[0]), &why));
         }
         let names = parts.into_iter().filter_map(facts::name);

@@ -29,9 +29,15 @@ fn owned(name: &str) -> Result<Entry, Error> {
     }
 }
 
-/// Ends the maintenance of a table and drops it.
+/// Ends the maintenance of a table and drops it. Who owns a base table may too: he has to be able to
+/// write to it, whatever has become of the maintained table's owner.
 pub fn drop(name: &str) -> Result<(), Error> {
-    let entry = owned(name)?;
+    let entry = catalog::find(name, catalog::resolve(name))?;
+    let caller = context::user();
+    let owns = |relation| analyze::owns(caller, relation);
+    if !trusted(|| owns(entry.state) || catalog::sources(entry.name).into_iter().any(|(base, _)| owns(base))) {
+        return Err(refuse::not_owner("maintained table", name));
+    }
     capture::require_idle("drop a maintained table");
     if let Some(reader) = trusted(|| catalog::readers(entry.state).first().and_then(|&reader| facts::name(reader))) {
         return Err(refuse::read_by_another(name, &reader.to_string()));
@@ -110,6 +116,8 @@ pub struct Difference {
 pub fn verify(name: &str, repair: bool) -> Result<Vec<Difference>, Error> {
     let entry = owned(name)?;
     capture::require_idle("verify a maintained table");
+    cache::fresh();
+    cache::maintained(entry.name);
     let differences = within(Role::Restricted(entry.owner), &with_path(entry.settings()), || {
         let names = (facts::name(entry.name), facts::name(entry.definition));
         let (Some(result), Some(definition)) = names else { return Vec::new() };

@@ -212,6 +212,15 @@ pub fn base_altered(relation: &str, name: &str, what: &str) -> Error {
     .hint("Call drop_imat first.")
 }
 
+pub fn row_security(table: &str, name: &str) -> Error {
+    Error::new(
+        SqlState::NOT_IN_PREREQUISITE_STATE,
+        format!("maintained table {name} cannot follow its base tables"),
+    )
+    .detail(format!("Row-level security on {table} would keep rows from it."))
+    .hint("Disable row-level security on that table and call refresh_imat, or call drop_imat.")
+}
+
 /// What would make a maintained table differ from its query; `action` goes before its name.
 pub fn maintained_altered(action: &str, name: &str) -> Error {
     Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("cannot {action} maintained table {name}"))

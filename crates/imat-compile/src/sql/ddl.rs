@@ -20,9 +20,12 @@ pub fn drop_temporary_view(name: &str) -> Sql {
     Sql::new(format!("DROP VIEW pg_temp.{}", ident(name)))
 }
 
-/// The view that users read, where the state is not itself the result.
+/// The view that users read, where the state is not itself the result. Groups that HAVING leaves out
+/// are in the state, so a reader's functions must not see a row before that condition did.
 pub fn create_result(name: &QName, plan: &Plan, state: &QName) -> Option<Sql> {
-    plan.reading(state).map(|select| Sql::new(format!("CREATE VIEW {name} AS {select}")))
+    let filters = plan.reading.as_ref().is_some_and(|reading| reading.having.is_some());
+    let barrier = if filters { " WITH (security_barrier)" } else { "" };
+    plan.reading(state).map(|select| Sql::new(format!("CREATE VIEW {name}{barrier} AS {select}")))
 }
 
 pub fn drop_view(name: &QName, cascade: bool) -> Sql {
@@ -63,10 +66,15 @@ pub fn analyze(name: &QName) -> Sql {
     Sql::new(format!("ANALYZE {name}"))
 }
 
-pub fn grant_select(name: &QName, role: Option<&str>, grantable: bool) -> Sql {
-    let role = role.map_or("PUBLIC".to_owned(), ident);
+/// Lets a role, or everybody, read a relation or one column of it.
+pub fn grant_select(name: &QName, column: Option<&str>, role: Option<&str>, grantable: bool) -> Sql {
+    let (column, role) = (column.map(|column| format!(" ({})", ident(column))), role.map_or("PUBLIC".to_owned(), ident));
     let option = if grantable { " WITH GRANT OPTION" } else { "" };
-    Sql::new(format!("GRANT SELECT ON {name} TO {role}{option}"))
+    Sql::new(format!("GRANT SELECT{} ON {name} TO {role}{option}", column.unwrap_or_default()))
+}
+
+pub fn revoke_all(name: &QName, role: Option<&str>) -> Sql {
+    Sql::new(format!("REVOKE ALL ON {name} FROM {}", role.map_or("PUBLIC".to_owned(), ident)))
 }
 
 pub fn comment(kind: &'static str, name: &QName, text: &str) -> Sql {

@@ -35,6 +35,11 @@ pub enum Role {
     Restricted(u32),
 }
 
+unsafe extern "C" {
+    /// How many rows at most a GIN index finds: the one setting that lets a query miss rows.
+    static GinFuzzySearchLimit: i32;
+}
+
 /// Sets the role, `settings` as (name, value), and a search path of `pg_catalog` alone unless
 /// they have one.
 pub fn enter(role: Role, settings: &[(String, String)]) -> Context {
@@ -51,6 +56,9 @@ pub fn enter(role: Role, settings: &[(String, String)]) -> Context {
                 pg_sys::Oid::from(oid),
                 local | pg_sys::SECURITY_RESTRICTED_OPERATION as i32,
             ),
+        }
+        if GinFuzzySearchLimit != 0 {
+            set("gin_fuzzy_search_limit", "0");
         }
         for (name, value) in settings {
             set(name, value);
@@ -153,8 +161,13 @@ pub fn table_owner(schema: &str, table: &str) -> Option<u32> {
 
 unsafe fn set(name: &str, value: &str) {
     let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return };
-    // SAFETY: both strings outlive the call, which copies them.
+    // SAFETY: both strings outlive the calls; what is set is copied, what is shown is only compared.
     unsafe {
+        // Most settings are what they have to be, and to set one can mean to read a file.
+        let now = pg_sys::GetConfigOptionByName(name.as_ptr(), std::ptr::null_mut(), true);
+        if !now.is_null() && CStr::from_ptr(now) == value.as_c_str() {
+            return;
+        }
         pg_sys::set_config_option(
             name.as_ptr(),
             value.as_ptr(),
