@@ -118,6 +118,7 @@ pub fn defer_rebuild(bases: &[u32]) -> bool {
 }
 
 /// Runs DDL of the extension's own, which its event triggers need not look at.
+/// **Invariant:** `body` runs no code of users, whose own DDL would not be looked at either.
 pub fn own_ddl<T>(body: impl FnOnce() -> T) -> T {
     let before = session(|session| session.own_ddl.replace(xact::subtransaction()));
     let value = body();

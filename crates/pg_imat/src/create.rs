@@ -47,7 +47,7 @@ pub fn create(source: &Source, schema: &str) -> Result<u32, Error> {
         // Another session may have created it while this one waited.
         check_target(&target, caller)?;
         let settings = if analysis.follows_settings { &session[..] } else { &[] };
-        capture::own_ddl(|| build(source, &target, &analysis, settings))
+        build(source, &target, &analysis, settings)
     })
 }
 
@@ -140,16 +140,14 @@ fn define(view: u32, name: &str, workshop: &Workshop) -> Option<u32> {
 /// How a view would be maintained for `user`. Nothing of it is kept.
 pub fn check(view: u32, user: u32) -> Result<(Plan, Option<Unsupported>), Error> {
     let analysis = analyze::analyze(view, Some(user))?;
-    capture::own_ddl(|| {
-        let workshop = Workshop::open(user);
-        let chosen = define(view, DEFINITION, &workshop).map(|definition| {
-            let chosen = choose(&analysis, definition, &workshop);
-            workshop.run(&ddl::drop_view(&workshop.name(DEFINITION), false));
-            chosen
-        });
-        workshop.close();
-        chosen.ok_or_else(|| refuse::changed_meaning("the query"))
-    })
+    let workshop = Workshop::open(user);
+    let chosen = define(view, DEFINITION, &workshop).map(|definition| {
+        let chosen = choose(&analysis, definition, &workshop);
+        workshop.run(&ddl::drop_view(&workshop.name(DEFINITION), false));
+        chosen
+    });
+    workshop.close();
+    chosen.ok_or_else(|| refuse::changed_meaning("the query"))
 }
 
 /// What the parts are called until they are moved.
@@ -199,18 +197,16 @@ pub fn is_read_as_meant(entry: &catalog::Entry, analysis: &Analysis) -> bool {
     if entry.construct.is_some() {
         return true;
     }
-    capture::own_ddl(|| {
-        let workshop = Workshop::open(entry.owner);
-        let name = workshop.name(DEFINITION);
-        let same = analysis.views.iter().all(|&view| {
-            let read = read(&name, &facts::column_names(view), &facts::definition(view), &workshop);
-            let same = read.is_some_and(|read| mean_the_same(read, view));
-            read.iter().for_each(|_| workshop.run(&ddl::drop_view(&name, false)));
-            same
-        });
-        workshop.close();
+    let workshop = Workshop::open(entry.owner);
+    let name = workshop.name(DEFINITION);
+    let same = analysis.views.iter().all(|&view| {
+        let read = read(&name, &facts::column_names(view), &facts::definition(view), &workshop);
+        let same = read.is_some_and(|read| mean_the_same(read, view));
+        read.iter().for_each(|_| workshop.run(&ddl::drop_view(&name, false)));
         same
-    })
+    });
+    workshop.close();
+    same
 }
 
 /// The cheapest plan that keeps the definition exactly, and why it is no cheaper.
@@ -261,7 +257,7 @@ fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(Stri
     carry::comments(source.view, target, result.is_some());
     let name = exists(target).ok_or_else(|| refuse::missing(&target.to_string()))?;
     let construct = construct.as_ref();
-    register(&Registration {
+    let new = Registration {
         name,
         state,
         definition,
@@ -271,7 +267,8 @@ fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(Stri
         plan: &plan,
         construct,
         trusts_keys,
-    });
+    };
+    capture::own_ddl(|| register(&new));
     if let Some(construct) = construct {
         notice(
             &format!("{target} will be recomputed whole at every change of its tables"),
