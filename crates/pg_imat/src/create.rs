@@ -46,6 +46,7 @@ pub fn create(source: &Source, schema: &str) -> Result<u32, Error> {
         let analysis = analyze_locked(source, caller)?;
         // Another session may have created it while this one waited.
         check_target(&target, caller)?;
+        warn_of_strangers(&target, source.owner, &analysis);
         let settings = if analysis.follows_settings { &session[..] } else { &[] };
         build(source, &target, &analysis, settings)
     })
@@ -276,13 +277,13 @@ fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(Stri
         );
     }
     warn_of_subscriptions(target, analysis);
-    warn_of_strangers(target, source.owner, analysis);
     Ok(name)
 }
 
 /// Warns where a superuser's maintained table reads what others own. Planning a query evaluates
 /// constants in the expressions of a table's indexes, statistics and constraints, whose author thus
-/// gets code of his own run as the maintained table's owner, whenever he likes to write.
+/// gets code of his own run as the maintained table's owner, whenever he likes to write. It is told
+/// before anything is planned.
 fn warn_of_strangers(target: &QName, owner: u32, analysis: &Analysis) {
     const QUERY: Sql = Sql::fixed(
         "SELECT c.oid, pg_catalog.pg_get_userbyid(c.relowner)::text FROM pg_catalog.pg_class AS c \
