@@ -3,7 +3,7 @@
 //! Called by event triggers. What can be followed is followed; what would make a maintained
 //! table wrong without anybody noticing is refused.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use imat_compile::name::QName;
@@ -61,7 +61,10 @@ pub fn after_alter(relations: &[Oid]) {
     });
     follow_families(relations);
     trusted(|| complete(catalog::affected(relations))).into_iter().for_each(cache::check);
-    rebuild_whole(relations);
+    // A new owner changes no result, and the maintained table's may not be able to read for now.
+    if !OWNER_CHANGES.take() {
+        rebuild_whole(relations);
+    }
     let rewritten: Vec<Oid> = capture::take_rewritten().into_iter().map(Oid::from).collect();
     trusted(|| catalog::affected(&rewritten)).into_iter().for_each(rebuild);
 }
@@ -125,6 +128,13 @@ thread_local! {
     /// The maintained tables that a dump is just bringing back, of which a view is about to get
     /// its query.
     static RETURNING: RefCell<BTreeSet<u32>> = RefCell::default();
+    /// Whether the command under way does nothing but give a table to another role.
+    static OWNER_CHANGES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// An ALTER TABLE begins.
+pub fn before_alter(changes_owner: bool) {
+    OWNER_CHANGES.set(changes_owner);
 }
 
 /// A command that can replace a view begins; `view` is that, if it exists.

@@ -28,6 +28,15 @@ unsafe fn detaches_concurrently(command: &pg_sys::AlterTableStmt) -> bool {
     }
 }
 
+/// Whether the command gives a table to another role, and does nothing else.
+unsafe fn changes_owner(command: &pg_sys::AlterTableStmt) -> bool {
+    // SAFETY: as above.
+    unsafe {
+        let parts = pgrx::PgList::<pg_sys::AlterTableCmd>::from_pg(command.cmds);
+        parts.iter_ptr().all(|part| (*part).subtype == pg_sys::AlterTableType::AT_ChangeOwner)
+    }
+}
+
 /// Before a command that alters a table or replaces a view.
 #[pg_guard]
 #[unsafe(no_mangle)]
@@ -47,6 +56,7 @@ pub extern "C-unwind" fn imat_before_command(fcinfo: pg_sys::FunctionCallInfo) -
                 if detaches_concurrently(command) {
                     relation(command.relation).into_iter().for_each(ddl::before_concurrent_detach);
                 }
+                ddl::before_alter(changes_owner(command));
             }
             T_ViewStmt => ddl::before_view(relation((*command.cast::<pg_sys::ViewStmt>()).view)),
             _ => ddl::before_view(None),
