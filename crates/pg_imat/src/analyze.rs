@@ -68,7 +68,7 @@ struct Kind {
 
 fn kind(relation: u32) -> Option<Kind> {
     const QUERY: Sql = Sql::fixed(
-        "SELECT c.relkind::text, c.relpersistence::text, n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast'), \
+        "SELECT c.relkind::text, c.relpersistence::text, n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast', 'imat_catalog'), \
              c.relrowsecurity, \
              EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attgenerated = 'v'), \
              EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attgenerated = 's'), \
