@@ -144,7 +144,7 @@ INSERT INTO ann.t SELECT 'z' || i, i, i, 'c2', timestamptz '2024-06-01 20:00+00'
 UPDATE ann.t SET n = n OPERATOR(pg_catalog.*) 3 WHERE code OPERATOR(pg_catalog.=) 'c2';
 DELETE FROM ann.t WHERE code OPERATOR(pg_catalog.=) 'c0';
 UPDATE ann.u SET weight = 9;
-TABLE imat.printed ORDER BY local LIMIT 2;
+TABLE imat.printed ORDER BY local, f LIMIT 2;
 \c - postgres
 SELECT * FROM hidden.differences();
 SELECT * FROM hidden.taken();
