@@ -213,12 +213,9 @@ pub fn base_altered(relation: &str, name: &str, what: &str) -> Error {
 }
 
 pub fn row_security(table: &str, name: &str) -> Error {
-    Error::new(
-        SqlState::NOT_IN_PREREQUISITE_STATE,
-        format!("maintained table {name} cannot follow its base tables"),
-    )
-    .detail(format!("Row-level security on {table} would keep rows from it."))
-    .hint("Disable row-level security on that table and call refresh_imat, or call drop_imat.")
+    Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("maintained table {name} cannot follow its base tables"))
+        .detail(format!("Row-level security on {table} would keep rows from it."))
+        .hint("Disable row-level security on that table and call refresh_imat, or call drop_imat.")
 }
 
 /// What would make a maintained table differ from its query; `action` goes before its name.

@@ -68,7 +68,8 @@ pub fn analyze(name: &QName) -> Sql {
 
 /// Lets a role, or everybody, read a relation or one column of it.
 pub fn grant_select(name: &QName, column: Option<&str>, role: Option<&str>, grantable: bool) -> Sql {
-    let (column, role) = (column.map(|column| format!(" ({})", ident(column))), role.map_or("PUBLIC".to_owned(), ident));
+    let (column, role) =
+        (column.map(|column| format!(" ({})", ident(column))), role.map_or("PUBLIC".to_owned(), ident));
     let option = if grantable { " WITH GRANT OPTION" } else { "" };
     Sql::new(format!("GRANT SELECT{} ON {name} TO {role}{option}", column.unwrap_or_default()))
 }
