@@ -116,7 +116,7 @@ INSERT INTO hidden.setting (name, value) VALUES ('search_path', 'pg_temp, public
     ('from_collapse_limit', '1'), ('join_collapse_limit', '1'), ('geqo_threshold', '2'), ('work_mem', '64kB'), ('parallel_setup_cost', '0'), ('parallel_tuple_cost', '0'),
     ('min_parallel_table_scan_size', '0'), ('default_transaction_isolation', 'serializable'), ('default_transaction_deferrable', 'on'), ('check_function_bodies', 'off'), ('client_min_messages', 'error'),
     ('default_table_access_method', 'heap'), ('default_toast_compression', 'pglz'), ('jit_above_cost', '0'), ('synchronize_seqscans', 'off'), ('plpgsql.variable_conflict', 'use_column'),
-    ('imat.flush', 'never'), ('imat_catalog.owner', 'imat_mallory');
+    ('imat.max_key_locks', '0'), ('imat.flush', 'never'), ('imat_catalog.owner', 'imat_mallory');
 GRANT SELECT ON hidden.setting TO PUBLIC;
 GRANT SELECT ON ALL TABLES IN SCHEMA imat TO imat_mallory;
 \c - imat_mallory
@@ -137,7 +137,7 @@ SELECT format('CALL public.write_under(%L, %L, %s)', name, value, number) FROM h
 SELECT * FROM hidden.differences();
 -- All of them at once, for the role.
 SELECT format('ALTER ROLE imat_mallory SET %I TO %s', name, CASE name WHEN 'search_path' THEN value ELSE quote_literal(value) END) FROM hidden.setting
-    WHERE name NOT IN ('plpgsql.variable_conflict', 'default_transaction_isolation', 'imat.flush', 'imat_catalog.owner') ORDER BY number \gexec
+    WHERE name NOT IN ('plpgsql.variable_conflict', 'default_transaction_isolation', 'imat.max_key_locks', 'imat.flush', 'imat_catalog.owner') ORDER BY number \gexec
 \c - imat_mallory
 SHOW extra_float_digits;
 INSERT INTO ann.t SELECT 'z' || i, i, i, 'c2', timestamptz '2024-06-01 20:00+00', ARRAY[1, i], i / 9.0 FROM pg_catalog.generate_series(1, 50) AS i;
