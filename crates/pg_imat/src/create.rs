@@ -46,7 +46,7 @@ pub fn create(source: &Source, schema: &str) -> Result<u32, Error> {
         let analysis = analyze_locked(source, caller)?;
         // Another session may have created it while this one waited.
         check_target(&target, caller)?;
-        warn_of_strangers(&target, source.owner, &analysis);
+        warn_of_strangers(&target.to_string(), source.owner, &analysis);
         let settings = if analysis.follows_settings { &session[..] } else { &[] };
         build(source, &target, &analysis, settings)
     })
@@ -284,7 +284,7 @@ fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(Stri
 /// constants in the expressions of a table's indexes, statistics and constraints, whose author thus
 /// gets code of his own run as the maintained table's owner, whenever he likes to write. It is told
 /// before anything is planned.
-fn warn_of_strangers(target: &QName, owner: u32, analysis: &Analysis) {
+pub fn warn_of_strangers(target: &str, owner: u32, analysis: &Analysis) {
     const QUERY: Sql = Sql::fixed(
         "SELECT c.oid, pg_catalog.pg_get_userbyid(c.relowner)::text FROM pg_catalog.pg_class AS c \
          WHERE c.oid = ANY ($1) AND NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.oid = c.relowner) \
@@ -297,7 +297,7 @@ fn warn_of_strangers(target: &QName, owner: u32, analysis: &Analysis) {
     warning(
         &format!("{target} will be maintained as a superuser, and reads a table of another role"),
         &format!("Table {table} belongs to {}, whose indexes on it can run code as the superuser.", ident(&role)),
-        "Give the view to that role, or to one with no more rights, before calling create_imat.",
+        "Let that role own the view and the maintained table, or one with no more rights.",
     );
 }
 

@@ -286,8 +286,9 @@ fn follow_owners(relations: &[Oid]) {
     );
     let changed = |row: &spi::Row| ([row.oid(1), row.oid(2), row.oid(3)], row.oid(4), row.need::<String>(5));
     for (parts, owner, role) in spi::rows(&QUERY, &[relations.to_vec().into()], changed) {
-        if let Err(why) = analyze::analyze(parts[2], Some(owner)) {
-            raise(&refuse::unfit_owner(&display(parts[0]), &why));
+        match analyze::analyze(parts[2], Some(owner)) {
+            Ok(analysis) => create::warn_of_strangers(&display(parts[0]), owner, &analysis),
+            Err(why) => raise(&refuse::unfit_owner(&display(parts[0]), &why)),
         }
         let names = parts.into_iter().filter_map(facts::name);
         names.for_each(|part| spi::run(&sql::change_owner(&part, &role)));
