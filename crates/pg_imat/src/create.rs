@@ -258,17 +258,7 @@ fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(Stri
     carry::comments(source.view, target, result.is_some());
     let name = exists(target).ok_or_else(|| refuse::missing(&target.to_string()))?;
     let construct = construct.as_ref();
-    let new = Registration {
-        name,
-        state,
-        definition,
-        source,
-        analysis,
-        settings,
-        plan: &plan,
-        construct,
-        trusts_keys,
-    };
+    let new = Registration { name, state, definition, source, analysis, settings, plan: &plan, construct, trusts_keys };
     capture::own_ddl(|| register(&new));
     if let Some(construct) = construct {
         notice(
