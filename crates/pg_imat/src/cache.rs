@@ -98,6 +98,11 @@ pub fn fresh() {
     drop(stale);
 }
 
+/// Whether nothing is.
+pub fn is_fresh() -> bool {
+    CACHE.with_borrow(|cache| cache.generation == xact::generation())
+}
+
 /// What the changes of a relation have to be collected for.
 pub fn captures(relation: u32) -> Rc<Vec<Capture>> {
     fresh();

@@ -30,7 +30,22 @@ const LARGE: u64 = 200;
 pub fn run() {
     locks::take_for_rebuilds();
     while let Some(next) = next() {
+        let next = settled(next);
         one(&next, &capture::take(next.entry.name));
+    }
+}
+
+/// The maintained table as it is when nobody can rename or replace what its statements name.
+/// PostgreSQL looks names up again when a plan has become invalid, and might find another table.
+fn settled(mut maintained: Rc<Maintained>) -> Rc<Maintained> {
+    loop {
+        let tables = maintained.plan.tables.iter().map(|table| table.oid);
+        tables.chain([maintained.entry.state]).for_each(|relation| lock::relation(relation, Mode::AccessShare));
+        if cache::is_fresh() {
+            return maintained;
+        }
+        cache::fresh();
+        maintained = cache::maintained(maintained.entry.name);
     }
 }
 
