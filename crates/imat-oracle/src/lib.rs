@@ -9,6 +9,7 @@
 
 pub mod bag;
 pub mod dice;
+pub mod faults;
 pub mod history;
 pub mod isolation;
 pub mod pg;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use imat_oracle::target::Target;
-use imat_oracle::{history, isolation, random};
+use imat_oracle::{faults, history, isolation, random};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -80,6 +80,20 @@ enum Check {
         #[arg(long)]
         show: bool,
     },
+    /// Errors, cancels, timeouts and full disks at every point of a change
+    Faults {
+        #[command(flatten)]
+        server: Server,
+        /// Only sets of views whose name contains this
+        #[arg(long)]
+        filter: Option<String>,
+        /// Errors come at every so many-th point, the slower kinds of faults at a twelfth of these
+        #[arg(long, default_value_t = 1)]
+        stride: u64,
+        /// With which point to begin
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Many clients with rollbacks and cancels against one repeatable reader
     History {
         #[command(flatten)]
@@ -125,6 +139,13 @@ fn main() -> ExitCode {
             exhaustive,
             seed,
             show,
+        }),
+        Check::Faults { server, filter, stride, seed } => faults::run(&faults::Options {
+            target: server.target(),
+            url: server.url,
+            filter,
+            stride: stride.max(1),
+            seed,
         }),
         Check::History { server, seconds, clients, seed } => {
             history::run(&history::Options { target: server.target(), url: server.url, seconds, clients, seed })

@@ -98,7 +98,7 @@ impl Target {
         }
     }
 
-    /// Removes whatever an interrupted run left in `imat`.
+    /// Removes whatever an interrupted run left in `imat`, what reads another first.
     pub fn sweep(self, client: &mut Client) -> Result<()> {
         // They may read what is in `imat`.
         let views = "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind = 'm' \

@@ -8,6 +8,29 @@ use pgrx::{FromDatum, IntoDatum};
 
 use super::context;
 
+// As they are in the server: the bindings of these names catch errors and raise them anew, without the
+// names of schema, table and constraint, and any SQLSTATE that pgrx does not know becomes XX000.
+// Functions of views and triggers on states may raise any, which their callers catch by it.
+unsafe extern "C-unwind" {
+    fn SPI_execute_plan(
+        plan: pg_sys::SPIPlanPtr,
+        values: *mut pg_sys::Datum,
+        nulls: *const std::ffi::c_char,
+        read_only: bool,
+        count: std::ffi::c_long,
+    ) -> i32;
+    fn SPI_execute_snapshot(
+        plan: pg_sys::SPIPlanPtr,
+        values: *mut pg_sys::Datum,
+        nulls: *const std::ffi::c_char,
+        snapshot: pg_sys::Snapshot,
+        crosscheck: pg_sys::Snapshot,
+        read_only: bool,
+        fire_triggers: bool,
+        count: std::ffi::c_long,
+    ) -> i32;
+}
+
 /// A parameter of a bookkeeping query.
 pub struct Param {
     value: Option<pg_sys::Datum>,
@@ -106,6 +129,7 @@ impl Connection {
     }
 
     /// Runs a statement some of whose parameters are NULL, all of them where `nulls` is empty not.
+    /// An error goes right through whoever calls this: nothing up to the trigger may be borrowed.
     pub fn execute_with_nulls(
         &self,
         prepared: &Prepared,
@@ -121,8 +145,8 @@ impl Connection {
         // COMMITTED, what others committed by now.
         let code = unsafe {
             match snapshot {
-                Snapshot::Transaction => pg_sys::SPI_execute_plan(prepared.plan, values, flags, false, 0),
-                Snapshot::Latest => pg_sys::SPI_execute_snapshot(
+                Snapshot::Transaction => SPI_execute_plan(prepared.plan, values, flags, false, 0),
+                Snapshot::Latest => SPI_execute_snapshot(
                     prepared.plan,
                     values,
                     flags,
