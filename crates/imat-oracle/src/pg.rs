@@ -85,6 +85,15 @@ pub fn scalar(client: &mut Client, sql: &str) -> Result<Option<String>> {
     Ok(query(client, sql)?.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
 }
 
+/// Rolls back what an interrupted run left prepared in this database.
+pub fn end_prepared(client: &mut Client) -> Result<()> {
+    let left = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() AND gid LIKE 'imat-oracle%'";
+    for gid in query(client, left)?.into_iter().flatten().flatten() {
+        client.batch_execute(&format!("ROLLBACK PREPARED {}", literal(&gid)))?;
+    }
+    Ok(())
+}
+
 /// An identifier, always quoted.
 pub fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))

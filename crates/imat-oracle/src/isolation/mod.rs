@@ -52,6 +52,7 @@ const FILES: [(&str, &str); 8] = [
     ("snapshots", include_str!("../../specs/snapshots.spec")),
     ("whole", include_str!("../../specs/whole.spec")),
     ("cascade", include_str!("../../specs/cascade.spec")),
+    ("prepared", include_str!("../../specs/prepared.spec")),
     ("create", include_str!("../../specs/create.spec")),
 ];
 

@@ -4,7 +4,7 @@ use super::spec::{Run, Spec};
 use super::worker::{Answer, STUCK, Worker};
 use super::{Level, SCHEMA};
 use crate::bag::show;
-use crate::pg::{Result, ident};
+use crate::pg::{self, Result, ident};
 use crate::target::{self, Maintained, Origin, Target};
 use postgres::Client;
 use std::collections::BTreeMap;
@@ -34,6 +34,7 @@ pub fn set_up(
     setup: &str,
     views: &[(String, String)],
 ) -> Result<Vec<Maintained>> {
+    pg::end_prepared(control)?;
     target.sweep(control)?;
     control.batch_execute(&format!(
         "DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; CREATE SCHEMA {SCHEMA}; SET search_path = {SCHEMA}, public; {setup}"

@@ -33,7 +33,9 @@ impl Worker {
         let mut client = pg::connect(url, &format!("session {name}"))?;
         // Asked for before BEGIN: a query after it would take the transaction's snapshot.
         let pid = pg::backend_pid(&mut client)?;
-        client.batch_execute(&format!("SET search_path = {schema}, public; BEGIN ISOLATION LEVEL {}", level.sql()))?;
+        // Not in the transaction, whose rollback would undo it.
+        client.batch_execute(&format!("SET search_path = {schema}, public"))?;
+        client.batch_execute(&format!("BEGIN ISOLATION LEVEL {}", level.sql()))?;
         let (commands, inbox) = channel::<String>();
         let (outbox, answers) = channel();
         let thread = thread::spawn(move || {
