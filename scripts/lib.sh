@@ -157,6 +157,29 @@ stop_server() {
   pg_command "$major" "$dir" pg_ctl --pgdata="$dir/data" --mode=fast --wait --silent stop || true
 }
 
+# children_of PID: the processes that it started.
+children_of() {
+  local stat
+  for stat in /proc/[0-9]*/stat; do
+    # The name is in parentheses and may hold anything; the parent follows the state.
+    awk -v parent="$1" '{ pid = $1; sub(/.*\) /, "") } $2 == parent { print pid }' "$stat" 2>/dev/null || true
+  done
+}
+
+# crash_server MAJOR DIR: kills the server there with all its processes, and starts it again.
+crash_server() {
+  local major="$1" dir="$2" main pid pids
+  main="$(head -n 1 "$dir/data/postmaster.pid")"
+  pids="$main $(children_of "$main" | tr '\n' ' ')"
+  # shellcheck disable=SC2086 # one argument each
+  kill -9 $pids 2>/dev/null || true
+  for pid in $pids; do
+    # One that nobody has waited for yet is gone all the same.
+    while grep -qs '^State:[[:space:]]*[^Z]' "/proc/$pid/status"; do sleep 0.02; done
+  done
+  start_server "$major" "$dir"
+}
+
 remove_server() {
   stop_server "$1"
   rm -rf "$1"

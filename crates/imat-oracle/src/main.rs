@@ -100,10 +100,16 @@ enum Check {
         server: Server,
         #[arg(long, default_value_t = 10)]
         seconds: u64,
-        #[arg(long, default_value_t = 8)]
+        #[arg(long, default_value_t = 32)]
         clients: u64,
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// A shell command that kills the server and starts it again
+        #[arg(long)]
+        crash: Option<String>,
+        /// How many seconds lie between two crashes
+        #[arg(long, default_value_t = 7)]
+        crash_every: u64,
     },
 }
 
@@ -147,9 +153,15 @@ fn main() -> ExitCode {
             stride: stride.max(1),
             seed,
         }),
-        Check::History { server, seconds, clients, seed } => {
-            history::run(&history::Options { target: server.target(), url: server.url, seconds, clients, seed })
-        }
+        Check::History { server, seconds, clients, seed, crash, crash_every } => history::run(&history::Options {
+            target: server.target(),
+            url: server.url,
+            seconds,
+            clients,
+            seed,
+            crash,
+            crash_every,
+        }),
     };
     match outcome {
         Ok(tally) => tally.finish(),

@@ -1,13 +1,15 @@
-//! The threads of a history: clients with random transactions, and one that cancels them.
+//! The threads of a history: clients with random transactions, one that cancels them, and one that
+//! ends what they prepared.
 
-use super::{Options, SCHEMA, workload};
+use super::transaction::{PREPARED, Transaction};
+use super::{Options, SCHEMA};
 use crate::dice::Dice;
 use crate::pg::{self, CONNECTION_LOST, PgError, Result};
 use crate::target::Target;
 use postgres::Client;
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +17,10 @@ use std::time::Duration;
 pub struct Shared {
     url: String,
     seed: u64,
+    server: u32,
     pub stop: AtomicBool,
+    /// How often the server has been killed, counted before and after: odd while it is down.
+    pub crashes: AtomicU64,
     pids: Mutex<HashMap<u64, i32>>,
     counters: Mutex<Counters>,
     /// Unlocked triggers collide in their own ways; that is what they are there for.
@@ -26,22 +31,23 @@ pub struct Shared {
 pub struct Counters {
     pub committed: u64,
     pub rolled_back: u64,
+    pub finished: u64,
     pub errors: HashMap<String, u64>,
     pub unexpected: Vec<String>,
 }
 
-/// Serialization, deadlock, cancel, an ended session, and constraints that random data breaks.
-const EXPECTED: [&str; 7] = ["40001", "40P01", "57014", "57P01", CONNECTION_LOST, "23503", "23505"];
-
-/// A crash of the server ends sessions like this; nothing may cause it.
-const CRASH: [&str; 2] = ["57P02", "57P03"];
+/// What sessions get when the server goes and while it comes back. At any other time it means that
+/// a backend crashed.
+const CRASH: [&str; 4] = [CONNECTION_LOST, "57P01", "57P02", "57P03"];
 
 impl Shared {
-    pub fn new(options: &Options) -> Self {
+    pub fn new(options: &Options, server: u32) -> Self {
         Self {
             url: options.url.clone(),
             seed: options.seed,
+            server,
             stop: AtomicBool::new(false),
+            crashes: AtomicU64::new(0),
             pids: Mutex::default(),
             counters: Mutex::default(),
             lenient: options.target != Target::Extension,
@@ -52,11 +58,25 @@ impl Shared {
         lock(&self.counters).clone()
     }
 
-    fn note(&self, error: &PgError) {
+    pub fn crashes(&self) -> u64 {
+        self.crashes.load(Ordering::SeqCst)
+    }
+
+    /// Whether the server has been up since `crashes` were counted.
+    pub fn is_up_since(&self, crashes: u64) -> bool {
+        crashes.is_multiple_of(2) && self.crashes() == crashes
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Counts an error; `allowed` says whether it may happen to a server that is up.
+    fn note(&self, error: &PgError, crashes: u64, allowed: bool) {
         let mut counters = lock(&self.counters);
         *counters.errors.entry(error.code.clone()).or_default() += 1;
-        let known = EXPECTED.contains(&error.code.as_str()) || self.lenient;
-        if !known || CRASH.contains(&error.code.as_str()) {
+        let crash = CRASH.contains(&error.code.as_str()) && !self.is_up_since(crashes);
+        if !allowed && !crash && !self.lenient {
             counters.unexpected.push(error.to_string());
         }
     }
@@ -67,48 +87,54 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Random transactions until told to stop; a lost connection is opened again.
-pub fn client(shared: &Shared, number: u64) {
-    let mut dice = Dice::new(shared.seed, number);
-    while !shared.stop.load(Ordering::Relaxed) {
-        match connect(shared, number) {
-            Ok(mut connection) => {
-                while !shared.stop.load(Ordering::Relaxed) && !connection.is_closed() {
-                    transaction(shared, &mut connection, &mut dice);
+/// Runs `work` on a connection until told to stop; a lost one is opened again.
+fn connected(shared: &Shared, purpose: &str, mut work: impl FnMut(&mut Client, u64)) {
+    while !shared.stopped() {
+        let crashes = shared.crashes();
+        match connect(shared, purpose) {
+            Ok(mut client) => {
+                while !shared.stopped() && !client.is_closed() {
+                    work(&mut client, crashes);
                 }
             }
             Err(error) => {
-                shared.note(&error);
+                // A cancel can hit a session before it has begun.
+                shared.note(&error, crashes, ["57014", "57P01"].contains(&error.code.as_str()));
                 thread::sleep(Duration::from_millis(50));
             }
         }
     }
 }
 
-fn connect(shared: &Shared, number: u64) -> Result<Client> {
-    let mut client = pg::connect(&shared.url, &format!("client {number}"))?;
-    client.batch_execute(&format!("SET search_path = {SCHEMA}, public; SET lock_timeout = 0"))?;
-    let pid = pg::backend_pid(&mut client)?;
-    lock(&shared.pids).insert(number, pid);
+fn connect(shared: &Shared, purpose: &str) -> Result<Client> {
+    let mut client = pg::connect(&shared.url, purpose)?;
+    client.batch_execute(&format!("SET search_path = {SCHEMA}, public"))?;
     Ok(client)
 }
 
-fn transaction(shared: &Shared, client: &mut Client, dice: &mut Dice) {
-    let level = *dice.pick(&["READ COMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]);
-    let mut statements = vec![format!("BEGIN ISOLATION LEVEL {level}")];
-    for _ in 0..dice.range(1, 4) {
-        let statement = workload::statement(dice);
-        if dice.chance(15) {
-            statements.extend(["SAVEPOINT p".into(), statement, "ROLLBACK TO SAVEPOINT p".into()]);
-        } else {
-            statements.push(statement);
+/// Random transactions.
+pub fn client(shared: &Shared, number: u64) {
+    let mut dice = Dice::new(shared.seed, number);
+    let mut count = 0;
+    let mut known = None;
+    connected(shared, &format!("client {number}"), |client, crashes| {
+        if known != Some(crashes) || count % 50 == 0 {
+            if let Ok(pid) = pg::backend_pid(client) {
+                lock(&shared.pids).insert(number, pid);
+            }
+            known = Some(crashes);
         }
-    }
-    let commit = dice.chance(80);
-    statements.push(if commit { "COMMIT" } else { "ROLLBACK" }.into());
-    for sql in &statements {
+        count += 1;
+        let transaction = Transaction::random(&mut dice, shared.server, &format!("{number} {crashes} {count}"));
+        play(shared, client, crashes, &transaction, &mut dice);
+    });
+}
+
+fn play(shared: &Shared, client: &mut Client, crashes: u64, transaction: &Transaction, dice: &mut Dice) {
+    for sql in &transaction.statements {
         if let Err(error) = client.batch_execute(sql) {
-            shared.note(&PgError::from(error));
+            let error = PgError::from(error);
+            shared.note(&error, crashes, transaction.allows(&error.code));
             // A cancel can hit the rollback too; a lost connection ends the attempts.
             while client.batch_execute("ROLLBACK").is_err() && !client.is_closed() {}
             lock(&shared.counters).rolled_back += 1;
@@ -119,23 +145,47 @@ fn transaction(shared: &Shared, client: &mut Client, dice: &mut Dice) {
         }
     }
     let mut counters = lock(&shared.counters);
-    if commit { counters.committed += 1 } else { counters.rolled_back += 1 }
+    if transaction.commits { counters.committed += 1 } else { counters.rolled_back += 1 }
 }
 
 /// Cancels a client's statement every few milliseconds, and now and then ends its session.
 pub fn canceller(shared: &Shared) {
     let mut dice = Dice::new(shared.seed, u64::MAX);
-    let Ok(mut client) = pg::connect(&shared.url, "canceller") else {
-        return;
-    };
-    while !shared.stop.load(Ordering::Relaxed) {
-        thread::sleep(Duration::from_millis(dice.range(2, 30) as u64));
+    connected(shared, "canceller", |client, _| {
+        thread::sleep(Duration::from_millis(dice.range(5, 60) as u64));
         let pids: Vec<i32> = lock(&shared.pids).values().copied().collect();
-        if pids.is_empty() {
-            continue;
+        if !pids.is_empty() {
+            let how = if dice.chance(3) { "pg_terminate_backend" } else { "pg_cancel_backend" };
+            // A session that has just gone is no concern of ours. A client's old number may be
+            // somebody else's after a restart, so only clients are looked at.
+            let _ = client.batch_execute(&format!(
+                "SELECT {how}(pid) FROM pg_stat_activity WHERE pid = {} AND application_name LIKE 'imat-oracle client%'",
+                dice.pick(&pids)
+            ));
         }
-        let how = if dice.chance(3) { "pg_terminate_backend" } else { "pg_cancel_backend" };
-        // A session that has just gone is no concern of ours.
-        let _ = client.batch_execute(&format!("SELECT {how}({})", dice.pick(&pids)));
+    });
+}
+
+/// Commits or rolls back what clients prepared, from another session and perhaps another life of the server.
+pub fn finisher(shared: &Shared) {
+    let mut dice = Dice::new(shared.seed, u64::MAX - 1);
+    connected(shared, "finisher", |client, crashes| {
+        thread::sleep(Duration::from_millis(dice.range(5, 40) as u64));
+        match finish(client, &mut dice) {
+            Ok(finished) => lock(&shared.counters).finished += finished,
+            Err(error) => shared.note(&error, crashes, false),
+        }
+    });
+}
+
+/// Ends every prepared transaction of ours.
+pub fn finish(client: &mut Client, dice: &mut Dice) -> Result<u64> {
+    let prepared = format!("SELECT gid FROM pg_prepared_xacts WHERE gid LIKE '{PREPARED}%'");
+    let mut finished = 0;
+    for gid in pg::query(client, &prepared)?.into_iter().flatten().flatten() {
+        let how = if dice.chance(70) { "COMMIT" } else { "ROLLBACK" };
+        client.batch_execute(&format!("{how} PREPARED {}", pg::literal(&gid)))?;
+        finished += 1;
     }
+    Ok(finished)
 }

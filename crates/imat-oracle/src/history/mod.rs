@@ -1,18 +1,22 @@
-//! Many clients at once, with rollbacks, cancels and ended sessions, against one reader.
+//! Many clients at once, with rollbacks, cancels, ended sessions and crashes of the server, against
+//! one reader.
 //!
 //! The reader takes a snapshot and compares every table with its query in it, again and again:
 //! between the changes of others nothing wrong may ever be visible, not only at the end.
 
 mod clients;
+mod transaction;
 mod workload;
 
 use crate::bag;
-use crate::pg::{self, Result};
+use crate::dice::Dice;
+use crate::pg::{self, PgError, Result};
 use crate::tally::Tally;
 use crate::target::{self, Maintained, Origin, Target};
 use clients::{Counters, Shared};
 use postgres::Client;
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -28,65 +32,122 @@ pub struct Options {
     pub seconds: u64,
     pub clients: u64,
     pub seed: u64,
+    /// A shell command that kills the server and starts it again.
+    pub crash: Option<String>,
+    pub crash_every: u64,
 }
 
 pub fn run(options: &Options) -> Result<Tally> {
     let mut control = pg::connect(&options.url, "control")?;
+    pg::end_prepared(&mut control)?;
     options.target.install(&mut control)?;
-    let tables = set_up(&mut control, options.target)?;
-    let shared = Arc::new(Shared::new(options));
-    let threads: Vec<_> = (0..options.clients)
-        .map(|number| {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || clients::client(&shared, number))
-        })
-        .collect();
-    let canceller = {
+    let tables = set_up(&mut control, options)?;
+    let shared = Arc::new(Shared::new(options, pg::version(&mut control)?));
+    let spawn = |work: Box<dyn Fn(&Shared) + Send>| {
         let shared = Arc::clone(&shared);
-        thread::spawn(move || clients::canceller(&shared))
+        thread::spawn(move || work(&shared))
     };
+    let mut threads: Vec<_> =
+        (0..options.clients).map(|number| spawn(Box::new(move |shared| clients::client(shared, number)))).collect();
+    threads.push(spawn(Box::new(clients::canceller)));
+    let finisher = spawn(Box::new(clients::finisher));
     let mut tally = Tally::default();
     let outcome = read_until_done(options, &tables, &shared, &mut tally);
     shared.stop.store(true, Ordering::Relaxed);
-    for thread in threads {
-        let _ = thread.join();
+    let _ = finisher.join();
+    // Clients may be waiting for what is prepared, and prepare more once they go on.
+    let mut control = pg::connect(&options.url, "control")?;
+    while !threads.iter().all(thread::JoinHandle::is_finished) {
+        clients::finish(&mut control, &mut Dice::new(options.seed, u64::MAX - 2))?;
+        thread::sleep(Duration::from_millis(10));
     }
-    let _ = canceller.join();
+    clients::finish(&mut control, &mut Dice::new(options.seed, u64::MAX - 2))?;
     outcome?;
     closing(&mut control, options, &tables, &shared, &mut tally)?;
     Ok(tally)
 }
 
-fn set_up(control: &mut Client, target: Target) -> Result<Vec<Maintained>> {
+fn set_up(control: &mut Client, options: &Options) -> Result<Vec<Maintained>> {
+    let target = options.target;
     target.sweep(control)?;
+    if options.crash.is_some() {
+        // A process that is killed may have written half a page.
+        control.batch_execute("ALTER SYSTEM SET full_page_writes = on")?;
+        control.batch_execute("SELECT pg_reload_conf()")?;
+    }
     control.batch_execute(&format!(
         "DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; CREATE SCHEMA {SCHEMA}; SET search_path = {SCHEMA}, public; {}",
         workload::TABLES
     ))?;
     let mut tables = Vec::new();
     for (name, query) in workload::VIEWS {
-        control.batch_execute(&target.create_sql(SCHEMA, name, query, Origin::Materialized))?;
+        control.batch_execute(&target.create_sql(SCHEMA, name, query, Origin::Query))?;
         tables.push(Maintained::describe(control, name, query)?);
     }
     Ok(tables)
 }
 
-/// One snapshot after another until the time is up or a difference is found.
+/// One snapshot after another until the time is up or a difference is found; crashes in between.
 fn read_until_done(options: &Options, tables: &[Maintained], shared: &Shared, tally: &mut Tally) -> Result<()> {
+    let end = Instant::now() + Duration::from_secs(options.seconds);
+    let mut next_crash = Instant::now() + Duration::from_secs(options.crash_every);
+    thread::scope(|scope| {
+        let mut crasher: Option<thread::ScopedJoinHandle<Result<()>>> = None;
+        let joined = |crasher: thread::ScopedJoinHandle<Result<()>>| {
+            crasher.join().unwrap_or_else(|_| Err(failed("the thread that crashes the server panicked")))
+        };
+        while Instant::now() < end && !shared.stop.load(Ordering::Relaxed) {
+            let crashes = shared.crashes();
+            match read(options, tables, shared, tally, (end, next_crash)) {
+                Ok(()) => {}
+                // The connection went with the server.
+                Err(_) if !shared.is_up_since(crashes) => thread::sleep(Duration::from_millis(50)),
+                Err(error) => return Err(error),
+            }
+            if let Some(command) = options.crash.as_deref().filter(|_| Instant::now() >= next_crash) {
+                next_crash = Instant::now() + Duration::from_secs(options.crash_every);
+                crasher = Some(scope.spawn(move || crash(command, shared)));
+            }
+            crasher.take_if(|crasher| crasher.is_finished()).map_or(Ok(()), joined)?;
+        }
+        crasher.map_or(Ok(()), joined)
+    })
+}
+
+fn failed(message: &str) -> PgError {
+    PgError { code: "crash".into(), message: message.to_owned(), more: String::new() }
+}
+
+/// Kills the server under everybody's hands and starts it again.
+fn crash(command: &str, shared: &Shared) -> Result<()> {
+    shared.crashes.fetch_add(1, Ordering::SeqCst);
+    let status = Command::new("sh").args(["-c", command]).status();
+    shared.crashes.fetch_add(1, Ordering::SeqCst);
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        other => Err(failed(&format!("{command}: {other:?}"))),
+    }
+}
+
+/// Compares on one connection until the time is up, a difference is found or a crash is due.
+fn read(
+    options: &Options,
+    tables: &[Maintained],
+    shared: &Shared,
+    tally: &mut Tally,
+    (end, next_crash): (Instant, Instant),
+) -> Result<()> {
     let mut reader = pg::connect(&options.url, "reader")?;
     reader.batch_execute(&format!("SET search_path = {SCHEMA}, public"))?;
-    let end = Instant::now() + Duration::from_secs(options.seconds);
-    while Instant::now() < end {
+    let due = || options.crash.is_some() && Instant::now() >= next_crash;
+    while Instant::now() < end && !due() && !shared.stop.load(Ordering::Relaxed) {
         reader.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         let found = target::compare(&mut reader, tables)?;
         reader.batch_execute("COMMIT")?;
         tally.count(found.is_none());
         if let Some(found) = found {
             show(options, "in a reader's snapshot", &tables[found.view], &found);
-            break;
-        }
-        if shared.stop.load(Ordering::Relaxed) {
-            break;
+            shared.stop.store(true, Ordering::Relaxed);
         }
         thread::sleep(Duration::from_millis(3));
     }
@@ -110,17 +171,20 @@ fn closing(
     shared: &Shared,
     tally: &mut Tally,
 ) -> Result<()> {
+    control.batch_execute(&format!("SET search_path = {SCHEMA}, public"))?;
     let found = target::compare(control, tables)?;
     tally.count(found.is_none());
     if let Some(found) = found {
         show(options, "at the end", &tables[found.view], &found);
     }
-    let Counters { committed, rolled_back, errors, unexpected } = shared.counters();
+    let Counters { committed, rolled_back, finished, errors, unexpected } = shared.counters();
     let by: BTreeMap<&String, &u64> = errors.iter().collect();
     println!(
-        "history: {} clients, {} s, {committed} commits, {rolled_back} rollbacks, errors {by:?}, {} snapshots compared, seed {}",
+        "history: {} clients, {} s, {committed} commits, {rolled_back} rollbacks, {finished} prepared, {} crashes, \
+         errors {by:?}, {} snapshots compared, seed {}",
         options.clients,
         options.seconds,
+        shared.crashes() / 2,
         tally.passed + tally.failed,
         options.seed
     );
@@ -130,6 +194,10 @@ fn closing(
     tally.failed += unexpected.len() as u64;
     if committed == 0 {
         println!("no transaction committed");
+        tally.failed += 1;
+    }
+    if options.crash.is_some() && shared.crashes() == 0 {
+        println!("the server was never killed");
         tally.failed += 1;
     }
     Ok(())
