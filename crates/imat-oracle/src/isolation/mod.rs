@@ -77,16 +77,18 @@ pub fn run(options: &Options) -> Result<Tally> {
     if let Some(n) = options.exhaustive {
         return exhaustive::run(&mut control, options, &levels, n);
     }
+    let uniform = levels.iter().map(|&level| spec::Mix(vec![level]));
     let specs = specs().map_err(|message| PgError { code: "spec".into(), message, more: String::new() })?;
     let mut tally = Tally::default();
     for spec in specs.iter().filter(|s| options.filter.as_ref().is_none_or(|f| s.name.contains(f.as_str()))) {
         for run in &spec.runs {
-            for level in &levels {
+            let mixed = run.mixes.iter().filter(|_| options.level.is_none()).cloned();
+            for mix in uniform.clone().chain(mixed) {
                 let wrong =
-                    runner::check(&mut control, (&options.url, options.target), (spec, run), *level, options.show)?;
+                    runner::check(&mut control, (&options.url, options.target), (spec, run), &mix, options.show)?;
                 tally.count(wrong.is_empty());
                 let verdict = if wrong.is_empty() { "ok  " } else { "FAIL" };
-                println!("{verdict} {} [{}] {level:?}", spec.name, run.steps.join(" "));
+                println!("{verdict} {} [{}] {:?}", spec.name, run.steps.join(" "), mix.0);
                 for what in wrong {
                     println!("    {what}");
                 }

@@ -1,6 +1,6 @@
 //! Plays one order of steps at one level and judges it.
 
-use super::spec::{Run, Spec};
+use super::spec::{Expectation, Mix, Run, Spec};
 use super::worker::{Answer, STUCK, Worker};
 use super::{Level, SCHEMA};
 use crate::bag::show;
@@ -41,7 +41,9 @@ pub fn set_up(
     ))?;
     let mut tables = Vec::new();
     for (name, query) in views {
-        control.batch_execute(&target.create_sql(SCHEMA, name, query, Origin::Materialized))?;
+        // A materialized view stays, and would keep the maintained tables that it reads.
+        let origin = if query.contains("imat.") { Origin::Query } else { Origin::Materialized };
+        control.batch_execute(&target.create_sql(SCHEMA, name, query, origin))?;
         tables.push(Maintained::describe(control, name, query)?);
     }
     Ok(tables)
@@ -59,29 +61,58 @@ pub fn inside_sql(views: &[(String, String)]) -> String {
     views.iter().map(one).collect::<Vec<_>>().join(" UNION ALL ")
 }
 
+/// Sessions by name, kept from one play to the next.
+#[derive(Default)]
+pub struct Sessions(BTreeMap<String, Worker>);
+
+impl Sessions {
+    /// Begins a transaction in each of these sessions.
+    fn begin(
+        &mut self,
+        url: &str,
+        sessions: &BTreeMap<String, Level>,
+        inside: impl Fn(Level) -> Option<String>,
+    ) -> Result<()> {
+        for (name, &level) in sessions {
+            if !self.0.contains_key(name) {
+                self.0.insert(name.clone(), Worker::start(url, name, SCHEMA)?);
+            }
+            let worker = self.0.get_mut(name).expect("was just started");
+            if let Some(error) = worker.begin(level, inside(level).as_deref()) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what was not ended; sessions that are of no use any more are let go.
+    fn end(&mut self) {
+        self.0.retain(|_, worker| !worker.busy && worker.end());
+    }
+}
+
+/// A step: its name, its session and its SQL.
+pub type Step = (String, String, String);
+
 /// Plays the steps in order. A step whose session still waits is held back until it does not.
 pub fn play(
     control: &mut Client,
     url: &str,
-    level: Level,
-    steps: &[(String, String, String)],
-    inside: Option<String>,
+    sessions: &mut Sessions,
+    levels: &BTreeMap<String, Level>,
+    steps: &[Step],
+    inside: impl Fn(Level) -> Option<String>,
 ) -> Result<BTreeMap<String, Outcome>> {
-    let mut workers: BTreeMap<String, Worker> = BTreeMap::new();
     let mut outcomes: BTreeMap<String, Outcome> = BTreeMap::new();
     let mut running: BTreeMap<String, String> = BTreeMap::new();
-    for (_, session, _) in steps {
-        if !workers.contains_key(session) {
-            let worker = Worker::start(url, session, SCHEMA, level, inside.clone())?;
-            workers.insert(session.clone(), worker);
-        }
-    }
-    let mut pending: Vec<&(String, String, String)> = steps.iter().collect();
+    sessions.begin(url, levels, inside)?;
+    let workers = &mut sessions.0;
+    let mut pending: Vec<&Step> = steps.iter().collect();
     let mut idle_since = Instant::now();
     while !pending.is_empty() && idle_since.elapsed() < STUCK {
         // All sessions wait: a deadlock, which the server ends.
         let Some(at) = pending.iter().position(|(_, session, _)| !workers[session].busy) else {
-            drain(control, &mut workers, &running, &mut outcomes)?;
+            drain(control, workers, &running, &mut outcomes)?;
             continue;
         };
         let (name, session, sql) = pending.remove(at);
@@ -90,10 +121,11 @@ pub fn play(
         running.insert(session.clone(), name.clone());
         let answer = worker.settle(control)?;
         outcomes.insert(name.clone(), Outcome { waited: answer.is_none(), answer });
-        drain(control, &mut workers, &running, &mut outcomes)?;
+        drain(control, workers, &running, &mut outcomes)?;
         idle_since = Instant::now();
     }
-    finish(control, &mut workers, &running, &mut outcomes)?;
+    finish(control, workers, &running, &mut outcomes)?;
+    sessions.end();
     Ok(outcomes)
 }
 
@@ -128,12 +160,12 @@ fn finish(
     Ok(())
 }
 
-/// Runs one spec's run; what is wrong about it, if anything.
+/// Runs one spec's run at a mix of levels; what is wrong about it, if anything.
 pub fn check(
     control: &mut Client,
     (url, target): (&str, Target),
     (spec, run): (&Spec, &Run),
-    level: Level,
+    mix: &Mix,
     show_outcomes: bool,
 ) -> Result<Vec<String>> {
     let tables = match set_up(control, target, &spec.setup, &spec.views) {
@@ -141,13 +173,17 @@ pub fn check(
         Err(error) => return Ok(vec![format!("setup failed: {error}")]),
     };
     // Reading takes predicate locks, which under SERIALIZABLE would change what is observed.
-    let inside = (spec.inside && level != Level::Ser).then(|| inside_sql(&spec.views));
+    let inside = |level| (spec.inside && level != Level::Ser).then(|| inside_sql(&spec.views));
     let steps: Vec<_> = run
         .steps
         .iter()
         .map(|name| (name.clone(), spec.steps[name].session.clone(), spec.steps[name].sql.clone()))
         .collect();
-    let outcomes = play(control, url, level, &steps, inside)?;
+    let mut levels: BTreeMap<String, Level> = steps.iter().map(|step| (step.1.clone(), Level::Rc)).collect();
+    for (level, &wanted) in levels.values_mut().zip(mix.0.iter().cycle()) {
+        *level = wanted;
+    }
+    let outcomes = play(control, url, &mut Sessions::default(), &levels, &steps, inside)?;
     let mut wrong = Vec::new();
     for (name, session, _) in &steps {
         let outcome = outcomes.get(name).cloned().unwrap_or_default();
@@ -158,21 +194,15 @@ pub fn check(
             .iter()
             .take_while(|(n, _, _)| n != name)
             .any(|(n, s, _)| s == session && outcomes.get(n).is_some_and(|o| !["ok", "stuck"].contains(&o.code())));
-        judge(target, run, level, name, &outcome, aborted, &mut wrong);
+        let expected = run.expectation(name, levels[session], mix);
+        judge(target, &expected, &outcome, aborted, &mut wrong);
     }
     wrong.extend(final_difference(control, &tables)?);
     Ok(wrong)
 }
 
-fn judge(
-    target: Target,
-    run: &Run,
-    level: Level,
-    name: &str,
-    outcome: &Outcome,
-    aborted: bool,
-    wrong: &mut Vec<String>,
-) {
+fn judge(target: Target, expected: &Expectation, outcome: &Outcome, aborted: bool, wrong: &mut Vec<String>) {
+    let name = &expected.step;
     if let Some(Answer { inexact: Some(what), .. }) = &outcome.answer {
         wrong.push(format!("after {name}: {what}"));
     }
@@ -184,7 +214,6 @@ fn judge(
     if target != Target::Extension || (aborted && ["25P02", "ok"].contains(&outcome.code())) {
         return;
     }
-    let expected = run.expectation(name, level);
     if !expected.codes.iter().any(|code| code == outcome.code()) {
         let detail = outcome.answer.as_ref().and_then(|a| a.error.as_ref()).map(|e| format!(" ({e})"));
         wrong.push(format!(

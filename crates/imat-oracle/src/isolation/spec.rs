@@ -16,11 +16,13 @@
 //! run a1 b1 a2 b2
 //!   rc: b1 waits
 //!   rr: b1 waits 40001
+//!   rr+rc: b1 waits
 //! ```
 //! Each session begins its own transaction. An expectation names a step and what may happen to it:
 //! `ok`, a SQLSTATE, or several with `|` between; `waits` or `free` (must not wait). Without one a
 //! step must succeed; under SERIALIZABLE it may also fail with 40001, as PostgreSQL reserves the
-//! right to. `any:` speaks for all levels. `inside off` in a spec skips the comparison that
+//! right to. `any:` speaks for all levels. A mix of levels, in the order of the sessions' names, is run
+//! in addition where a run says something of it; `rr+rc:` alone expects success. `inside off` in a spec skips the comparison that
 //! each session makes in its own snapshot.
 
 use super::Level;
@@ -43,11 +45,33 @@ pub struct StepDef {
     pub sql: String,
 }
 
+/// Levels of the sessions in the order of their names; one stands for all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mix(pub Vec<Level>);
+
+impl Mix {
+    /// Nothing where it is meant for any mix.
+    fn parse(text: &str) -> Result<Option<Self>, String> {
+        if text == "any" {
+            return Ok(None);
+        }
+        let level = |word| match word {
+            "rc" => Ok(Level::Rc),
+            "rr" => Ok(Level::Rr),
+            "ser" => Ok(Level::Ser),
+            _ => Err("unknown level".to_owned()),
+        };
+        text.split('+').map(level).collect::<Result<_, _>>().map(|levels| Some(Self(levels)))
+    }
+}
+
 /// One order of the steps and what is expected of it.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Run {
     pub steps: Vec<String>,
-    expectations: Vec<(Option<Level>, Expectation)>,
+    expectations: Vec<(Option<Mix>, Expectation)>,
+    /// The mixes of different levels that it is run at.
+    pub mixes: Vec<Mix>,
 }
 
 /// What may happen to a step.
@@ -59,10 +83,12 @@ pub struct Expectation {
 }
 
 impl Run {
-    /// The expectation of a step at a level; a level's own goes before one for all levels.
-    pub fn expectation(&self, step: &str, level: Level) -> Expectation {
-        let find = |wanted: Option<Level>| self.expectations.iter().find(|(l, e)| *l == wanted && e.step == step);
-        let found = find(Some(level)).or_else(|| find(None)).map(|(_, e)| e.clone());
+    /// The expectation of a step of a session at a level; what is said of this mix goes before what
+    /// is said of all.
+    pub fn expectation(&self, step: &str, level: Level, mix: &Mix) -> Expectation {
+        let find =
+            |wanted: Option<&Mix>| self.expectations.iter().find(|(mix, e)| mix.as_ref() == wanted && e.step == step);
+        let found = find(Some(mix)).or_else(|| find(None)).map(|(_, e)| e.clone());
         let mut e = found.unwrap_or(Expectation { step: step.to_owned(), waits: None, codes: Vec::new() });
         if e.codes.is_empty() {
             e.codes.push("ok".into());
@@ -168,17 +194,14 @@ impl Reader {
                 }
             }
             Section::Run => {
-                let (level, list) = line.split_once(": ").ok_or("an expectation is written `level: step …`")?;
-                let level = match level {
-                    "rc" => Some(Level::Rc),
-                    "rr" => Some(Level::Rr),
-                    "ser" => Some(Level::Ser),
-                    "any" => None,
-                    _ => return Err("unknown level".into()),
-                };
+                let (mix, list) = line.split_once(':').ok_or("an expectation is written `level: step …`")?;
+                let mix = Mix::parse(mix)?;
                 let run = self.current().runs.last_mut().ok_or("no run")?;
-                for part in list.split(',') {
-                    run.expectations.push((level, expectation(part)?));
+                if let Some(mix) = mix.as_ref().filter(|mix| mix.0.len() > 1 && !run.mixes.contains(mix)) {
+                    run.mixes.push(mix.clone());
+                }
+                for part in list.split(',').filter(|part| !part.trim().is_empty()) {
+                    run.expectations.push((mix.clone(), expectation(part)?));
                 }
                 Ok(())
             }
@@ -228,6 +251,8 @@ run a1 b1
   rc: b1 waits
   rr: b1 waits 40001|40P01
   any: a1 free
+  rr+rc: b1 waits 23505
+  ser+rc:
 
 spec two
 inside off
@@ -249,11 +274,21 @@ setup
     fn expectations_depend_on_the_level() {
         let specs = parse("f", TEXT).unwrap();
         let run = &specs[0].runs[0];
-        assert_eq!(run.expectation("b1", Level::Rc).codes, ["ok"]);
-        assert_eq!(run.expectation("b1", Level::Rr).codes, ["40001", "40P01"]);
-        assert_eq!(run.expectation("b1", Level::Rr).waits, Some(true));
-        assert_eq!(run.expectation("b1", Level::Ser).codes, ["ok", "40001"]);
-        assert_eq!(run.expectation("a1", Level::Ser).waits, Some(false));
+        let expected = |step, level| run.expectation(step, level, &Mix(vec![level]));
+        assert_eq!(expected("b1", Level::Rc).codes, ["ok"]);
+        assert_eq!(expected("b1", Level::Rr).codes, ["40001", "40P01"]);
+        assert_eq!(expected("b1", Level::Rr).waits, Some(true));
+        assert_eq!(expected("b1", Level::Ser).codes, ["ok", "40001"]);
+        assert_eq!(expected("a1", Level::Ser).waits, Some(false));
+    }
+
+    #[test]
+    fn a_mix_of_levels_is_run_where_something_is_said_of_it() {
+        let run = &parse("f", TEXT).unwrap()[0].runs[0];
+        let mix = Mix(vec![Level::Rr, Level::Rc]);
+        assert_eq!(run.mixes, [mix.clone(), Mix(vec![Level::Ser, Level::Rc])]);
+        assert_eq!(run.expectation("b1", Level::Rc, &mix).codes, ["23505"]);
+        assert_eq!(run.expectation("a1", Level::Rr, &mix).waits, Some(false));
     }
 
     #[test]

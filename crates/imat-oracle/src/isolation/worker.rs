@@ -15,10 +15,16 @@ pub struct Answer {
     pub inexact: Option<String>,
 }
 
+struct Command {
+    sql: String,
+    inside: Option<String>,
+}
+
 /// One session; at most one statement of it runs at a time.
 pub struct Worker {
     pub pid: i32,
-    commands: Option<Sender<String>>,
+    inside: Option<String>,
+    commands: Option<Sender<Command>>,
     answers: Receiver<Answer>,
     thread: Option<JoinHandle<()>>,
     pub busy: bool,
@@ -28,32 +34,46 @@ pub struct Worker {
 pub const STUCK: Duration = Duration::from_secs(10);
 
 impl Worker {
-    /// Connects and begins. `inside` is SQL that returns a row per view that is not exact.
-    pub fn start(url: &str, name: &str, schema: &str, level: Level, inside: Option<String>) -> Result<Self> {
+    /// Connects.
+    pub fn start(url: &str, name: &str, schema: &str) -> Result<Self> {
         let mut client = pg::connect(url, &format!("session {name}"))?;
         // Asked for before BEGIN: a query after it would take the transaction's snapshot.
         let pid = pg::backend_pid(&mut client)?;
-        // Not in the transaction, whose rollback would undo it.
         client.batch_execute(&format!("SET search_path = {schema}, public"))?;
-        client.batch_execute(&format!("BEGIN ISOLATION LEVEL {}", level.sql()))?;
-        let (commands, inbox) = channel::<String>();
+        let (commands, inbox) = channel::<Command>();
         let (outbox, answers) = channel();
         let thread = thread::spawn(move || {
-            for sql in inbox {
+            for Command { sql, inside } in inbox {
                 let answer = answer(&mut client, &sql, inside.as_deref());
                 if outbox.send(answer).is_err() {
                     break;
                 }
             }
         });
-        Ok(Self { pid, commands: Some(commands), answers, thread: Some(thread), busy: false })
+        Ok(Self { pid, inside: None, commands: Some(commands), answers, thread: Some(thread), busy: false })
+    }
+
+    /// Begins a transaction. `inside` is SQL that returns a row per view that is not exact, to be
+    /// asked after each of its statements.
+    pub fn begin(&mut self, level: Level, inside: Option<&str>) -> Option<PgError> {
+        self.inside = None;
+        self.send(&format!("BEGIN ISOLATION LEVEL {}", level.sql()));
+        self.inside = inside.map(str::to_owned);
+        self.answer(STUCK)?.error
+    }
+
+    /// Leaves the transaction, however far it came; whether the session can be used again.
+    pub fn end(&mut self) -> bool {
+        self.inside = None;
+        self.send("ROLLBACK");
+        self.answer(STUCK).is_some_and(|answer| answer.error.is_none())
     }
 
     pub fn send(&mut self, sql: &str) {
         self.busy = true;
         if let Some(commands) = &self.commands {
             // A closed channel shows as a lost connection when the answer is read.
-            let _ = commands.send(sql.to_owned());
+            let _ = commands.send(Command { sql: sql.to_owned(), inside: self.inside.clone() });
         }
     }
 

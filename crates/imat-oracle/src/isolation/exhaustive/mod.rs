@@ -1,0 +1,244 @@
+//! Generated interleavings: two or three transactions of one to three changes each, over small
+//! schemas, at the same or at different levels.
+//!
+//! A program is drawn by lot and played in several orders. Any transaction may fail to serialize or
+//! lose a deadlock; the tables must be exact whatever happens. What may never be:
+//! a serialization failure at READ COMMITTED, and a deadlock where no transaction has more than one
+//! statement.
+
+mod schemas;
+
+use super::runner::{self, Outcome, Sessions, Step};
+use super::{Level, Options};
+use crate::dice::Dice;
+use crate::pg::{PgError, Result};
+use crate::tally::Tally;
+use crate::target::Maintained;
+use postgres::Client;
+use schemas::{SCHEMAS, Schema};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// In how many orders a program is played, at most.
+const ORDERS: usize = 4;
+
+/// Transactions by the names of their sessions.
+#[derive(Debug, PartialEq)]
+struct Program {
+    sessions: BTreeMap<String, Vec<String>>,
+    levels: BTreeMap<String, Level>,
+    /// Nobody has more than one statement.
+    single: bool,
+    /// Sessions under SERIALIZABLE compare too, which takes predicate locks.
+    looks: bool,
+}
+
+pub fn run(control: &mut Client, options: &Options, levels: &[Level], cases: u64) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut codes: BTreeMap<String, u64> = BTreeMap::new();
+    let wanted = |schema: &&Schema| options.filter.as_ref().is_none_or(|filter| schema.name.contains(filter.as_str()));
+    let chosen: Vec<&Schema> = SCHEMAS.iter().filter(wanted).collect();
+    for (at, schema) in chosen.iter().enumerate() {
+        let views: Vec<(String, String)> = schema.views.iter().map(|(n, q)| (n.to_string(), q.to_string())).collect();
+        let mut bench = Bench { schema, sessions: Sessions::default(), tables: Vec::new(), views };
+        bench.set_up(control, options)?;
+        let share = cases / chosen.len() as u64 + u64::from((at as u64) < cases % chosen.len() as u64);
+        let (mut played, mut number) = (0, 0);
+        while played < share {
+            let mut dice = Dice::new(options.seed, (at as u64) << 32 | number);
+            let program = Program::random(&mut dice, schema, levels);
+            number += 1;
+            for steps in program.orders(&mut dice).into_iter().take((share - played) as usize) {
+                let wrong = bench.case(control, options, &program, &steps, &mut codes)?;
+                tally.count(wrong.is_empty());
+                if !wrong.is_empty() {
+                    report(options, number - 1, schema, &program, &steps, &wrong);
+                    bench.set_up(control, options)?;
+                }
+                played += 1;
+            }
+        }
+    }
+    println!("exhaustive: {} interleavings, outcomes {codes:?}, seed {}", tally.passed + tally.failed, options.seed);
+    Ok(tally)
+}
+
+/// A schema with its maintained tables, and the sessions that write it.
+struct Bench<'a> {
+    schema: &'a Schema,
+    sessions: Sessions,
+    tables: Vec<Maintained>,
+    views: Vec<(String, String)>,
+}
+
+impl Bench<'_> {
+    fn set_up(&mut self, control: &mut Client, options: &Options) -> Result<()> {
+        // Sessions of a case that went wrong may still hold something.
+        self.sessions = Sessions::default();
+        self.tables = runner::set_up(control, options.target, self.schema.tables, &self.views)?;
+        Ok(())
+    }
+
+    fn case(
+        &mut self,
+        control: &mut Client,
+        options: &Options,
+        program: &Program,
+        steps: &[Step],
+        codes: &mut BTreeMap<String, u64>,
+    ) -> Result<Vec<String>> {
+        if let Err(error) = control.batch_execute(self.schema.rows) {
+            return Ok(vec![format!("the rows could not be put back: {}", PgError::from(error))]);
+        }
+        let inside = |level| (level != Level::Ser || program.looks).then(|| runner::inside_sql(&self.views));
+        let outcomes = runner::play(control, &options.url, &mut self.sessions, &program.levels, steps, inside)?;
+        outcomes.values().for_each(|outcome| *codes.entry(outcome.code().to_owned()).or_default() += 1);
+        let mut wrong = unexpected(self.schema, program, steps, &outcomes);
+        wrong.extend(runner::final_difference(control, &self.tables)?);
+        Ok(wrong)
+    }
+}
+
+/// Errors that no interleaving excuses, and sessions that saw a wrong table.
+fn unexpected(schema: &Schema, program: &Program, steps: &[Step], outcomes: &BTreeMap<String, Outcome>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (name, session, _) in steps {
+        let Some(outcome) = outcomes.get(name) else {
+            wrong.push(format!("{name}: never began"));
+            continue;
+        };
+        let code = outcome.code();
+        let allowed = ["ok", "25P02"].contains(&code)
+            || schema.codes.contains(&code)
+            || (code == "40001" && program.levels[session] != Level::Rc)
+            || (code == "40P01" && !program.single);
+        if !allowed {
+            let error = outcome.answer.as_ref().and_then(|a| a.error.as_ref());
+            wrong.push(format!("{name}: {}", error.map_or_else(|| "never ended".to_owned(), PgError::to_string)));
+        }
+        // Where looking itself may fail to serialize, it is no judgement.
+        let saw = outcome.answer.as_ref().and_then(|a| a.inexact.as_ref());
+        if let Some(what) = saw.filter(|what| program.levels[session] != Level::Ser || !what.starts_with("40001")) {
+            wrong.push(format!("after {name}: {what}"));
+        }
+    }
+    wrong
+}
+
+fn report(options: &Options, number: u64, schema: &Schema, program: &Program, steps: &[Step], wrong: &[String]) {
+    println!("FAIL {} program {number}, {:?}, seed {}", schema.name, program.levels, options.seed);
+    for (name, query) in schema.views {
+        println!("  view {name}: {query}");
+    }
+    for (name, _, sql) in steps {
+        println!("    {name}: {sql}");
+    }
+    for what in wrong {
+        println!("    {what}");
+    }
+}
+
+impl Program {
+    fn random(dice: &mut Dice, schema: &Schema, levels: &[Level]) -> Self {
+        let names = if dice.chance(30) { vec!["a", "b", "c"] } else { vec!["a", "b"] };
+        let single = dice.chance(30);
+        let same = dice.chance(50).then(|| *dice.pick(levels));
+        let levels: BTreeMap<String, Level> =
+            names.iter().map(|name| (name.to_string(), same.unwrap_or_else(|| *dice.pick(levels)))).collect();
+        // What a snapshot older than a TRUNCATE sees is not what it was: PostgreSQL's own caveat.
+        let truncates = levels.values().all(|&level| level == Level::Rc);
+        let sessions = names
+            .iter()
+            .map(|name| {
+                let steps = match single {
+                    true => vec![change(dice, schema, truncates), "COMMIT".to_owned()],
+                    // A third session may only read.
+                    false if *name == "c" && dice.chance(50) => reader(dice, schema),
+                    false => transaction(dice, schema, truncates),
+                };
+                (name.to_string(), steps)
+            })
+            .collect();
+        Self { sessions, levels, single, looks: dice.chance(50) }
+    }
+
+    /// Different orders in which the sessions' steps can follow one another.
+    fn orders(&self, dice: &mut Dice) -> Vec<Vec<Step>> {
+        let mut orders = BTreeSet::new();
+        for _ in 0..2 * ORDERS {
+            if orders.len() < ORDERS {
+                orders.insert(self.order(dice));
+            }
+        }
+        orders.into_iter().collect()
+    }
+
+    fn order(&self, dice: &mut Dice) -> Vec<Step> {
+        let mut left: Vec<(&String, usize)> = self.sessions.keys().map(|name| (name, 0)).collect();
+        let mut out = Vec::new();
+        while !left.is_empty() {
+            let at = dice.index(left.len());
+            let (name, done) = &mut left[at];
+            let steps = &self.sessions[*name];
+            out.push((format!("{name}{}", *done + 1), name.to_string(), steps[*done].clone()));
+            *done += 1;
+            if *done == steps.len() {
+                left.remove(at);
+            }
+        }
+        out
+    }
+}
+
+fn transaction(dice: &mut Dice, schema: &Schema, truncates: bool) -> Vec<String> {
+    let mut sql: Vec<String> = (0..dice.range(1, 3)).map(|_| change(dice, schema, truncates)).collect();
+    match dice.index(8) {
+        0 => sql.insert(0, format!("SELECT count(*) FROM {}", schema.reads)),
+        1 => {
+            sql.insert(0, "SAVEPOINT p".into());
+            sql.insert(2, "ROLLBACK TO SAVEPOINT p".into());
+        }
+        _ => {}
+    }
+    sql.push(if dice.chance(85) { "COMMIT" } else { "ROLLBACK" }.into());
+    sql
+}
+
+fn reader(dice: &mut Dice, schema: &Schema) -> Vec<String> {
+    let mut sql: Vec<String> =
+        (0..dice.range(2, 3)).map(|_| format!("SELECT count(*) FROM {}", schema.reads)).collect();
+    sql.push("COMMIT".into());
+    sql
+}
+
+fn change(dice: &mut Dice, schema: &Schema, truncates: bool) -> String {
+    let usable: Vec<(u32, &str)> =
+        schema.changes.iter().filter(|(_, sql)| truncates || !sql.starts_with("TRUNCATE")).copied().collect();
+    let sql = dice.weighted(&usable);
+    let (id, k, v) = (dice.range(1, 5), dice.range(1, 3), *dice.pick(&[1, 5, 6, 9]));
+    sql.replace("{id}", &id.to_string()).replace("{k}", &k.to_string()).replace("{v}", &v.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_keep_each_session_in_order_and_repeat_with_the_seed() {
+        let levels = [Level::Rc, Level::Rr, Level::Ser];
+        for number in 0..200 {
+            let schema = &SCHEMAS[number as usize % SCHEMAS.len()];
+            let mut dice = Dice::new(3, number);
+            let program = Program::random(&mut dice, schema, &levels);
+            let orders = program.orders(&mut dice);
+            let mut again = Dice::new(3, number);
+            assert_eq!(program, Program::random(&mut again, schema, &levels));
+            assert_eq!(orders, program.orders(&mut again));
+            for steps in orders {
+                for (session, sql) in &program.sessions {
+                    let played: Vec<&String> = steps.iter().filter(|s| s.1 == *session).map(|s| &s.2).collect();
+                    assert_eq!(played, sql.iter().collect::<Vec<_>>());
+                }
+            }
+        }
+    }
+}
