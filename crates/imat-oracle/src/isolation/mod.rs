@@ -44,7 +44,7 @@ pub struct Options {
     pub show: bool,
 }
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("groups", include_str!("../../specs/groups.spec")),
     ("minmax", include_str!("../../specs/minmax.spec")),
     ("joins", include_str!("../../specs/joins.spec")),
@@ -52,6 +52,7 @@ const FILES: [(&str, &str); 8] = [
     ("snapshots", include_str!("../../specs/snapshots.spec")),
     ("whole", include_str!("../../specs/whole.spec")),
     ("cascade", include_str!("../../specs/cascade.spec")),
+    ("mixed", include_str!("../../specs/mixed.spec")),
     ("prepared", include_str!("../../specs/prepared.spec")),
     ("create", include_str!("../../specs/create.spec")),
 ];
