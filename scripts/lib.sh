@@ -79,16 +79,16 @@ use_major() {
   export PGRX_PG_CONFIG_PATH PGRX_HOME
 }
 
-# install_extension MAJOR [release|debug]: builds the extension and installs it into that major.
+# install_extension MAJOR [release|debug] [FEATURE]: builds the extension and installs it into that major.
 install_extension() {
-  local major="$1" flags=(--release)
+  local major="$1" feature="${3:-}" flags=(--release)
   [ "${2:-release}" = release ] || flags=()
   say "building and installing the extension for PostgreSQL $major"
   (
     use_major "$major"
     cd "$ROOT" || exit 1
     cargo pgrx install "${flags[@]}" --pg-config "$PGRX_PG_CONFIG_PATH" \
-      --package pg_imat --no-default-features --features "pg$major"
+      --package pg_imat --no-default-features --features "pg$major${feature:+ $feature}"
   )
 }
 

@@ -74,6 +74,9 @@ enum Check {
         /// Run this many generated interleavings instead of the specs
         #[arg(long)]
         exhaustive: Option<u64>,
+        /// See that a spec fails for every lock that is left out; needs scripts/mutants
+        #[arg(long)]
+        mutants: bool,
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Print every step's outcome
@@ -137,15 +140,18 @@ fn main() -> ExitCode {
             keep_going,
             shrink,
         }),
-        Check::Isolation { server, filter, level, exhaustive, seed, show } => isolation::run(&isolation::Options {
-            target: server.target(),
-            url: server.url,
-            filter,
-            level,
-            exhaustive,
-            seed,
-            show,
-        }),
+        Check::Isolation { server, filter, level, exhaustive, mutants, seed, show } => {
+            isolation::run(&isolation::Options {
+                target: server.target(),
+                url: server.url,
+                filter,
+                level,
+                exhaustive,
+                mutants,
+                seed,
+                show,
+            })
+        }
         Check::Faults { server, filter, stride, seed } => faults::run(&faults::Options {
             target: server.target(),
             url: server.url,

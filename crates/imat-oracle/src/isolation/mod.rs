@@ -1,6 +1,7 @@
 //! Interleaved transactions: hand-written specs with expected outcomes, and generated ones.
 
 mod exhaustive;
+mod mutants;
 mod runner;
 pub mod spec;
 mod worker;
@@ -9,6 +10,7 @@ use crate::pg::{self, PgError, Result};
 use crate::tally::Tally;
 use crate::target::Target;
 use clap::ValueEnum;
+use postgres::Client;
 
 /// The schema of the tables under test.
 const SCHEMA: &str = "oracle_iso";
@@ -40,15 +42,18 @@ pub struct Options {
     pub filter: Option<String>,
     pub level: Option<Level>,
     pub exhaustive: Option<u64>,
+    /// Instead of the specs, see that those fail for which a lock is left out.
+    pub mutants: bool,
     pub seed: u64,
     pub show: bool,
 }
 
-const FILES: [(&str, &str); 9] = [
+const FILES: &[(&str, &str)] = &[
     ("groups", include_str!("../../specs/groups.spec")),
     ("minmax", include_str!("../../specs/minmax.spec")),
     ("joins", include_str!("../../specs/joins.spec")),
     ("keys", include_str!("../../specs/keys.spec")),
+    ("locks", include_str!("../../specs/locks.spec")),
     ("snapshots", include_str!("../../specs/snapshots.spec")),
     ("whole", include_str!("../../specs/whole.spec")),
     ("cascade", include_str!("../../specs/cascade.spec")),
@@ -59,7 +64,7 @@ const FILES: [(&str, &str); 9] = [
 
 fn specs() -> std::result::Result<Vec<spec::Spec>, String> {
     let mut out = Vec::new();
-    for (file, text) in FILES {
+    for &(file, text) in FILES {
         for mut spec in spec::parse(file, text)? {
             spec.name = format!("{file}/{}", spec.name);
             out.push(spec);
@@ -78,25 +83,49 @@ pub fn run(options: &Options) -> Result<Tally> {
     if let Some(n) = options.exhaustive {
         return exhaustive::run(&mut control, options, &levels, n);
     }
-    let uniform = levels.iter().map(|&level| spec::Mix(vec![level]));
     let specs = specs().map_err(|message| PgError { code: "spec".into(), message, more: String::new() })?;
+    if options.mutants {
+        return mutants::run(&mut control, options, &specs);
+    }
     let mut tally = Tally::default();
     for spec in specs.iter().filter(|s| options.filter.as_ref().is_none_or(|f| s.name.contains(f.as_str()))) {
-        for run in &spec.runs {
-            let mixed = run.mixes.iter().filter(|_| options.level.is_none()).cloned();
-            for mix in uniform.clone().chain(mixed) {
-                let wrong =
-                    runner::check(&mut control, (&options.url, options.target), (spec, run), &mix, options.show)?;
-                tally.count(wrong.is_empty());
-                let verdict = if wrong.is_empty() { "ok  " } else { "FAIL" };
-                println!("{verdict} {} [{}] {:?}", spec.name, run.steps.join(" "), mix.0);
-                for what in wrong {
-                    println!("    {what}");
-                }
+        for (run, mix) in runs(spec, options, &levels) {
+            let wrong = runner::check(&mut control, options, (spec, run), &mix, None)?;
+            tally.count(wrong.is_empty());
+            let verdict = if wrong.is_empty() { "ok  " } else { "FAIL" };
+            println!("{verdict} {} [{}] {:?}", spec.name, run.steps.join(" "), mix.0);
+            for what in wrong {
+                println!("    {what}");
             }
         }
     }
     Ok(tally)
+}
+
+/// A spec's runs at each of these levels, and at the mixes that it speaks of.
+fn runs<'a>(spec: &'a spec::Spec, options: &Options, levels: &[Level]) -> Vec<(&'a spec::Run, spec::Mix)> {
+    let mut out = Vec::new();
+    for run in &spec.runs {
+        let uniform = levels.iter().map(|&level| spec::Mix(vec![level]));
+        let mixed = run.mixes.iter().filter(|_| options.level.is_none()).cloned();
+        out.extend(uniform.chain(mixed).map(|mix| (run, mix)));
+    }
+    out
+}
+
+/// All that is wrong about a spec, in sessions that leave out a lock.
+fn play_spec(
+    control: &mut Client,
+    options: &Options,
+    spec: &spec::Spec,
+    left_out: Option<&str>,
+) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    for (run, mix) in runs(spec, options, &[Level::Rc, Level::Rr, Level::Ser]) {
+        let here = runner::check(control, options, (spec, run), &mix, left_out)?;
+        wrong.extend(here.into_iter().map(|what| format!("[{}] {:?}: {what}", run.steps.join(" "), mix.0)));
+    }
+    Ok(wrong)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::spec::{Expectation, Mix, Run, Spec};
 use super::worker::{Answer, STUCK, Worker};
-use super::{Level, SCHEMA};
+use super::{Level, Options, SCHEMA};
 use crate::bag::show;
 use crate::pg::{self, Result, ident};
 use crate::target::{self, Maintained, Origin, Target};
@@ -63,7 +63,11 @@ pub fn inside_sql(views: &[(String, String)]) -> String {
 
 /// Sessions by name, kept from one play to the next.
 #[derive(Default)]
-pub struct Sessions(BTreeMap<String, Worker>);
+pub struct Sessions {
+    workers: BTreeMap<String, Worker>,
+    /// The lock that they go without.
+    left_out: Option<String>,
+}
 
 impl Sessions {
     /// Begins a transaction in each of these sessions.
@@ -74,10 +78,10 @@ impl Sessions {
         inside: impl Fn(Level) -> Option<String>,
     ) -> Result<()> {
         for (name, &level) in sessions {
-            if !self.0.contains_key(name) {
-                self.0.insert(name.clone(), Worker::start(url, name, SCHEMA)?);
+            if !self.workers.contains_key(name) {
+                self.workers.insert(name.clone(), Worker::start(url, name, SCHEMA, self.left_out.as_deref())?);
             }
-            let worker = self.0.get_mut(name).expect("was just started");
+            let worker = self.workers.get_mut(name).expect("was just started");
             if let Some(error) = worker.begin(level, inside(level).as_deref()) {
                 return Err(error);
             }
@@ -87,7 +91,7 @@ impl Sessions {
 
     /// Ends what was not ended; sessions that are of no use any more are let go.
     fn end(&mut self) {
-        self.0.retain(|_, worker| !worker.busy && worker.end());
+        self.workers.retain(|_, worker| !worker.busy && worker.end());
     }
 }
 
@@ -106,7 +110,7 @@ pub fn play(
     let mut outcomes: BTreeMap<String, Outcome> = BTreeMap::new();
     let mut running: BTreeMap<String, String> = BTreeMap::new();
     sessions.begin(url, levels, inside)?;
-    let workers = &mut sessions.0;
+    let workers = &mut sessions.workers;
     let mut pending: Vec<&Step> = steps.iter().collect();
     let mut idle_since = Instant::now();
     while !pending.is_empty() && idle_since.elapsed() < STUCK {
@@ -163,12 +167,12 @@ fn finish(
 /// Runs one spec's run at a mix of levels; what is wrong about it, if anything.
 pub fn check(
     control: &mut Client,
-    (url, target): (&str, Target),
+    options: &Options,
     (spec, run): (&Spec, &Run),
     mix: &Mix,
-    show_outcomes: bool,
+    left_out: Option<&str>,
 ) -> Result<Vec<String>> {
-    let tables = match set_up(control, target, &spec.setup, &spec.views) {
+    let tables = match set_up(control, options.target, &spec.setup, &spec.views) {
         Ok(tables) => tables,
         Err(error) => return Ok(vec![format!("setup failed: {error}")]),
     };
@@ -183,11 +187,12 @@ pub fn check(
     for (level, &wanted) in levels.values_mut().zip(mix.0.iter().cycle()) {
         *level = wanted;
     }
-    let outcomes = play(control, url, &mut Sessions::default(), &levels, &steps, inside)?;
+    let mut sessions = Sessions { left_out: left_out.map(str::to_owned), ..Sessions::default() };
+    let outcomes = play(control, &options.url, &mut sessions, &levels, &steps, inside)?;
     let mut wrong = Vec::new();
     for (name, session, _) in &steps {
         let outcome = outcomes.get(name).cloned().unwrap_or_default();
-        if show_outcomes {
+        if options.show {
             println!("      {name}: {}{}", outcome.code(), if outcome.waited { " (waited)" } else { "" });
         }
         let aborted = steps
@@ -195,7 +200,7 @@ pub fn check(
             .take_while(|(n, _, _)| n != name)
             .any(|(n, s, _)| s == session && outcomes.get(n).is_some_and(|o| !["ok", "stuck"].contains(&o.code())));
         let expected = run.expectation(name, levels[session], mix);
-        judge(target, &expected, &outcome, aborted, &mut wrong);
+        judge(options.target, &expected, &outcome, aborted, &mut wrong);
     }
     wrong.extend(final_difference(control, &tables)?);
     Ok(wrong)

@@ -34,12 +34,15 @@ pub struct Worker {
 pub const STUCK: Duration = Duration::from_secs(10);
 
 impl Worker {
-    /// Connects.
-    pub fn start(url: &str, name: &str, schema: &str) -> Result<Self> {
+    /// Connects. The session goes without the lock that is left out.
+    pub fn start(url: &str, name: &str, schema: &str, left_out: Option<&str>) -> Result<Self> {
         let mut client = pg::connect(url, &format!("session {name}"))?;
         // Asked for before BEGIN: a query after it would take the transaction's snapshot.
         let pid = pg::backend_pid(&mut client)?;
         client.batch_execute(&format!("SET search_path = {schema}, public"))?;
+        if let Some(lock) = left_out {
+            client.batch_execute(&format!("SET imat.leave_out = {}", pg::literal(lock)))?;
+        }
         let (commands, inbox) = channel::<Command>();
         let (outbox, answers) = channel();
         let thread = thread::spawn(move || {

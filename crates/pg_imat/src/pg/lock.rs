@@ -1,9 +1,13 @@
 //! Locks, held to the end of the transaction.
 
+use std::cell::OnceCell;
 use std::ffi::CStr;
+use std::fmt::Arguments;
 
 use imat_compile::plan::locks::Side;
 use pgrx::pg_sys;
+
+use super::context;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -27,8 +31,21 @@ impl Mode {
     }
 }
 
+/// Whether this session goes without such a lock, to show that a test then fails. Only where the
+/// library was built for that.
+fn left_out(lock: Arguments) -> bool {
+    thread_local! {
+        static NAME: OnceCell<String> = const { OnceCell::new() };
+    }
+    cfg!(feature = "mutants")
+        && NAME.with(|name| *name.get_or_init(|| context::setting("imat.leave_out")) == lock.to_string())
+}
+
 /// Waits for the lock, which PostgreSQL releases at the end of the transaction.
 pub fn relation(oid: u32, mode: Mode) {
+    if left_out(format_args!("relation {mode:?}")) {
+        return;
+    }
     // SAFETY: locking an OID needs no open relation; an OID that is gone is locked in vain.
     unsafe { pg_sys::LockRelationOid(pg_sys::Oid::from(oid), mode.number()) }
 }
@@ -60,6 +77,10 @@ pub enum Target {
 /// the transaction did not hold it before. It is one of PostgreSQL's advisory locks, in a space
 /// that its functions can't reach.
 pub fn key(view: u32, edge: u16, target: Target, mode: Mode) -> bool {
+    let kind = if matches!(target, Target::Key(_)) { "key" } else { "writers" };
+    if left_out(format_args!("{kind} {mode:?}")) {
+        return false;
+    }
     let (number, kind) = match target {
         Target::Writers(Side::Child) => (0, 0),
         Target::Writers(Side::Parent) => (1, 0),
@@ -89,5 +110,5 @@ pub fn is_replica() -> bool {
 /// Whether the transaction reads under one snapshot from its first statement to its last.
 pub fn transaction_snapshot() -> bool {
     // SAFETY: a plain variable of this backend.
-    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+    !left_out(format_args!("snapshot")) && unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }
