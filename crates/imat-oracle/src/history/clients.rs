@@ -108,7 +108,8 @@ fn connected(shared: &Shared, purpose: &str, mut work: impl FnMut(&mut Client, u
 
 fn connect(shared: &Shared, purpose: &str) -> Result<Client> {
     let mut client = pg::connect(&shared.url, purpose)?;
-    client.batch_execute(&format!("SET search_path = {SCHEMA}, public"))?;
+    // With so many clients somebody is always about to wait in a circle.
+    client.batch_execute(&format!("SET search_path = {SCHEMA}, public; SET deadlock_timeout = '20ms'"))?;
     Ok(client)
 }
 
@@ -152,7 +153,7 @@ fn play(shared: &Shared, client: &mut Client, crashes: u64, transaction: &Transa
 pub fn canceller(shared: &Shared) {
     let mut dice = Dice::new(shared.seed, u64::MAX);
     connected(shared, "canceller", |client, _| {
-        thread::sleep(Duration::from_millis(dice.range(5, 60) as u64));
+        thread::sleep(Duration::from_millis(dice.range(10, 100) as u64));
         let pids: Vec<i32> = lock(&shared.pids).values().copied().collect();
         if !pids.is_empty() {
             let how = if dice.chance(3) { "pg_terminate_backend" } else { "pg_cancel_backend" };
@@ -184,8 +185,12 @@ pub fn finish(client: &mut Client, dice: &mut Dice) -> Result<u64> {
     let mut finished = 0;
     for gid in pg::query(client, &prepared)?.into_iter().flatten().flatten() {
         let how = if dice.chance(70) { "COMMIT" } else { "ROLLBACK" };
-        client.batch_execute(&format!("{how} PREPARED {}", pg::literal(&gid)))?;
-        finished += 1;
+        match client.batch_execute(&format!("{how} PREPARED {}", pg::literal(&gid))).map_err(PgError::from) {
+            Ok(()) => finished += 1,
+            // Whoever prepared it has not let go of it yet.
+            Err(error) if error.code == "55000" => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(finished)
 }

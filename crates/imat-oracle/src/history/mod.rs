@@ -61,7 +61,7 @@ pub fn run(options: &Options) -> Result<Tally> {
         clients::finish(&mut control, &mut Dice::new(options.seed, u64::MAX - 2))?;
         thread::sleep(Duration::from_millis(10));
     }
-    clients::finish(&mut control, &mut Dice::new(options.seed, u64::MAX - 2))?;
+    while clients::finish(&mut control, &mut Dice::new(options.seed, u64::MAX - 2))? > 0 {}
     outcome?;
     closing(&mut control, options, &tables, &shared, &mut tally)?;
     Ok(tally)
