@@ -104,11 +104,16 @@ fn read_until_done(options: &Options, tables: &[Maintained], shared: &Shared, ta
                 Err(_) if !shared.is_up_since(crashes) => thread::sleep(Duration::from_millis(50)),
                 Err(error) => return Err(error),
             }
-            if let Some(command) = options.crash.as_deref().filter(|_| Instant::now() >= next_crash) {
+            if let Some(done) = crasher.take_if(|crasher| crasher.is_finished()) {
+                joined(done)?;
                 next_crash = Instant::now() + Duration::from_secs(options.crash_every);
+            }
+            if let Some(command) = options.crash.as_deref()
+                && crasher.is_none()
+                && Instant::now() >= next_crash
+            {
                 crasher = Some(scope.spawn(move || crash(command, shared)));
             }
-            crasher.take_if(|crasher| crasher.is_finished()).map_or(Ok(()), joined)?;
         }
         crasher.map_or(Ok(()), joined)
     })
