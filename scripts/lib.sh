@@ -128,21 +128,26 @@ pg_command() {
   (cd / && as_server env -i PATH="$bin:/usr/bin:/bin" HOME="$home" LC_ALL=C.UTF-8 TZ=UTC "$@")
 }
 
-# start_server MAJOR DIR [test|demo|bench]: a fresh or existing cluster in DIR, socket in DIR.
-start_server() {
+# init_server MAJOR DIR [test|demo|bench]: a fresh cluster in DIR, unless there is one.
+init_server() {
   local major="$1" dir="$2" kind="${3:-test}"
   mkdir -p "$dir"
   chmod 700 "$dir"
   [ "$(id -u)" -ne 0 ] || chown "$SERVER_ACCOUNT:" "$dir"
-  if [ ! -e "$dir/data/PG_VERSION" ]; then
-    pg_command "$major" "$dir" initdb --pgdata="$dir/data" --username=postgres --auth=trust \
-      --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$dir/../initdb.$$.log" 2>&1 || {
-      cat "$dir/../initdb.$$.log" >&2
-      die "initdb of PostgreSQL $major failed"
-    }
-    rm -f "$dir/../initdb.$$.log"
-    { server_settings "$kind" "$dir" && preload_settings "$major"; } >>"$dir/data/postgresql.conf"
-  fi
+  [ ! -e "$dir/data/PG_VERSION" ] || return 0
+  pg_command "$major" "$dir" initdb --pgdata="$dir/data" --username=postgres --auth=trust \
+    --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$dir/../initdb.$$.log" 2>&1 || {
+    cat "$dir/../initdb.$$.log" >&2
+    die "initdb of PostgreSQL $major failed"
+  }
+  rm -f "$dir/../initdb.$$.log"
+  { server_settings "$kind" "$dir" && preload_settings "$major"; } >>"$dir/data/postgresql.conf"
+}
+
+# start_server MAJOR DIR [test|demo|bench]: a fresh or existing cluster in DIR, socket in DIR.
+start_server() {
+  local major="$1" dir="$2"
+  init_server "$@"
   pg_command "$major" "$dir" pg_ctl --pgdata="$dir/data" --log="$dir/log" --wait --timeout=60 --silent start || {
     tail -n 30 "$dir/log" >&2
     die "PostgreSQL $major did not start in $dir"

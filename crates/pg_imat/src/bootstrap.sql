@@ -13,6 +13,7 @@ CREATE TABLE imat_catalog.imat (
     strategy text NOT NULL,
     construct text,                     -- why it is recomputed whole
     shape text NOT NULL,                -- what the state was created for
+    server_version integer NOT NULL,    -- where: a later server must keep its state
     depth integer NOT NULL,             -- maintained tables below it, on the longest path
     trusts_keys boolean NOT NULL,       -- the foreign keys among its tables have held all the time
     settings text[] NOT NULL,           -- name, value, name, value, ...: pinned for its expressions

@@ -221,7 +221,7 @@ fn compiled(entry: &Entry) -> Result<Plan, Unsupported> {
         None => {
             let not_null = Some(catalog::not_null(entry.name));
             let catalog = SystemCatalog { not_null, distrusts_keys: !entry.trusts_keys };
-            compile::plan(&compile::view(entry.definition, &catalog)?, entry.definition)
+            compile::plan(&compile::view(entry.definition, &catalog)?, entry.definition, entry.server_version)
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Entry {
     pub owner: u32,
     pub construct: Option<String>,
     pub shape: String,
+    /// Of the server that the state was created on.
+    pub server_version: i32,
     pub depth: i32,
     pub trusts_keys: bool,
     pub settings: Vec<String>,
@@ -43,8 +45,8 @@ impl Entry {
 /// The entry of a maintained table.
 pub fn entry(name: u32) -> Option<Entry> {
     const QUERY: Sql = Sql::fixed(
-        "SELECT i.name::oid, i.state::oid, i.definition::oid, c.relowner, i.construct, i.shape, i.depth, i.trusts_keys, \
-             i.settings \
+        "SELECT i.name::oid, i.state::oid, i.definition::oid, c.relowner, i.construct, i.shape, i.server_version, \
+             i.depth, i.trusts_keys, i.settings \
          FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.state WHERE i.name = $1",
     );
     spi::first(&QUERY, &[oid(name)], |row| Entry {
@@ -54,9 +56,10 @@ pub fn entry(name: u32) -> Option<Entry> {
         owner: row.oid(4),
         construct: row.get(5),
         shape: row.need(6),
-        depth: row.need(7),
-        trusts_keys: row.need(8),
-        settings: row.need(9),
+        server_version: row.need(7),
+        depth: row.need(8),
+        trusts_keys: row.need(9),
+        settings: row.need(10),
     })
 }
 

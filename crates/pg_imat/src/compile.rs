@@ -9,7 +9,6 @@ use imat_compile::sql::probe::probe;
 use imat_compile::view::View;
 
 use crate::facts::{self, SystemCatalog};
-use crate::pg::error::server_version;
 
 /// Parses the definition that a view holds.
 pub fn view(definition: u32, catalog: &SystemCatalog) -> Result<View, Unsupported> {
@@ -29,9 +28,9 @@ fn types(view: &View, definition: u32) -> Types {
     }
 }
 
-/// The plan of a parsed view.
-pub fn plan(view: &View, definition: u32) -> Result<Plan, Unsupported> {
-    Plan::new(view, &types(view, definition), Options { server_version: server_version() })
+/// The plan of a parsed view, for a state that is or was created on such a server.
+pub fn plan(view: &View, definition: u32, server_version: i32) -> Result<Plan, Unsupported> {
+    Plan::new(view, &types(view, definition), Options { server_version })
 }
 
 /// The plan that recomputes the view whole.

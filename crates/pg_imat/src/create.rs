@@ -14,7 +14,7 @@ use crate::analyze::{self, Analysis};
 use crate::catalog::{self, trusted};
 use crate::facts::{self, SystemCatalog, oid};
 use crate::pg::context;
-use crate::pg::error::{notice, warning};
+use crate::pg::error::{notice, server_version, warning};
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{self, Connection, Param, Snapshot};
 use crate::pg::{query, xact};
@@ -220,7 +220,7 @@ fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> (Plan, O
         if !is_faithful(&view, definition, workshop) {
             return Err(Unsupported::new("query that could not be read back exactly"));
         }
-        workshop.within(&[], || context::with_text(|| compile::plan(&view, definition)))
+        workshop.within(&[], || context::with_text(|| compile::plan(&view, definition, server_version())))
     });
     match planned {
         Ok(plan) => (plan, None),
@@ -358,9 +358,10 @@ struct Registration<'a> {
 
 fn register(new: &Registration<'_>) {
     const ENTRY: Sql = Sql::fixed(
-        "INSERT INTO imat_catalog.imat (name, state, definition, source, strategy, construct, shape, trusts_keys, settings, depth) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, $9, $10, coalesce((SELECT pg_catalog.max(i.depth) + 1 FROM imat_catalog.imat AS i \
-             WHERE i.state = ANY ($8)), 0)",
+        "INSERT INTO imat_catalog.imat (name, state, definition, source, strategy, construct, shape, server_version, \
+             trusts_keys, settings, depth) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $10, $11, coalesce((SELECT pg_catalog.max(i.depth) + 1 FROM imat_catalog.imat AS i \
+             WHERE i.state = ANY ($9)), 0)",
     );
     let bases: Vec<pgrx::pg_sys::Oid> =
         new.analysis.bases.iter().map(|base| pgrx::pg_sys::Oid::from(base.oid)).collect();
@@ -375,6 +376,7 @@ fn register(new: &Registration<'_>) {
             new.plan.strategy.name().into(),
             new.construct.map(|construct| construct.construct.clone()).into(),
             new.plan.shape().into(),
+            server_version().into(),
             bases.into(),
             new.trusts_keys.into(),
             settings.into(),

@@ -39,14 +39,6 @@ pub enum Scale {
     Exact,
 }
 
-/// What arithmetic must take care of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exactness {
-    pub scale: Scale,
-    /// Intervals can be infinite, and infinity can't be taken back.
-    pub infinite_intervals: bool,
-}
-
 /// The facts about one aggregate call.
 pub struct Call<'a> {
     pub aggregate: &'a Aggregate,
@@ -57,7 +49,7 @@ pub struct Call<'a> {
     pub not_null: bool,
     /// The view has group keys, so that a stored group is never empty.
     pub keyed: bool,
-    pub exactness: Exactness,
+    pub scale: Scale,
 }
 
 /// Adds what the call needs to `components`; returns its value, over components by position.
@@ -91,8 +83,7 @@ fn arithmetic(call: &Call<'_>, components: &mut Components) -> Option<Scalar> {
         _ => return None,
     };
     let (ty, not_null) = (call.arg?, call.not_null && filter.is_none());
-    let builder =
-        Builder { ty, result: call.result, arg, filter, not_null, keyed: call.keyed, exactness: call.exactness };
+    let builder = Builder { ty, result: call.result, arg, filter, not_null, keyed: call.keyed, scale: call.scale };
     match aggregate.name.as_str() {
         "count" => Some(builder.count(components)),
         "sum" => builder.sum(components),
@@ -123,7 +114,7 @@ struct Builder<'a> {
     filter: Option<Scalar>,
     not_null: bool,
     keyed: bool,
-    exactness: Exactness,
+    scale: Scale,
 }
 
 impl Builder<'_> {
@@ -137,11 +128,9 @@ impl Builder<'_> {
 
     fn sum_of(&self, arg: Scalar, class: Class, components: &mut Components) -> Option<Scalar> {
         let (ty, _) = sum_type(class)?;
-        let inexact = match class {
-            Class::Float4 | Class::Float8 => true,
-            Class::Interval => self.exactness.infinite_intervals,
-            _ => false,
-        };
+        // Intervals can be infinite, and infinity can't be taken back. Before 17 they can't, but a
+        // state must stay right when its server is upgraded.
+        let inexact = matches!(class, Class::Float4 | Class::Float8 | Class::Interval);
         let kind = if inexact { Kind::InexactSum } else { Kind::Sum };
         let filter = self.filter.clone();
         Some(components.add(Component { kind, arg: Some(arg), filter, ty: ty.into(), identity: false }))
@@ -155,7 +144,7 @@ impl Builder<'_> {
     /// scale is out of bounds the number is NaN, so that the group is recomputed when a value
     /// is taken away, and the sum has the right scale by itself.
     fn scaled(&self, sum: Scalar, power: u32, components: &mut Components) -> Option<Scalar> {
-        if self.exactness.scale == Scale::Value || self.ty.sql != "numeric" {
+        if self.scale == Scale::Value || self.ty.sql != "numeric" {
             return Some(sum);
         }
         let text = format!(

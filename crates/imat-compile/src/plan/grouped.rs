@@ -6,7 +6,7 @@ use crate::error::Unsupported;
 use crate::facts::{Class, Type};
 use crate::lower::Core;
 use crate::name::QName;
-use crate::plan::aggregate::{Call, Components, Exactness, Scale, decompose};
+use crate::plan::aggregate::{Call, Components, Scale, decompose};
 use crate::plan::component::{Component, Kind};
 use crate::plan::{
     Body, Flush, Key, Options, Plan, Reading, Signs, Size, Source, StateColumn, Strategy, Types, hidden_name,
@@ -153,7 +153,7 @@ fn aggregates(
     view: &View,
     grouping: &Grouping,
     types: &Types,
-    exactness: Exactness,
+    scale: Scale,
     components: &mut Components,
 ) -> Vec<Scalar> {
     let mut args = types.args.iter();
@@ -169,7 +169,7 @@ fn aggregates(
                 result,
                 not_null: aggregate.args.first().is_some_and(|arg| !scalar_nullable(view, arg)),
                 keyed: !grouping.keys.is_empty(),
-                exactness,
+                scale,
             };
             decompose(&call, components)
         })
@@ -237,13 +237,7 @@ fn plan_with(
     let key = choose_key(view, &types.keys, any_nullable, options)?;
     let mut components = Components::default();
     let rows = components.rows().as_column().unwrap_or_default();
-    let values = aggregates(
-        view,
-        grouping,
-        types,
-        Exactness { scale, infinite_intervals: options.server_version >= 170_000 },
-        &mut components,
-    );
+    let values = aggregates(view, grouping, types, scale, &mut components);
     let components = components.list;
 
     // A group row's fields are the keys and the components.

@@ -70,8 +70,9 @@ pub enum Locking {
 /// What a plan depends on besides the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// `server_version_num`.
-    pub server_version: u32,
+    /// `server_version_num` of the server that the state was created on. A later one must keep
+    /// the state as it is.
+    pub server_version: i32,
 }
 
 /// The types of a view's expressions, as [`crate::sql::probe`] asks for them.

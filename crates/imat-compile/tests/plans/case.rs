@@ -15,7 +15,7 @@ pub struct Case {
     /// The columns with their types, as in `pg_attribute`: `n bigint`.
     pub columns: &'static [&'static str],
     pub definition: &'static str,
-    pub server_version: u32,
+    pub server_version: i32,
     pub changes: &'static [Change],
 }
 

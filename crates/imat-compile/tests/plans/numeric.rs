@@ -103,13 +103,8 @@ const INTERVALS: Case = Case::new(
     &[(SALE, Statement, One), (SALE, Net, Small)],
 );
 
-#[test]
-fn intervals_before_17() {
-    check("intervals_before_17", &Case { server_version: 160_000, ..INTERVALS });
-}
-
 /// They can be infinite, and infinity can't be taken back.
 #[test]
 fn intervals() {
-    check("intervals", &Case { server_version: 170_000, ..INTERVALS });
+    check("intervals", &INTERVALS);
 }

@@ -51,6 +51,6 @@ pub fn warning(message: &str, detail: &str, hint: &str) {
 }
 
 /// The server's version as a number: `150018`.
-pub fn server_version() -> u32 {
-    pg_sys::PG_VERSION_NUM
+pub fn server_version() -> i32 {
+    pg_sys::PG_VERSION_NUM.cast_signed()
 }
