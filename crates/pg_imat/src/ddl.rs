@@ -90,6 +90,23 @@ fn distrust_keys(relations: &[Oid]) {
     }
 }
 
+/// Refuses a relation that has triggers of ours although no maintained table is known to read it:
+/// a dump's schema was restored, and now comes its data. These triggers would count the rows of the
+/// base tables once more, or were disabled, and nobody knows for which of them.
+pub fn refuse_orphan(relation: u32) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $1 AND t.tgname = ANY ($2)) \
+             AND NOT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = $1) \
+             AND NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = $1)",
+    );
+    trusted(|| {
+        let triggers: Vec<String> = sql::TRIGGERS.iter().chain([&sql::GUARD]).map(|&name| name.to_owned()).collect();
+        if spi::first(&QUERY, &[oid(relation), triggers.into()], |row| row.need(1)) == Some(true) {
+            raise(&refuse::orphaned(&display(relation)));
+        }
+    });
+}
+
 /// Those that a dump is not just bringing back.
 fn complete(names: Vec<u32>) -> Vec<u32> {
     names.into_iter().filter(|&name| catalog::is_complete(name)).collect()

@@ -21,6 +21,9 @@ CREATE VIEW @extschema@.imat_status AS
 COMMENT ON VIEW @extschema@.imat_status IS 'one row per maintained table';
 GRANT SELECT ON @extschema@.imat_status TO PUBLIC;
 
+ALTER TABLE imat_catalog.imat ADD CHECK (imat_catalog.is_new_or_known(state));
+ALTER TABLE imat_catalog.source ADD CHECK (imat_catalog.is_new_or_known(relation));
+
 -- Of relations, of what inherits from them and of what they inherit from: those that some
 -- maintained table has to do with.
 CREATE FUNCTION imat_catalog.concerned(relations oid[]) RETURNS SETOF oid LANGUAGE sql STABLE

@@ -155,7 +155,10 @@ pub fn orphaned(table: &str) -> Error {
         format!("table {table} has triggers of pg_imat, but no maintained table is known to read it"),
     )
     .detail("Restoring a schema without its data leaves that behind.")
-    .hint("Drop the table's triggers named imat_* and what was restored to the schemas imat and imat_state, and call create_imat.")
+    .hint(
+        "Call DROP EXTENSION pg_imat CASCADE, or drop the table's triggers named imat_* and what was restored to the \
+         schemas imat and imat_state. Then load the data, and call create_imat.",
+    )
 }
 
 pub fn stale_shape(name: &str) -> Error {
