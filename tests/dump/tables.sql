@@ -30,6 +30,10 @@ CREATE TYPE mood AS ENUM ('sad', 'glad');
 CREATE FUNCTION mood_of(numeric) RETURNS mood IMMUTABLE LANGUAGE sql AS $$ SELECT CASE WHEN $1 > 3 THEN 'glad'::public.mood ELSE 'sad' END $$;
 CREATE VIEW moods AS SELECT mood_of(amount) AS mood, count(*) AS n FROM sale GROUP BY mood_of(amount);
 
+CREATE TABLE span (k int, age interval);
+INSERT INTO span VALUES (1, '1 day'), (2, '2 days'), (2, NULL);
+CREATE VIEW spans AS SELECT k, sum(age) AS age FROM span GROUP BY k;
+
 CREATE TABLE part (id int NOT NULL, g text, n int) PARTITION BY RANGE (id);
 CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (0) TO (100);
 CREATE TABLE part_2 (n int, g text, id int NOT NULL);
@@ -45,7 +49,7 @@ CREATE VIEW leaf AS SELECT g, count(*) AS c FROM part_1 GROUP BY g;
 CREATE VIEW inherited AS SELECT id, sum(n) AS s FROM parent GROUP BY id;
 
 SELECT create_imat(name) FROM unnest(ARRAY['by_key', 'over_below', 'by_region', 'having_', 'rows_', 'joined', 'lists', 'whole_',
-    'total', 'moods', 'parts', 'parts_by_key', 'leaf', 'inherited']) AS name;
+    'total', 'moods', 'spans', 'parts', 'parts_by_key', 'leaf', 'inherited']) AS name;
 CREATE VIEW stacked AS SELECT region IS NULL AS nowhere, sum(n) AS n FROM imat.by_region GROUP BY region IS NULL;
 CREATE VIEW over_key AS SELECT b.name, b.mean FROM imat.by_key AS b WHERE b.n > 1;
 SELECT create_imat('stacked'), create_imat('over_key');

@@ -103,15 +103,6 @@ fn check_imat(
     TableIterator::once((check.maintainable, check.strategy.map(str::to_owned), check.reason, check.hint))
 }
 
-/// A constraint of the bookkeeping: that of a dump may come before its triggers, never after them.
-#[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.is_new_or_known(relation regclass) RETURNS boolean LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-"#)]
-fn is_new_or_known(relation: Oid) -> bool {
-    ddl::refuse_orphan(relation.to_u32());
-    true
-}
-
 /// What event triggers found out about a command that maintained tables are concerned by.
 #[pg_extern(sql = r#"
 CREATE FUNCTION imat_catalog.told(event text, objects oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';

@@ -211,8 +211,10 @@ pub fn is_state(relation: u32) -> bool {
 
 /// The base tables that a relation's changes reach.
 pub fn bases_of_relation(relation: u32) -> Vec<u32> {
-    const QUERY: Sql =
-        Sql::fixed("SELECT DISTINCT s.base::oid FROM imat_catalog.source AS s WHERE s.relation = $1 ORDER BY 1");
+    const QUERY: Sql = Sql::fixed(
+        "SELECT DISTINCT s.base::oid FROM imat_catalog.source AS s \
+         JOIN imat_catalog.imat AS i ON i.name = s.name WHERE s.relation = $1 ORDER BY 1",
+    );
     spi::rows(&QUERY, &[oid(relation)], |row| row.oid(1))
 }
 

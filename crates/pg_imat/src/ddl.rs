@@ -76,6 +76,7 @@ pub fn after_trigger(relations: &[Oid]) {
     }
     trusted(|| {
         check_triggers(relations, false);
+        check_orphans(relations);
         check_states(relations);
         distrust_keys(relations);
     });
@@ -88,23 +89,6 @@ fn distrust_keys(relations: &[Oid]) {
         catalog::distrust_keys(&names);
         names.into_iter().filter_map(catalog::entry).for_each(|entry| xact::invalidate(entry.state));
     }
-}
-
-/// Refuses a relation that has triggers of ours although no maintained table is known to read it:
-/// a dump's schema was restored, and now comes its data. These triggers would count the rows of the
-/// base tables once more, or were disabled, and nobody knows for which of them.
-pub fn refuse_orphan(relation: u32) {
-    const QUERY: Sql = Sql::fixed(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $1 AND t.tgname = ANY ($2)) \
-             AND NOT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = $1) \
-             AND NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = $1)",
-    );
-    trusted(|| {
-        let triggers: Vec<String> = sql::TRIGGERS.iter().chain([&sql::GUARD]).map(|&name| name.to_owned()).collect();
-        if spi::first(&QUERY, &[oid(relation), triggers.into()], |row| row.need(1)) == Some(true) {
-            raise(&refuse::orphaned(&display(relation)));
-        }
-    });
 }
 
 /// Those that a dump is not just bringing back.
@@ -211,6 +195,23 @@ fn trigger_names() -> [Param; 3] {
     [sql::TRIGGERS.map(str::to_owned).to_vec().into(), sql::REPLICA.into(), sql::GUARD.into()]
 }
 
+/// Refuses to switch off triggers of ours where no maintained table is known: a dump's schema was
+/// restored, and its data, which `pg_dump --disable-triggers` loads in this way, must not come in
+/// unseen before the bookkeeping does.
+fn check_orphans(relations: &[Oid]) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT t.tgrelid FROM pg_catalog.pg_trigger AS t \
+         WHERE t.tgrelid = ANY ($1) AND t.tgenabled = 'D' AND t.tgname = ANY ($2 || $3 || $4) \
+           AND NOT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = t.tgrelid) \
+           AND NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = t.tgrelid) ORDER BY 1 LIMIT 1",
+    );
+    let [table, replica, guard] = trigger_names();
+    let params = [relations.to_vec().into(), table, replica, guard];
+    if let Some(relation) = spi::first(&QUERY, &params, |row| row.oid(1)) {
+        raise(&refuse::orphaned(&display(relation)));
+    }
+}
+
 /// Refuses that a trigger of ours is switched off or renamed, or, where `dropped`, missing. While a
 /// dump is restored they are created one after the other, so that alone is no error.
 fn check_triggers(relations: &[Oid], dropped: bool) {
@@ -257,8 +258,8 @@ fn restore_triggers(relations: &[Oid]) {
         "SELECT t.tgrelid, t.tgname::text FROM pg_catalog.pg_trigger AS t \
          JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relkind <> 'v' \
          WHERE t.tgrelid = ANY ($4) AND t.tgenabled = 'O' AND t.tgname = ANY ($1 || $2 || $3) \
-           AND (EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = t.tgrelid) \
-               OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = t.tgrelid))",
+           AND t.tgfoid IN (SELECT f.oid FROM pg_catalog.pg_proc AS f \
+               WHERE f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace)",
     );
     let [table, replica, guard] = trigger_names();
     let params = [table, replica, guard, relations.to_vec().into()];
