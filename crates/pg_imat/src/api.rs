@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 use crate::create::{Passing, Source};
 use crate::pg::context;
 use crate::pg::error::{ok, raise};
+use crate::pg::xact;
 use crate::{analyze, capture, catalog, create, ddl, manage, refuse};
 
 /// Makes `schema.view` a table that is always equal to the view's query.
@@ -17,6 +18,7 @@ COMMENT ON FUNCTION create_imat(text, text, text) IS
     'keep the result of a view, or of a query under a new name, current in a table of the schema imat';
 "#)]
 fn create_imat(view: Option<&str>, schema: Option<&str>, query: Option<&str>) -> Oid {
+    xact::require_writable(c"create_imat()");
     let view = given(view, "view");
     let schema = schema.unwrap_or("imat");
     Oid::from(match query {
@@ -60,12 +62,14 @@ fn from_query(name: &str, schema: &str, query: &str) -> u32 {
 /// Ends the maintenance and drops the maintained table.
 #[pg_extern]
 fn drop_imat(name: Option<&str>) {
+    xact::require_writable(c"drop_imat()");
     ok(manage::drop(given(name, "name")));
 }
 
 /// Makes the maintained table anew from its base tables.
 #[pg_extern]
 fn refresh_imat(name: Option<&str>) {
+    xact::require_writable(c"refresh_imat()");
     ok(manage::refresh(given(name, "name")));
 }
 
@@ -75,7 +79,11 @@ fn verify_imat(
     name: Option<&str>,
     repair: default!(Option<bool>, "false"),
 ) -> TableIterator<'static, (name!(difference, String), name!(times, i64), name!(row, JsonB))> {
-    let differences = ok(manage::verify(given(name, "name"), repair.unwrap_or(false)));
+    let repair = repair.unwrap_or(false);
+    if repair {
+        xact::require_writable(c"verify_imat(repair)");
+    }
+    let differences = ok(manage::verify(given(name, "name"), repair));
     TableIterator::new(differences.into_iter().map(|difference| (difference.kind, difference.times, difference.row)))
 }
 
@@ -99,6 +107,8 @@ fn check_imat(
         name!(hint, Option<String>),
     ),
 > {
+    // It makes the query a view that passes.
+    xact::require_writable(c"check_imat()");
     let check = ok(manage::check(given(query, "query")));
     TableIterator::once((check.maintainable, check.strategy.map(str::to_owned), check.reason, check.hint))
 }

@@ -1,6 +1,7 @@
 //! What follows the transaction: subtransactions and invalidations.
 
 use std::cell::Cell;
+use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys;
@@ -19,6 +20,12 @@ thread_local! {
 pub fn subtransaction() -> u32 {
     // SAFETY: reads a variable.
     unsafe { pg_sys::GetCurrentSubTransactionId() }
+}
+
+/// Raises an error in a read-only transaction, as every one on a standby is.
+pub fn require_writable(verb: &CStr) {
+    // SAFETY: the name is only printed.
+    unsafe { pg_sys::PreventCommandIfReadOnly(verb.as_ptr()) }
 }
 
 /// Changes whenever anything that a plan was compiled from may have changed.
