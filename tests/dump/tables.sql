@@ -1,7 +1,7 @@
 -- What scripts/dump-restore dumps: maintained tables of every kind.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
-CREATE EXTENSION pg_imat;
+CREATE EXTENSION IF NOT EXISTS pg_imat;
 CREATE SCHEMA "App 2";
 CREATE TABLE "App 2".product (id int PRIMARY KEY, name text NOT NULL, price numeric);
 CREATE TABLE sale (id int PRIMARY KEY, product int REFERENCES "App 2".product, region text, amount numeric(10,2) NOT NULL,
