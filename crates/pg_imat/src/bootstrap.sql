@@ -12,7 +12,7 @@ CREATE TABLE imat_catalog.imat (
     source text,                        -- the view it was made from
     strategy text NOT NULL,
     construct text,                     -- why it is recomputed whole
-    shape text NOT NULL,                -- what the state was created for
+    shape text NOT NULL,                -- the kind of key that the state was created with
     server_version integer NOT NULL,    -- where: a later server must keep its state
     depth integer NOT NULL,             -- maintained tables below it, on the longest path
     trusts_keys boolean NOT NULL,       -- the foreign keys among its tables have held all the time

@@ -182,8 +182,7 @@ pub fn check(name: u32) {
     let entry = &maintained.entry;
     xact::invalidate(entry.state);
     let columns = |relation| catalog::trusted(|| facts::columns(relation));
-    let stored = maintained.plan.columns.iter().map(|column| (column.name.clone(), column.ty.clone()));
-    if !stored.eq(columns(entry.state)) || columns(entry.name) != columns(entry.definition) {
+    if columns(entry.name) != columns(entry.definition) {
         raise(&refuse::stale_shape(&maintained.display));
     }
 }
@@ -203,13 +202,20 @@ fn load(name: u32) -> Maintained {
         raise(&refuse::row_security(&table.to_string(), &display));
     }
     let plan = match plan {
-        Ok(plan) if plan.shape() == entry.shape => plan,
+        Ok(plan) if plan.shape() == entry.shape && has_columns(&plan, entry.state) => plan,
         _ => raise(&refuse::stale_shape(&display)),
     };
     let foreign = catalog::trusted(|| catalog::runs_user_code(entry.definition, entry.state));
     let settings = if foreign { with_path(entry.settings()) } else { entry.settings() };
     let takes_one = plan.takes_one();
     Maintained { members, entry, display, state, plan, takes_one, settings, statements: RefCell::default() }
+}
+
+/// Whether a state has the columns that the plan keeps. Types are compared as they are called now,
+/// since they and their schemas can be renamed.
+fn has_columns(plan: &Plan, state: u32) -> bool {
+    let planned = plan.columns.iter().map(|column| (column.name.clone(), column.ty.clone()));
+    planned.eq(catalog::trusted(|| facts::columns(state)))
 }
 
 fn compiled(entry: &Entry) -> Result<Plan, Unsupported> {

@@ -110,6 +110,25 @@ pub fn before_concurrent_detach(table: u32) {
     });
 }
 
+/// An index is about to be dropped: refused for the key of a state, on which its upserts rely. It is
+/// the one with the row's image, or that with the fewest columns, of which all others hold more.
+/// Asked before the command, since `CONCURRENTLY` has half done it when it tells.
+pub fn before_index_drop(index: u32) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT i.name::oid FROM imat_catalog.imat AS i CROSS JOIN LATERAL ( \
+             SELECT x.indexrelid FROM pg_catalog.pg_index AS x \
+             WHERE x.indrelid = i.state AND x.indisunique AND x.indpred IS NULL \
+             ORDER BY pg_catalog.strpos(pg_catalog.pg_get_indexdef(x.indexrelid), 'imat_catalog.row_image(') = 0, \
+                 x.indexprs IS NOT NULL, x.indnkeyatts LIMIT 1) AS k \
+         WHERE k.indexrelid = $1",
+    );
+    trusted(|| {
+        if let Some(name) = spi::first(&QUERY, &[oid(index)], |row| row.oid(1)) {
+            raise(&refuse::maintained_altered("drop the key of", &display(name)));
+        }
+    });
+}
+
 /// The maintained tables that are computed from views, or read through them, each with the view.
 fn readers_of_views(views: &[Oid]) -> Vec<(u32, u32)> {
     const READERS: Sql = Sql::fixed(

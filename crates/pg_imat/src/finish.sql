@@ -28,7 +28,7 @@ CREATE FUNCTION imat_catalog.has_its_row(state regclass, shape text) RETURNS boo
 DECLARE
     found boolean := true;
 BEGIN
-    IF shape LIKE '% Single' AND EXISTS (
+    IF shape = 'Single' AND EXISTS (
         SELECT FROM pg_trigger AS t WHERE t.tgrelid = state AND t.tgname = 'imat_guard') THEN
         EXECUTE format('SELECT EXISTS (SELECT FROM %s)', state) INTO found;
     END IF;
@@ -176,7 +176,7 @@ END $$;
 CREATE EVENT TRIGGER imat_rewrite ON table_rewrite EXECUTE FUNCTION imat_catalog.on_rewrite();
 
 -- In C, where the command is told and not only its tag.
-CREATE EVENT TRIGGER imat_command ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'CREATE VIEW', 'CREATE RULE')
+CREATE EVENT TRIGGER imat_command ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'CREATE VIEW', 'CREATE RULE', 'DROP INDEX')
     EXECUTE FUNCTION imat_catalog.before_command();
 
 -- In a session that calls itself a replica too.

@@ -422,9 +422,9 @@ impl Plan {
         }
     }
 
-    /// Whether two plans keep the same state: a plan compiled later must.
+    /// What a state with these columns was created for: a plan compiled later must have the same.
     pub fn shape(&self) -> String {
-        format!("{:?} {:?}", self.columns, self.key)
+        format!("{:?}", self.key)
     }
 
     /// Whether these columns hold all of the state's key, so that rows which differ in the key

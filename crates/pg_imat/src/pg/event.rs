@@ -37,7 +37,16 @@ unsafe fn changes_owner(command: &pg_sys::AlterTableStmt) -> bool {
     }
 }
 
-/// Before a command that alters a table or replaces a view.
+/// The relations that a command drops.
+unsafe fn dropped(command: &pg_sys::DropStmt) -> Vec<u32> {
+    // SAFETY: each object that has the kind of a relation is a list that makes up its name.
+    unsafe {
+        let names = pgrx::PgList::<pg_sys::List>::from_pg(command.objects);
+        names.iter_ptr().filter_map(|name| relation(pg_sys::makeRangeVarFromNameList(name))).collect()
+    }
+}
+
+/// Before a command that alters a table, replaces a view or drops an index.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_before_command(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -57,6 +66,9 @@ pub extern "C-unwind" fn imat_before_command(fcinfo: pg_sys::FunctionCallInfo) -
                     relation(command.relation).into_iter().for_each(ddl::before_concurrent_detach);
                 }
                 ddl::before_alter(changes_owner(command));
+            }
+            T_DropStmt => {
+                dropped(&*command.cast::<pg_sys::DropStmt>()).into_iter().for_each(ddl::before_index_drop);
             }
             T_ViewStmt => ddl::before_view(relation((*command.cast::<pg_sys::ViewStmt>()).view)),
             _ => ddl::before_view(None),
