@@ -16,13 +16,11 @@ CREATE VIEW wrong AS SELECT i.name AS wrong, differs(i.name) FROM imat_catalog.i
 SELECT 'maintained: ' || count(*) FROM imat_status;
 TABLE wrong;
 INSERT INTO sale (id, product, region, amount, at) SELECT i, i % 20 + 1, 'new', i % 11, '2025-01-01' FROM generate_series(201, 260) AS i;
-TABLE wrong;
 UPDATE sale SET amount = amount + 1, region = 'c' WHERE id % 3 = 0;
 UPDATE "App 2".product SET name = name || '!', price = price + 1 WHERE id < 6;
 TABLE wrong;
 DELETE FROM sale WHERE product IN (7, 8) OR region IS NULL;
 DELETE FROM "App 2".product WHERE id = 7;
-TABLE wrong;
 DELETE FROM part WHERE id IN (100, 105);
 INSERT INTO part VALUES (0, 'new', 1);
 UPDATE part SET id = (id + 100) % 200 WHERE id IN (0, 5);
