@@ -105,8 +105,11 @@ log_timezone = 'UTC'
 lc_messages = 'C'
 CONF
   case "$1" in
-    # Deadlocks are part of what is tested, so they are looked for early.
-    test) printf '%s\n' 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' 'deadlock_timeout = 100ms' ;;
+    # Deadlocks and failing subscriptions are part of what is tested, so they are looked for early.
+    test)
+      printf '%s\n' 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' 'deadlock_timeout = 100ms' \
+        'wal_level = logical' 'wal_retrieve_retry_interval = 100ms'
+      ;;
     # The disk's flush time is the same for every variant and would hide what is compared.
     demo | bench) printf '%s\n' 'synchronous_commit = off' 'max_wal_size = 4GB' ;;
     *) die "unknown kind of server: $1" ;;

@@ -147,17 +147,3 @@ RESET ROLE;
 DROP OWNED BY imat_reader, imat_other, imat_owner;
 DROP ROLE imat_reader, imat_other, imat_owner;
 TABLE wrong;
-
--- A base table that a subscription writes to.
-CREATE TABLE subscribed (n integer);
-CREATE VIEW over_subscribed AS SELECT count(*) AS n FROM subscribed;
-SET client_min_messages = error;
-CREATE SUBSCRIPTION imat_test CONNECTION 'dbname=nowhere' PUBLICATION p WITH (connect = false);
-RESET client_min_messages;
-SET allow_system_table_mods = on;
-INSERT INTO pg_subscription_rel SELECT oid, 'subscribed'::regclass, 'r' FROM pg_subscription WHERE subname = 'imat_test';
-SELECT create_imat('over_subscribed');
-DELETE FROM pg_subscription_rel WHERE srrelid = 'subscribed'::regclass;
-RESET allow_system_table_mods;
-ALTER SUBSCRIPTION imat_test SET (slot_name = NONE);
-DROP SUBSCRIPTION imat_test;

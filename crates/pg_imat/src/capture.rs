@@ -7,8 +7,9 @@
 //! [`crate::flush::run`] applies them. A query that reads a maintained table before that makes
 //! the flush come early, for those maintained tables whose base tables are all at rest.
 //!
-//! A flush at commit instead of at the statement's end would start from the same buffer: see
-//! [`before_commit`] and [`before_read`].
+//! A replication worker applies rows without statements ([`row`]), and nobody is told when the last
+//! trigger of a row has fired. So what it does is taken for one statement, which closes when the
+//! transaction is about to commit: see [`before_commit`].
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,8 @@ struct Session {
     own_ddl: Option<u32>,
     /// The relations whose rows the running ALTER TABLE computes anew.
     rewritten: Vec<Rewritten>,
+    /// Rows have come without a statement.
+    applying: bool,
 }
 
 struct Rewritten {
@@ -60,17 +63,49 @@ fn session<T>(f: impl FnOnce(&mut Session) -> T) -> T {
 
 /// A statement on a base table begins.
 pub fn open(relation: u32) {
+    announce(relation);
     let subtransaction = xact::subtransaction();
+    session(|session| session.open.push(Open { subtransaction, relation }));
+}
+
+fn announce(relation: u32) {
     let captures = cache::captures(relation);
     if captures.is_empty() {
         let table = catalog::trusted(|| facts::name(relation));
         raise(&refuse::orphaned(&table.map_or_else(String::new, |name| name.to_string())));
     }
-    session(|session| session.open.push(Open { subtransaction, relation }));
 }
 
 /// A statement on `relation` is over; `transition` are its rows.
 pub fn close(relation: u32, event: Event, transition: &Transition) {
+    collect(relation, event, transition);
+    let due = session(|session| {
+        let opened = session.open.iter().rposition(|open| open.relation == relation);
+        opened.map(|opened| session.open.remove(opened));
+        session.open.is_empty() && session.flushing.is_none() && !session.buffer.is_empty()
+    });
+    if due && !is_applying() {
+        as_collected(|| {});
+    }
+}
+
+/// A row was changed in a session that is a replica. If that was done by a statement, the row
+/// comes with the others, and the statement is open: triggers fire before it closes.
+pub fn row(relation: u32, row: &Transition) {
+    if session(|session| session.open.is_empty()) {
+        session(|session| session.applying = true);
+        announce(relation);
+        collect(relation, Event::Rows, row);
+    }
+}
+
+/// Whether there may be rows in a table of which the trigger has not fired yet, and no statement
+/// is open that would tell.
+fn is_applying() -> bool {
+    session(|session| session.applying) || xact::is_replication_worker()
+}
+
+fn collect(relation: u32, event: Event, transition: &Transition) {
     let captures = cache::captures(relation);
     let subtransaction = xact::subtransaction();
     for capture in captures.iter() {
@@ -90,14 +125,6 @@ pub fn close(relation: u32, event: Event, transition: &Transition) {
             }
         });
     }
-    let due = session(|session| {
-        let opened = session.open.iter().rposition(|open| open.relation == relation);
-        opened.map(|opened| session.open.remove(opened));
-        session.open.is_empty() && session.flushing.is_none() && !session.buffer.is_empty()
-    });
-    if due {
-        as_collected(|| {});
-    }
 }
 
 fn is_flushing() -> bool {
@@ -107,14 +134,17 @@ fn is_flushing() -> bool {
 /// Makes the next flush build anew whatever reads these base tables, if a change is under way;
 /// returns whether one is.
 pub fn defer_rebuild(bases: &[u32]) -> bool {
-    let subtransaction = xact::subtransaction();
-    session(|Session { open, flushing, buffer, .. }| {
-        let busy = !open.is_empty() || flushing.is_some();
-        if busy {
-            bases.iter().for_each(|&base| buffer.add(subtransaction, base, Change::truncated()));
-        }
-        busy
-    })
+    let busy = is_busy();
+    if busy {
+        let subtransaction = xact::subtransaction();
+        let truncate = |buffer: &mut Buffer, base| buffer.add(subtransaction, base, Change::truncated());
+        session(|session| bases.iter().for_each(|&base| truncate(&mut session.buffer, base)));
+    }
+    busy
+}
+
+fn is_busy() -> bool {
+    is_applying() || session(|session| !session.open.is_empty() || session.flushing.is_some())
 }
 
 /// Runs DDL of the extension's own, which its event triggers need not look at.
@@ -219,16 +249,9 @@ pub fn writing<T>(state: u32, body: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Refuses a row that arrives without its statement having opened.
-pub fn replica(table: &str) {
-    if session(|session| session.open.is_empty()) {
-        raise(&refuse::replicated(table));
-    }
-}
-
 /// Refuses what can't be done while a change is being collected.
 pub fn require_idle(action: &str) {
-    if session(|session| !session.open.is_empty() || session.flushing.is_some()) {
+    if is_busy() {
         raise(
             &Error::new(SqlState::OBJECT_IN_USE, format!("cannot {action} while a base table is being changed"))
                 .hint("Call it outside of triggers, in a statement of its own."),
@@ -283,7 +306,7 @@ pub struct Reading {
 
 /// Whether there is something that a query could read too early.
 pub fn is_waiting() -> bool {
-    session(|session| session.flushing.is_none() && !session.buffer.is_empty())
+    session(|session| session.flushing.is_none() && !session.buffer.is_empty()) && !is_applying()
 }
 
 /// Flushes what a query is about to read; returns whether it has to be given a new snapshot.
@@ -317,15 +340,19 @@ fn written(readers: BTreeSet<u32>) -> BTreeSet<u32> {
     states
 }
 
-/// All statements are over before a transaction commits, so the buffer is empty, unless one of
-/// a table's triggers was switched off by hand.
+/// All statements are over before a transaction commits, unless one of a table's triggers was
+/// switched off by hand. What is still in the buffer came without a statement.
 pub fn before_commit() {
-    if session(|session| !session.buffer.is_empty() || !session.open.is_empty()) {
+    if session(|session| !session.open.is_empty()) {
         raise(
             &Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, "a change was not collected for the maintained tables")
                 .detail("A trigger of pg_imat on a base table is disabled or was dropped.")
                 .hint("Enable all of the table's triggers named imat_*, and call refresh_imat."),
         );
+    }
+    // Deferred triggers can change base tables again.
+    while session(|session| !session.buffer.is_empty()) {
+        xact::at_end(|| as_collected(|| {}));
     }
 }
 

@@ -266,7 +266,6 @@ fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(Stri
             &format!("There is no incremental rule yet for: {construct}."),
         );
     }
-    warn_of_subscriptions(target, analysis);
     Ok(name)
 }
 
@@ -288,21 +287,6 @@ pub fn warn_of_strangers(target: &str, owner: u32, analysis: &Analysis) {
         &format!("{target} will be maintained as a superuser, and reads a table of another role"),
         &format!("Table {table} belongs to {}, whose indexes on it can run code as the superuser.", ident(&role)),
         "Let that role own the view and the maintained table, or one with no more rights.",
-    );
-}
-
-/// Warns where a subscription writes a base table, since what it applies is refused.
-fn warn_of_subscriptions(target: &QName, analysis: &Analysis) {
-    const QUERY: Sql = Sql::fixed(
-        "SELECT r.srrelid FROM pg_catalog.pg_subscription_rel AS r WHERE r.srrelid = ANY ($1) ORDER BY 1 LIMIT 1",
-    );
-    let relations = analysis.bases.iter().flat_map(|base| base.relations.iter().copied());
-    let Some(subscribed) = spi::first(&QUERY, &[facts::oids(relations)], |row| row.oid(1)) else { return };
-    let table = facts::name(subscribed).map_or_else(String::new, |name| name.to_string());
-    warning(
-        &format!("{target} will stop the subscription that writes to {table}"),
-        "Changes that arrive by logical replication are not captured yet, and raise an error.",
-        "Call drop_imat, or maintain it on the publisher.",
     );
 }
 

@@ -46,12 +46,6 @@ pub fn read_by_another(name: &str, reader: &str) -> Error {
         .hint("Call drop_imat on that one first.")
 }
 
-pub fn replicated(table: &str) -> Error {
-    Error::new(UNSUPPORTED, format!("cannot replicate into table \"{table}\", which maintained tables read"))
-        .detail("Changes that arrive by logical replication are not captured yet.")
-        .hint("Drop the maintained tables with drop_imat, or maintain them on the publisher.")
-}
-
 pub fn read_too_early() -> Error {
     Error::new(UNSUPPORTED, "cannot read a maintained table here")
         .detail("Changes of its base tables are pending, and the statement reads under the snapshot of another one.")

@@ -42,21 +42,53 @@ pub struct Row<'a> {
     values: &'a Values,
 }
 
-/// The rows that a trigger saw: the transition tables of one statement.
+/// The rows that a trigger saw: the transition tables of one statement, or what it is fired for.
 pub struct Transition {
     pub(super) relation: pg_sys::Relation,
-    pub(super) old: *mut pg_sys::Tuplestorestate,
-    pub(super) new: *mut pg_sys::Tuplestorestate,
+    pub(super) old: Side,
+    pub(super) new: Side,
+}
+
+/// The rows of before or after a change.
+#[derive(Clone, Copy)]
+pub(super) enum Side {
+    None,
+    Table(*mut pg_sys::Tuplestorestate),
+    Row(*mut pg_sys::TupleTableSlot),
+}
+
+impl Side {
+    fn is_empty(self) -> bool {
+        match self {
+            Side::None => true,
+            // SAFETY: the store is the trigger's.
+            Side::Table(store) => unsafe { pg_sys::tuplestore_tuple_count(store) == 0 },
+            Side::Row(_) => false,
+        }
+    }
 }
 
 impl Transition {
-    /// Whether the statement changed no row.
-    pub fn is_empty(&self) -> bool {
-        // SAFETY: the stores are the trigger's.
-        let rows = |store: *mut pg_sys::Tuplestorestate| {
-            if store.is_null() { 0 } else { unsafe { pg_sys::tuplestore_tuple_count(store) } }
+    /// What a trigger for each statement gets.
+    pub(super) fn of_statement(data: &pg_sys::TriggerData) -> Self {
+        let table = |store: *mut pg_sys::Tuplestorestate| if store.is_null() { Side::None } else { Side::Table(store) };
+        Self { relation: data.tg_relation, old: table(data.tg_oldtable), new: table(data.tg_newtable) }
+    }
+
+    /// What a trigger for each row gets.
+    pub(super) fn of_row(data: &pg_sys::TriggerData) -> Self {
+        let (row, updated) = (Side::Row(data.tg_trigslot), Side::Row(data.tg_newslot));
+        let (old, new) = match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+            pg_sys::TRIGGER_EVENT_INSERT => (Side::None, row),
+            pg_sys::TRIGGER_EVENT_UPDATE => (row, updated),
+            _ => (row, Side::None),
         };
-        rows(self.old) == 0 && rows(self.new) == 0
+        Self { relation: data.tg_relation, old, new }
+    }
+
+    /// Whether no row was changed.
+    pub fn is_empty(&self) -> bool {
+        self.old.is_empty() && self.new.is_empty()
     }
 }
 
@@ -73,33 +105,43 @@ struct Values {
     nulls: Vec<bool>,
 }
 
-/// Reads a transition table row by row.
+/// Reads one side of a change row by row.
 struct Reader {
-    store: *mut pg_sys::Tuplestorestate,
+    side: Side,
     slot: *mut pg_sys::TupleTableSlot,
 }
 
 impl Reader {
-    unsafe fn new(store: *mut pg_sys::Tuplestorestate, relation: pg_sys::Relation) -> Option<Self> {
-        if store.is_null() {
-            return None;
-        }
+    unsafe fn new(side: Side, relation: pg_sys::Relation) -> Option<Self> {
         // SAFETY: the store is the trigger's; its first read pointer is nobody's between
         // statements, and a statement that reads it brings its own.
-        unsafe {
-            pg_sys::tuplestore_select_read_pointer(store, 0);
-            pg_sys::tuplestore_rescan(store);
-            let slot = pg_sys::MakeSingleTupleTableSlot((*relation).rd_att, &pg_sys::TTSOpsMinimalTuple);
-            Some(Self { store, slot })
-        }
+        let slot = match side {
+            Side::None => return None,
+            Side::Row(slot) => slot,
+            Side::Table(store) => unsafe {
+                pg_sys::tuplestore_select_read_pointer(store, 0);
+                pg_sys::tuplestore_rescan(store);
+                pg_sys::MakeSingleTupleTableSlot((*relation).rd_att, &pg_sys::TTSOpsMinimalTuple)
+            },
+        };
+        Some(Self { side, slot })
     }
 
     unsafe fn next(&mut self, fields: &[Field], into: &mut Values) -> bool {
         // SAFETY: attribute numbers are those of the relation's descriptor; values stay valid
         // until the slot's next row.
         unsafe {
-            if !pg_sys::tuplestore_gettupleslot(self.store, true, false, self.slot) {
+            let found = match self.side {
+                Side::Table(store) => pg_sys::tuplestore_gettupleslot(store, true, false, self.slot),
+                Side::Row(_) => true,
+                Side::None => false,
+            };
+            if !found {
                 return false;
+            }
+            // A row that is given is the only one; a table tells its end.
+            if let Side::Row(_) = self.side {
+                self.side = Side::None;
             }
             for (position, field) in fields.iter().enumerate() {
                 let number = i32::from(field.fired);
@@ -114,8 +156,10 @@ impl Reader {
     }
 
     unsafe fn close(self) {
-        // SAFETY: made by `new`.
-        unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.slot) }
+        if let Side::Table(_) = self.side {
+            // SAFETY: made by `new`.
+            unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.slot) }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The functions that base tables' statement triggers call.
+//! The functions that the triggers of base tables and states call.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -58,8 +58,7 @@ pub extern "C-unwind" fn imat_capture(fcinfo: pg_sys::FunctionCallInfo) -> pg_sy
     let (event, relation, transition) = unsafe {
         let data = data(fcinfo);
         let event = if is_truncate(data.tg_event) { Event::Truncate } else { Event::Rows };
-        let transition = Transition { relation: data.tg_relation, old: data.tg_oldtable, new: data.tg_newtable };
-        (event, (*data.tg_relation).rd_id.to_u32(), transition)
+        (event, (*data.tg_relation).rd_id.to_u32(), Transition::of_statement(data))
     };
     xact::register();
     capture::close(relation, event, &transition);
@@ -80,17 +79,18 @@ pub extern "C-unwind" fn imat_guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys:
     pg_sys::Datum::null()
 }
 
-/// AFTER each row that a replication worker applies, which fires no statement triggers. A
-/// session that only calls itself a replica has fired them, and gets past.
+/// AFTER each row in a session that is a replica: collects what comes without a statement, which
+/// is how replication workers apply rows.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_replica(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: the data is valid for the call; the name is copied.
-    let name = unsafe {
-        let relation = data(fcinfo).tg_relation;
-        std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()).to_string_lossy()
+    // SAFETY: the data is valid for the call.
+    let (relation, row) = unsafe {
+        let data = data(fcinfo);
+        ((*data.tg_relation).rd_id.to_u32(), Transition::of_row(data))
     };
-    capture::replica(&name);
+    xact::register();
+    capture::row(relation, &row);
     pg_sys::Datum::null()
 }
 

@@ -28,6 +28,25 @@ pub fn require_writable(verb: &CStr) {
     unsafe { pg_sys::PreventCommandIfReadOnly(verb.as_ptr()) }
 }
 
+/// Whether this is a worker that applies the changes of a subscription.
+pub fn is_replication_worker() -> bool {
+    // SAFETY: compares a variable of this backend.
+    unsafe { pg_sys::IsLogicalWorker() }
+}
+
+/// Runs `body`, which works like a statement after the transaction's last one, and then the
+/// deferred triggers that it leaves.
+pub fn at_end(body: impl FnOnce()) {
+    // SAFETY: statements need a snapshot, of which there is none between two of them; PostgreSQL
+    // fires deferred triggers under one that it pushes itself.
+    unsafe {
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        body();
+        pg_sys::PopActiveSnapshot();
+        pg_sys::AfterTriggerFireDeferred();
+    }
+}
+
 /// Changes whenever anything that a plan was compiled from may have changed.
 pub fn generation() -> u64 {
     GENERATION.get()
