@@ -37,10 +37,14 @@ INSERT INTO sale (id, product, region, paid, at) VALUES (1000, 1, 'a', 5, '2025-
 \set VERBOSITY terse
 UPDATE imat.parts SET s = 0;
 UPDATE imat.moods SET n = 0;
-ALTER TABLE sale DISABLE TRIGGER imat_insert;
+DROP TRIGGER imat_insert ON sale;
 CREATE OR REPLACE VIEW imat_catalog.by_key AS SELECT * FROM imat.by_key;
 ALTER TABLE "App 2".product DROP CONSTRAINT product_pkey;
 \set ON_ERROR_STOP on
+SET client_min_messages = error;
+ALTER TABLE sale DISABLE TRIGGER ALL;
+INSERT INTO sale (id, product, region, paid, at) VALUES (1001, 2, 'a', 6, '2025-01-01');
+ALTER TABLE sale ENABLE TRIGGER ALL;
 TABLE wrong;
 SELECT 'indexes: ' || count(*) FROM pg_indexes WHERE schemaname IN ('imat', 'imat_state');
 SELECT 'readable: ' || count(*) FROM pg_class WHERE relnamespace = 'imat'::regnamespace AND has_table_privilege('pg_monitor', oid, 'SELECT');

@@ -22,7 +22,7 @@ CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO imat.read DO INSTEAD SELECT k, 
 INSERT INTO t VALUES (1, 1.4, 5);
 TABLE wrong;
 
--- So do its triggers, rules and policies.
+-- So do its triggers, rules and policies; one that is disabled is noticed.
 ALTER TABLE imat.plain DISABLE TRIGGER imat_guard;
 ALTER TABLE imat.plain DISABLE TRIGGER ALL;
 ALTER TABLE imat_state.read ENABLE REPLICA TRIGGER imat_guard;

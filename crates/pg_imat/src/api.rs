@@ -123,6 +123,7 @@ fn told(event: &str, objects: Vec<Oid>) {
         "dropped" => ddl::after_drop(&objects),
         "altered" => ddl::after_alter(&objects),
         "triggers altered" => ddl::after_trigger(&objects),
+        "subscribed" => ddl::after_subscription(&objects),
         "views replaced" => ddl::after_view(&objects),
         "meaning changed" => ddl::after_redefinition(&objects),
         "rows to be rewritten" => objects.iter().for_each(|relation| capture::before_rewrite(relation.to_u32())),

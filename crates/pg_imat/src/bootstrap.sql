@@ -17,6 +17,7 @@ CREATE TABLE imat_catalog.imat (
     depth integer NOT NULL,             -- maintained tables below it, on the longest path
     trusts_keys boolean NOT NULL,       -- the foreign keys among its tables have held all the time
     settings text[] NOT NULL,           -- name, value, name, value, ...: pinned for its expressions
+    stale text,                         -- why it does not follow its base tables, if it doesn't
     created_at timestamptz NOT NULL DEFAULT now()
 );
 

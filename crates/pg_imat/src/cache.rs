@@ -36,6 +36,11 @@ pub struct Capture {
 }
 
 impl Capture {
+    /// Whether anybody follows the base.
+    pub fn is_followed(&self) -> bool {
+        self.tells || self.fields.is_some()
+    }
+
     /// The shape of the delta, where some maintained table is computed from it.
     pub fn layout(&self, transition: &Transition) -> Option<&Rc<Layout>> {
         let fields = self.fields.as_ref()?;
@@ -147,12 +152,12 @@ fn capture(base: u32, relation: u32) -> Capture {
     }
 }
 
-/// The maintained tables that read a base table, by OID.
+/// The maintained tables that read a base table and follow it, by OID.
 pub fn readers(base: u32) -> Vec<u32> {
     if let Some(found) = CACHE.with_borrow(|cache| cache.readers.get(&base).cloned()) {
         return found;
     }
-    let readers = catalog::trusted(|| catalog::readers(base));
+    let readers = catalog::trusted(|| catalog::followers(base));
     CACHE.with_borrow_mut(|cache| {
         cache.relations.insert(base);
         cache.readers.insert(base, readers.clone());

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use imat_compile::error::{Error, SqlState};
 
 use crate::buffer::{Buffer, Change};
+use crate::cache::Capture;
 use crate::pg::delta::Transition;
 use crate::pg::error::raise;
 use crate::pg::trigger::{self, Event};
@@ -63,17 +64,20 @@ fn session<T>(f: impl FnOnce(&mut Session) -> T) -> T {
 
 /// A statement on a base table begins.
 pub fn open(relation: u32) {
-    announce(relation);
-    let subtransaction = xact::subtransaction();
-    session(|session| session.open.push(Open { subtransaction, relation }));
+    if announce(relation) {
+        let subtransaction = xact::subtransaction();
+        session(|session| session.open.push(Open { subtransaction, relation }));
+    }
 }
 
-fn announce(relation: u32) {
+/// Returns whether anybody follows the relation's changes.
+fn announce(relation: u32) -> bool {
     let captures = cache::captures(relation);
     if captures.is_empty() {
         let table = catalog::trusted(|| facts::name(relation));
         raise(&refuse::orphaned(&table.map_or_else(String::new, |name| name.to_string())));
     }
+    captures.iter().any(Capture::is_followed)
 }
 
 /// A statement on `relation` is over; `transition` are its rows.
@@ -340,8 +344,8 @@ fn written(readers: BTreeSet<u32>) -> BTreeSet<u32> {
     states
 }
 
-/// All statements are over before a transaction commits, unless one of a table's triggers was
-/// switched off by hand. What is still in the buffer came without a statement.
+/// All statements are over before a transaction commits, unless one of a table's triggers went
+/// behind our back. What is still in the buffer came without a statement.
 pub fn before_commit() {
     if session(|session| !session.open.is_empty()) {
         raise(

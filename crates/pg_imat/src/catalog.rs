@@ -34,6 +34,8 @@ pub struct Entry {
     pub depth: i32,
     pub trusts_keys: bool,
     pub settings: Vec<String>,
+    /// Why it does not follow its base tables, if it doesn't.
+    pub stale: Option<String>,
 }
 
 impl Entry {
@@ -46,7 +48,7 @@ impl Entry {
 pub fn entry(name: u32) -> Option<Entry> {
     const QUERY: Sql = Sql::fixed(
         "SELECT i.name::oid, i.state::oid, i.definition::oid, c.relowner, i.construct, i.shape, i.server_version, \
-             i.depth, i.trusts_keys, i.settings \
+             i.depth, i.trusts_keys, i.settings, i.stale \
          FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.state WHERE i.name = $1",
     );
     spi::first(&QUERY, &[oid(name)], |row| Entry {
@@ -60,6 +62,7 @@ pub fn entry(name: u32) -> Option<Entry> {
         depth: row.need(8),
         trusts_keys: row.need(9),
         settings: row.need(10),
+        stale: row.get(11),
     })
 }
 
@@ -222,6 +225,15 @@ pub fn bases_of_relation(relation: u32) -> Vec<u32> {
 pub fn readers(base: u32) -> Vec<u32> {
     const QUERY: Sql =
         Sql::fixed("SELECT DISTINCT s.name::oid FROM imat_catalog.source AS s WHERE s.base = $1 ORDER BY 1");
+    spi::rows(&QUERY, &[oid(base)], |row| row.oid(1))
+}
+
+/// Those of them that follow its changes.
+pub fn followers(base: u32) -> Vec<u32> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT DISTINCT s.name::oid FROM imat_catalog.source AS s WHERE s.base = $1 \
+           AND NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.name = s.name AND i.stale IS NOT NULL) ORDER BY 1",
+    );
     spi::rows(&QUERY, &[oid(base)], |row| row.oid(1))
 }
 

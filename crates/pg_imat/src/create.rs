@@ -9,17 +9,18 @@ use imat_compile::plan::Plan;
 use imat_compile::sql::recompose::recompose;
 use imat_compile::sql::{Sql, ddl};
 use imat_compile::view::View;
+use pgrx::pg_sys::Oid;
 
 use crate::analyze::{self, Analysis};
 use crate::catalog::{self, trusted};
 use crate::facts::{self, SystemCatalog, oid};
 use crate::pg::context;
-use crate::pg::error::{notice, server_version, warning};
+use crate::pg::error::{notice, server_version, warn};
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{self, Connection, Param, Snapshot};
 use crate::pg::{query, xact};
 use crate::workshop::Workshop;
-use crate::{capture, carry, compile, flush, refuse};
+use crate::{capture, carry, compile, flush, refuse, stale};
 
 /// Where the definition comes from.
 pub struct Source {
@@ -41,15 +42,20 @@ pub fn create(source: &Source, schema: &str) -> Result<u32, Error> {
     let target = QName::new(schema, source.name.as_str());
     // Bookkeeping runs under settings of its own.
     let session = analyze::SETTINGS.map(|name| (name.to_owned(), context::setting(name)));
-    trusted(|| {
+    let (name, relations) = trusted(|| {
         check_target(&target, caller)?;
         let analysis = analyze_locked(source, caller)?;
         // Another session may have created it while this one waited.
         check_target(&target, caller)?;
         warn_of_strangers(&target.to_string(), source.owner, &analysis);
         let settings = if analysis.follows_settings { &session[..] } else { &[] };
-        build(source, &target, &analysis, settings)
-    })
+        let relations = analysis.bases.iter().flat_map(|base| base.relations.iter().copied().map(Oid::from));
+        let name = build(source, &target, &analysis, settings)?;
+        Ok((name, relations.collect::<Vec<Oid>>()))
+    })?;
+    // Triggers that were disabled before are not any more.
+    stale::follow_triggers(&relations);
+    Ok(name)
 }
 
 /// Locks what the view reads, until an analysis finds nothing that was not locked before it: what was
@@ -283,11 +289,7 @@ pub fn warn_of_strangers(target: &str, owner: u32, analysis: &Analysis) {
     let found = spi::first(&QUERY, &[facts::oids(relations), oid(owner)], |row| (row.oid(1), row.need::<String>(2)));
     let Some((relation, role)) = found else { return };
     let table = facts::name(relation).map_or_else(String::new, |name| name.to_string());
-    warning(
-        &format!("{target} will be maintained as a superuser, and reads a table of another role"),
-        &format!("Table {table} belongs to {}, whose indexes on it can run code as the superuser.", ident(&role)),
-        "Let that role own the view and the maintained table, or one with no more rights.",
-    );
+    warn(&refuse::stranger(target, &table, &ident(&role)));
 }
 
 /// Creates and fills what will be the state `name`, with the indexes that come along.
@@ -303,8 +305,21 @@ fn make_state(
     let oid = exists(state).ok_or_else(|| refuse::missing(&state.to_string()))?;
     workshop.within(settings, || fill(plan, state, oid));
     carry::indexes(source.view, plan, workshop, state, name);
+    workshop.run(&ddl::identify(state, identity(oid).as_deref()));
     workshop.run(&ddl::analyze(state));
     Ok(oid)
+}
+
+/// The index by which a subscriber can find a row of the state, as a publication asks for.
+fn identity(state: u32) -> Option<String> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT c.relname::text FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid \
+         WHERE i.indrelid = $1 AND i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL \
+           AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = $1 AND NOT a.attnotnull \
+               AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])) \
+         ORDER BY c.oid LIMIT 1",
+    );
+    spi::first(&QUERY, &[oid(state)], |row| row.need(1))
 }
 
 /// Populates a new state.
@@ -347,8 +362,7 @@ fn register(new: &Registration<'_>) {
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $10, $11, coalesce((SELECT pg_catalog.max(i.depth) + 1 FROM imat_catalog.imat AS i \
              WHERE i.state = ANY ($9)), 0)",
     );
-    let bases: Vec<pgrx::pg_sys::Oid> =
-        new.analysis.bases.iter().map(|base| pgrx::pg_sys::Oid::from(base.oid)).collect();
+    let bases: Vec<Oid> = new.analysis.bases.iter().map(|base| Oid::from(base.oid)).collect();
     let settings: Vec<String> = new.settings.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
     spi::run_with(
         &ENTRY,
@@ -386,7 +400,10 @@ pub fn add_source(name: u32, base: u32, relation: u32) {
     spi::run_with(&SOURCE, &[oid(name), oid(base), oid(relation), not_null.into()]);
     let Some(relation_name) = facts::name(relation) else { return };
     match spi::first(&TRIGGERED, &[oid(relation)], |row| (row.need(1), row.need(2))) {
-        Some((true, _)) => xact::invalidate(relation),
+        Some((true, _)) => {
+            xact::invalidate(relation);
+            stale::enable(&[Oid::from(relation)]);
+        }
         Some((false, partitioned)) => ddl::create_triggers(&relation_name, partitioned).iter().for_each(spi::run),
         None => {}
     }

@@ -17,7 +17,7 @@ use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
-use crate::{analyze, cache, capture, create, refuse};
+use crate::{analyze, cache, capture, create, refuse, stale};
 
 /// Something was dropped: removes maintained tables of which a part is gone, with the rest.
 /// `relations` are what was dropped, or has lost a trigger, and what inherits from it.
@@ -56,10 +56,11 @@ pub fn after_alter(relations: &[Oid]) {
         check_bases(relations);
         capture::own_ddl(|| {
             follow_owners(relations);
-            restore_triggers(relations);
+            stale::restore_triggers(relations);
         });
     });
     follow_families(relations);
+    stale::follow_triggers(relations);
     trusted(|| complete(catalog::affected(relations))).into_iter().for_each(cache::check);
     // A new owner changes no result, and the maintained table's may not be able to read for now.
     if !OWNER_CHANGES.take() {
@@ -125,6 +126,20 @@ pub fn before_index_drop(index: u32) {
     trusted(|| {
         if let Some(name) = spi::first(&QUERY, &[oid(index)], |row| row.oid(1)) {
             raise(&refuse::maintained_altered("drop the key of", &display(name)));
+        }
+    });
+}
+
+/// A subscription writes these relations from now on.
+pub fn after_subscription(relations: &[Oid]) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT c.oid FROM pg_catalog.pg_class AS c WHERE c.oid = ANY ($1) \
+           AND (c.relnamespace = 'imat_catalog'::pg_catalog.regnamespace \
+               OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = c.oid)) ORDER BY 1 LIMIT 1",
+    );
+    trusted(|| {
+        if let Some(written) = spi::first(&QUERY, &[relations.to_vec().into()], |row| row.oid(1)) {
+            raise(&refuse::subscribed(&display(written)));
         }
     });
 }
@@ -231,8 +246,8 @@ fn check_orphans(relations: &[Oid]) {
     }
 }
 
-/// Refuses that a trigger of ours is switched off or renamed, or, where `dropped`, missing. While a
-/// dump is restored they are created one after the other, so that alone is no error.
+/// Refuses that a trigger of ours is renamed, replaced or, where `dropped`, missing. While a dump is
+/// restored they are created one after the other, so that alone is no error.
 fn check_triggers(relations: &[Oid], dropped: bool) {
     const QUERY: Sql = Sql::fixed(
         "WITH expected AS ( \
@@ -241,19 +256,21 @@ fn check_triggers(relations: &[Oid], dropped: bool) {
              UNION SELECT s.relation, s.name, $2 FROM imat_catalog.source AS s \
                  JOIN pg_catalog.pg_class AS c ON c.oid = s.relation AND c.relkind <> 'p' WHERE s.relation = ANY ($5) \
              UNION SELECT p.relation, i.name, $3 FROM imat_catalog.imat AS i \
-                 CROSS JOIN LATERAL (VALUES (i.name::oid), (i.state::oid)) AS p(relation) WHERE p.relation = ANY ($5)) \
+                 CROSS JOIN LATERAL (VALUES (i.name::oid), (i.state::oid)) AS p(relation) WHERE p.relation = ANY ($5)), \
+         ours AS ( \
+             SELECT t.oid, t.tgrelid, t.tgname FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+             WHERE t.tgrelid = ANY ($5) AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace) \
          SELECT e.relation, e.name FROM expected AS e JOIN pg_catalog.pg_class AS c ON c.oid = e.relation \
-         LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = e.relation AND t.tgname = e.trigger \
-         WHERE t.tgenabled = 'D' OR (t.tgenabled = 'R' AND e.trigger <> $2) OR (t.oid IS NULL AND ($4 OR EXISTS ( \
-             SELECT FROM pg_catalog.pg_trigger AS o JOIN pg_catalog.pg_proc AS f ON f.oid = o.tgfoid \
-                 JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace \
-             WHERE o.tgrelid = e.relation AND n.nspname = 'imat_catalog' AND o.tgname <> ALL ($1 || $2 || $3)))) \
+         LEFT JOIN ours AS t ON t.tgrelid = e.relation AND t.tgname = e.trigger \
+         WHERE t.oid IS NULL AND ($4 OR EXISTS ( \
+             SELECT FROM pg_catalog.pg_trigger AS o WHERE o.tgrelid = e.relation AND o.tgname = e.trigger) OR EXISTS ( \
+             SELECT FROM ours AS o WHERE o.tgrelid = e.relation AND o.tgname <> ALL ($1 || $2 || $3))) \
          ORDER BY 1, 2 LIMIT 1",
     );
     let [table, replica, guard] = trigger_names();
     let params = [table, replica, guard, dropped.into(), relations.to_vec().into()];
     if let Some((relation, name)) = spi::first(&QUERY, &params, |row| (row.oid(1), row.oid(2))) {
-        raise(&refuse::trigger_disabled(&display(relation), &display(name)));
+        raise(&refuse::trigger_dropped(&display(relation), &display(name)));
     }
 }
 
@@ -268,22 +285,6 @@ fn check_bases(relations: &[Oid]) {
     if let Some((relation, name, security)) = spi::first(&QUERY, &[relations.to_vec().into()], altered) {
         let what = if security { "enable row-level security on" } else { "set unlogged" };
         raise(&refuse::base_altered(&display(relation), &display(name), what));
-    }
-}
-
-/// Triggers of ours that somebody enabled fire as a user's would: makes them fire when they have to.
-fn restore_triggers(relations: &[Oid]) {
-    const QUERY: Sql = Sql::fixed(
-        "SELECT t.tgrelid, t.tgname::text FROM pg_catalog.pg_trigger AS t \
-         JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relkind <> 'v' \
-         WHERE t.tgrelid = ANY ($4) AND t.tgenabled = 'O' AND t.tgname = ANY ($1 || $2 || $3) \
-           AND t.tgfoid IN (SELECT f.oid FROM pg_catalog.pg_proc AS f \
-               WHERE f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace)",
-    );
-    let [table, replica, guard] = trigger_names();
-    let params = [table, replica, guard, relations.to_vec().into()];
-    for (relation, trigger) in spi::rows(&QUERY, &params, |row| (row.oid(1), row.need::<String>(2))) {
-        facts::name(relation).iter().for_each(|relation| spi::run(&sql::enable_trigger(relation, &trigger)));
     }
 }
 
@@ -381,7 +382,8 @@ fn follow_families(relations: &[Oid]) {
     });
     let mut names: Vec<u32> = changed.into_iter().map(|(name, ..)| name).collect();
     names.dedup();
-    names.into_iter().for_each(rebuild);
+    names.iter().copied().for_each(rebuild);
+    stale::follow(&names);
 }
 
 /// Whether a relation came or went without a row, and so changes nothing. It is asked for its size:

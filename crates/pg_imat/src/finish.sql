@@ -7,14 +7,20 @@ BEGIN ATOMIC
     SELECT @extschema@.create_imat(view::text, schema, NULL);
 END;
 
+-- A maintained table over a stale one holds the result of its query over what that one holds.
 CREATE VIEW @extschema@.imat_status AS
+    WITH RECURSIVE stale AS (
+        SELECT i.name, i.state, i.stale FROM imat_catalog.imat AS i WHERE i.stale IS NOT NULL
+        UNION SELECT i.name, i.state, pg_catalog.format('%s is stale', l.name) FROM stale AS l
+            JOIN imat_catalog.source AS s ON s.base = l.state JOIN imat_catalog.imat AS i ON i.name = s.name)
     SELECT i.name, i.strategy, i.construct, i.source, i.state,
         (SELECT pg_catalog.array_agg(DISTINCT s.base::text ORDER BY s.base::text)
          FROM imat_catalog.source AS s WHERE s.name = i.name) AS base_tables,
         greatest(c.reltuples, 0)::bigint AS rows,
         pg_catalog.pg_total_relation_size(i.state) AS size,
         t.n_tup_ins AS inserted, t.n_tup_upd AS updated, t.n_tup_hot_upd AS updated_in_page, t.n_tup_del AS deleted,
-        i.created_at
+        i.created_at,
+        coalesce(i.stale, (SELECT pg_catalog.min(l.stale) FROM stale AS l WHERE l.name = i.name)) AS stale
     FROM imat_catalog.imat AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.state
     LEFT JOIN pg_catalog.pg_stat_all_tables AS t ON t.relid = i.state;
@@ -149,6 +155,9 @@ BEGIN
     relations := ARRAY(SELECT c.oid FROM imat_catalog.concerned(relations) AS c(oid));
     touched := ARRAY(SELECT c.oid FROM imat_catalog.concerned(touched) AS c(oid));
     callers := ARRAY(SELECT DISTINCT c.oid FROM imat_catalog.callers(classes, objects) AS c(oid) ORDER BY 1);
+    IF 'pg_subscription'::regclass = ANY (classes) THEN
+        PERFORM imat_catalog.told('subscribed', ARRAY(SELECT r.srrelid FROM pg_subscription_rel AS r));
+    END IF;
     IF touched <> '{}' THEN
         PERFORM imat_catalog.told('triggers altered', touched);
     END IF;

@@ -25,6 +25,7 @@ mod locks;
 mod manage;
 mod pg;
 mod refuse;
+mod stale;
 mod workshop;
 
 pgrx::pg_module_magic!();

@@ -15,10 +15,11 @@ use crate::catalog::{self, Entry, trusted};
 use crate::create::{self, Passing};
 use crate::facts::{self, oid};
 use crate::pg::context::{self, Role, with_path, within};
+use crate::pg::error::warn;
 use crate::pg::lock;
 use crate::pg::spi;
 use crate::pg::xact;
-use crate::{analyze, capture, flush, refuse};
+use crate::{analyze, capture, flush, refuse, stale};
 
 fn owned(name: &str) -> Result<Entry, Error> {
     let entry = catalog::find(name, catalog::resolve(name))?;
@@ -90,15 +91,25 @@ pub fn silence(relations: &[(u32, bool)]) {
 pub fn refresh(name: &str) -> Result<(), Error> {
     let entry = owned(name)?;
     capture::require_idle("refresh a maintained table");
-    rebuild(entry.name);
+    remake(&entry);
     Ok(())
 }
 
-/// Rebuilds a maintained table, and what reads it.
+fn remake(entry: &Entry) {
+    match entry.stale {
+        Some(_) => stale::heal(entry),
+        None => rebuild(entry.name),
+    }
+}
+
+/// Rebuilds a maintained table, and what reads it, unless it waits for its triggers.
 pub fn rebuild(name: u32) {
     xact::register();
     cache::fresh();
     let maintained = cache::maintained(name);
+    if maintained.entry.stale.is_some() {
+        return;
+    }
     let bases: Vec<u32> = maintained.plan.tables.iter().map(|table| table.oid).collect();
     if !capture::defer_rebuild(&bases) {
         capture::as_collected(|| flush::rebuild(&maintained));
@@ -134,7 +145,10 @@ pub fn verify(name: &str, repair: bool) -> Result<Vec<Difference>, Error> {
         })
     });
     if repair && !differences.is_empty() {
-        rebuild(entry.name);
+        remake(&entry);
+    } else if let Some(reason) = &entry.stale {
+        let display = trusted(|| facts::name(entry.name));
+        warn(&refuse::stale(&display.map_or_else(|| name.to_owned(), |name| name.to_string()), reason));
     }
     Ok(differences)
 }
@@ -159,6 +173,7 @@ pub fn explain(name: &str) -> Result<Vec<String>, Error> {
         format!("  State: {}{}", maintained.state, if entry.name == entry.state { ", read as it is" } else { "" }),
         format!("  Key: {}", key(&maintained.plan.key)),
     ];
+    lines.extend(entry.stale.iter().map(|reason| format!("  Stale: {reason}")));
     for pair in &maintained.settings {
         lines.push(format!("  Pinned setting: {} = {}", pair.0, pair.1));
     }

@@ -192,13 +192,36 @@ pub fn view_below_replaced(view: &str, name: &str) -> Error {
         .hint("Call drop_imat, replace the view, and call create_imat again.")
 }
 
-pub fn trigger_disabled(relation: &str, name: &str) -> Error {
+pub fn trigger_dropped(relation: &str, name: &str) -> Error {
     Error::new(
         SqlState::NOT_IN_PREREQUISITE_STATE,
-        format!("cannot disable or drop the triggers of pg_imat on {relation}"),
+        format!("cannot drop or replace the triggers of pg_imat on {relation}"),
     )
     .detail(format!("Maintained table {name} would no longer follow its changes."))
-    .hint("Call drop_imat first, and create_imat afterwards; or disable other triggers by their names.")
+    .hint("Call drop_imat first, and create_imat afterwards.")
+}
+
+pub fn subscribed(name: &str) -> Error {
+    Error::new(UNSUPPORTED, format!("cannot replicate into {name}"))
+        .detail("Maintained tables follow their base tables by themselves, wherever the changes of those come from.")
+        .hint(
+            "Publish the base tables without the schemas imat, imat_state and imat_catalog. \
+             If the command has created a replication slot on the publisher, drop it there.",
+        )
+}
+
+/// A warning.
+pub fn stranger(target: &str, table: &str, role: &str) -> Error {
+    Error::new(SqlState("01000"), format!("{target} will be maintained as a superuser, and reads a table of another role"))
+        .detail(format!("Table {table} belongs to {role}, whose indexes on it can run code as the superuser."))
+        .hint("Let that role own the view and the maintained table, or one with no more rights.")
+}
+
+/// A warning.
+pub fn stale(name: &str, reason: &str) -> Error {
+    Error::new(SqlState("01000"), format!("maintained table {name} is stale"))
+        .detail(format!("It does not follow its base tables, because {reason}."))
+        .hint("It will be made anew when they are enabled again, by ALTER TABLE ... ENABLE TRIGGER or by refresh_imat.")
 }
 
 pub fn base_altered(relation: &str, name: &str, what: &str) -> Error {

@@ -62,6 +62,12 @@ pub fn change_owner(name: &QName, owner: &str) -> Sql {
     Sql::new(format!("ALTER TABLE {name} OWNER TO {}", ident(owner)))
 }
 
+/// Lets a publication tell which row was changed, by a unique index or by all of the row.
+pub fn identify(table: &QName, index: Option<&str>) -> Sql {
+    let by = index.map_or("FULL".to_owned(), |index| format!("USING INDEX {}", ident(index)));
+    Sql::new(format!("ALTER TABLE {table} REPLICA IDENTITY {by}"))
+}
+
 pub fn analyze(name: &QName) -> Sql {
     Sql::new(format!("ANALYZE {name}"))
 }

@@ -16,6 +16,11 @@ fn code(state: &str) -> PgSqlErrorCode {
 
 /// Raises `error`. PostgreSQL aborts the statement; nothing after the call runs.
 pub fn raise(error: &Error) -> ! {
+    report(error).report(PgLogLevel::ERROR);
+    unreachable!("ERROR does not return")
+}
+
+fn report(error: &Error) -> ErrorReport {
     let mut report = ErrorReport::new(code(error.state.0), error.message.clone(), "pg_imat");
     if let Some(detail) = &error.detail {
         report = report.set_detail(detail.clone());
@@ -23,8 +28,7 @@ pub fn raise(error: &Error) -> ! {
     if let Some(hint) = &error.hint {
         report = report.set_hint(hint.clone());
     }
-    report.report(PgLogLevel::ERROR);
-    unreachable!("ERROR does not return")
+    report
 }
 
 /// `value`, or the error raised.
@@ -43,11 +47,8 @@ pub fn notice(message: &str, detail: &str) {
 }
 
 /// Tells the user of something that is no error yet.
-pub fn warning(message: &str, detail: &str, hint: &str) {
-    ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message.to_owned(), "pg_imat")
-        .set_detail(detail.to_owned())
-        .set_hint(hint.to_owned())
-        .report(PgLogLevel::WARNING);
+pub fn warn(error: &Error) {
+    report(error).report(PgLogLevel::WARNING);
 }
 
 /// The server's version as a number: `150018`.

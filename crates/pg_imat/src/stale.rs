@@ -1,0 +1,104 @@
+//! Maintained tables that stopped following their base tables.
+//!
+//! They do while a trigger of ours is disabled on one of their relations. Such a table is *stale*:
+//! no flush touches it, since deltas of the other relations would not fit what it holds, and it is
+//! made anew as soon as all triggers are enabled again.
+//!
+//! **Invariant:** a maintained table with a disabled trigger has a reason in `imat_catalog.imat.stale`.
+
+use imat_compile::sql::{Sql, ddl as sql};
+use pgrx::pg_sys::Oid;
+
+use crate::catalog::{self, Entry, trusted};
+use crate::facts::{self, oid};
+use crate::manage::rebuild;
+use crate::pg::error::warn;
+use crate::pg::spi;
+use crate::pg::xact;
+use crate::{capture, refuse};
+
+/// Triggers of these relations may have been disabled or enabled.
+pub fn follow_triggers(relations: &[Oid]) {
+    follow(&trusted(|| catalog::affected(relations)));
+}
+
+/// The triggers of these maintained tables, or what they need, may not be what they were.
+pub fn follow(names: &[u32]) {
+    const QUERY: Sql = Sql::fixed(
+        "WITH part AS ( \
+             SELECT s.name, s.relation FROM imat_catalog.source AS s WHERE s.name = ANY ($1) \
+             UNION SELECT i.name, i.state FROM imat_catalog.imat AS i WHERE i.name = ANY ($1)), \
+         found AS ( \
+             SELECT i.name::oid, i.depth, i.stale IS NOT NULL AS stale, \
+                 (SELECT p.relation::oid FROM part AS p JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = p.relation \
+                  JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+                  WHERE p.name = i.name AND t.tgenabled = 'D' AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace \
+                  ORDER BY p.relation LIMIT 1) AS off \
+             FROM imat_catalog.imat AS i WHERE i.name = ANY ($1)) \
+         SELECT f.name, f.off FROM found AS f WHERE f.stale <> (f.off IS NOT NULL) ORDER BY f.depth, f.name",
+    );
+    let changed = trusted(|| {
+        let names = facts::oids(names.iter().copied());
+        let found = spi::rows(&QUERY, &[names], |row| (row.oid(1), row.get::<Oid>(2).map(|off| off.to_u32())));
+        found.into_iter().filter(|&(name, _)| catalog::is_complete(name)).collect::<Vec<_>>()
+    });
+    for (name, off) in changed {
+        trusted(|| mark(name, off));
+        if off.is_none() {
+            rebuild(name);
+        }
+    }
+}
+
+/// Notes that a maintained table is stale because of this relation, or that it no longer is.
+fn mark(name: u32, off: Option<u32>) {
+    const MARK: Sql = Sql::fixed("UPDATE imat_catalog.imat SET stale = $2 WHERE name = $1");
+    let display = |relation| facts::name(relation).map_or_else(String::new, |name| name.to_string());
+    let Some(entry) = catalog::entry(name) else { return };
+    let reason = off.map(|off| format!("triggers of pg_imat on {} are disabled", display(off)));
+    // Every session learns anew who reads what.
+    catalog::relations(name).into_iter().for_each(|(relation, _)| xact::invalidate(relation));
+    xact::invalidate(entry.state);
+    spi::run_with(&MARK, &[oid(name), reason.clone().into()]);
+    reason.iter().for_each(|reason| warn(&refuse::stale(&display(name), reason)));
+}
+
+/// Enables all triggers that a maintained table needs, and makes it anew, along with others that
+/// became stale with it.
+pub fn heal(entry: &Entry) {
+    let relations: Vec<Oid> = trusted(|| {
+        let relations = catalog::relations(entry.name).into_iter().map(|(relation, _)| relation);
+        relations.chain([entry.state]).map(Oid::from).collect()
+    });
+    trusted(|| enable(&relations));
+    follow_triggers(&relations);
+}
+
+/// Enables our triggers on these relations.
+pub fn enable(relations: &[Oid]) {
+    adjust(relations, true);
+}
+
+/// Triggers of ours that somebody enabled fire as a user's would: makes them fire when they have to.
+pub fn restore_triggers(relations: &[Oid]) {
+    adjust(relations, false);
+}
+
+fn adjust(relations: &[Oid], disabled: bool) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT t.tgrelid, t.tgname::text FROM pg_catalog.pg_trigger AS t \
+         JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relkind <> 'v' \
+         JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+         WHERE t.tgrelid = ANY ($1) AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace \
+           AND t.tgenabled <> CASE t.tgname WHEN $2 THEN 'R' ELSE 'A' END AND ($3 OR t.tgenabled <> 'D') \
+           AND (EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = t.tgrelid) \
+               OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = t.tgrelid)) \
+         ORDER BY t.tgrelid, t.tgname",
+    );
+    let params = [relations.to_vec().into(), sql::REPLICA.into(), disabled.into()];
+    capture::own_ddl(|| {
+        for (relation, trigger) in spi::rows(&QUERY, &params, |row| (row.oid(1), row.need::<String>(2))) {
+            facts::name(relation).iter().for_each(|relation| spi::run(&sql::enable_trigger(relation, &trigger)));
+        }
+    });
+}
