@@ -1,6 +1,7 @@
 -- The publisher: rows that are there before the subscription, and the work that comes after it.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
+\ir ../exact.sql
 CREATE TABLE root_1 PARTITION OF root FOR VALUES FROM (0) TO (500);
 CREATE TABLE root_2 PARTITION OF root FOR VALUES FROM (500) TO (2000);
 INSERT INTO customer SELECT i, nullif('region ' || i % 5, 'region 4'), 'customer ' || i FROM generate_series(1, 30) AS i;
@@ -11,6 +12,10 @@ INSERT INTO animal VALUES (1, 'cat'), (2, 'cat');
 INSERT INTO dog VALUES (3, 'dog'), (4, 'wolf');
 CREATE PUBLICATION rows FOR TABLE customer, sale, part, animal;
 CREATE PUBLICATION rows_by_root FOR TABLE root WITH (publish_via_partition_root);
+-- Maintained tables here too. They are published, so each needs a replica identity for its flush.
+SELECT create_imat(name) FROM unnest(ARRAY['by_customer', 'extremes', 'by_region', 'lines', 'without_sale', 'total']) AS name;
+CREATE PUBLICATION everything FOR ALL TABLES;
+CREATE PUBLICATION result FOR TABLE imat.by_customer;
 
 CREATE FUNCTION below(n int) RETURNS int LANGUAGE sql VOLATILE AS $$ SELECT floor(random() * n)::int $$;
 CREATE SEQUENCE fresh START 10000;

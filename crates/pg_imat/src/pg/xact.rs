@@ -34,16 +34,14 @@ pub fn is_replication_worker() -> bool {
     unsafe { pg_sys::IsLogicalWorker() }
 }
 
-/// Runs `body`, which works like a statement after the transaction's last one, and then the
-/// deferred triggers that it leaves.
+/// Runs `body` as a statement would run after the transaction's last one. It must leave no deferred
+/// triggers, which PostgreSQL has fired before.
 pub fn at_end(body: impl FnOnce()) {
-    // SAFETY: statements need a snapshot, of which there is none between two of them; PostgreSQL
-    // fires deferred triggers under one that it pushes itself.
+    // SAFETY: between statements there is no snapshot; after an error PostgreSQL pops it.
     unsafe {
         pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         body();
         pg_sys::PopActiveSnapshot();
-        pg_sys::AfterTriggerFireDeferred();
     }
 }
 
