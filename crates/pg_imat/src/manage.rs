@@ -96,9 +96,9 @@ pub fn refresh(name: &str) -> Result<(), Error> {
 }
 
 fn remake(entry: &Entry) {
-    match entry.stale {
-        Some(_) => stale::heal(entry),
-        None => rebuild(entry.name),
+    stale::heal(entry);
+    if entry.stale.is_none() {
+        rebuild(entry.name);
     }
 }
 

@@ -63,8 +63,8 @@ fn mark(name: u32, off: Option<u32>) {
     reason.iter().for_each(|reason| warn(&refuse::stale(&display(name), reason)));
 }
 
-/// Enables all triggers that a maintained table needs, and makes it anew, along with others that
-/// became stale with it.
+/// Enables all triggers that a maintained table needs, and makes it anew if it was stale, along with
+/// others that became so with it.
 pub fn heal(entry: &Entry) {
     let relations: Vec<Oid> = trusted(|| {
         let relations = catalog::relations(entry.name).into_iter().map(|(relation, _)| relation);
