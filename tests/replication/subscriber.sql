@@ -1,7 +1,6 @@
 -- The subscriber. Maintained tables are there before the first row comes; from version 16 on a
 -- worker writes as the tables' owner, who may do nothing else.
 \set ON_ERROR_STOP on
-SET client_min_messages = warning;
 \ir ../exact.sql
 -- Partitioned otherwise than on the publisher.
 CREATE TABLE root_even PARTITION OF root FOR VALUES FROM (0) TO (1500);

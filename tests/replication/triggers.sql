@@ -1,6 +1,5 @@
 -- Triggers of the subscriber's own, which fire before pg_imat's.
 \set ON_ERROR_STOP on
-SET client_min_messages = warning;
 CREATE TABLE seen (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sale int, total bigint);
 ALTER TABLE seen OWNER TO regress_replicated;
 CREATE VIEW seen_sales AS SELECT s.customer, count(*) AS n, max(s.amount) AS most FROM seen JOIN sale AS s ON s.id = seen.sale GROUP BY s.customer;

@@ -184,7 +184,8 @@ INSERT INTO m.t VALUES (1, 1);
 SELECT * FROM taken();
 SELECT drop_imat('watched');
 
--- 4. A table's owner against another's maintained table over it: DDL by a view's function, in create_imat.
+-- 4. A table's owner against another's maintained table over it: DDL by a view's function, in create_imat. A
+-- trigger that she disables is noticed, and the maintained table stale.
 CREATE ROLE imat_group; CREATE ROLE imat_ann IN ROLE imat_group;
 GRANT imat_group TO imat_mallory;
 CREATE SCHEMA g AUTHORIZATION imat_group;

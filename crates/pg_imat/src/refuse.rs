@@ -212,9 +212,12 @@ pub fn subscribed(name: &str) -> Error {
 
 /// A warning.
 pub fn stranger(target: &str, table: &str, role: &str) -> Error {
-    Error::new(SqlState("01000"), format!("{target} will be maintained as a superuser, and reads a table of another role"))
-        .detail(format!("Table {table} belongs to {role}, whose indexes on it can run code as the superuser."))
-        .hint("Let that role own the view and the maintained table, or one with no more rights.")
+    Error::new(
+        SqlState("01000"),
+        format!("{target} will be maintained as a superuser, and reads a table of another role"),
+    )
+    .detail(format!("Table {table} belongs to {role}, whose indexes on it can run code as the superuser."))
+    .hint("Let that role own the view and the maintained table, or one with no more rights.")
 }
 
 /// A warning.
