@@ -16,7 +16,7 @@ use crate::create::{self, Passing};
 use crate::facts::{self, oid};
 use crate::pg::context::{self, Role, with_path, within};
 use crate::pg::error::warn;
-use crate::pg::lock;
+use crate::pg::lock::{self, Mode};
 use crate::pg::spi;
 use crate::pg::xact;
 use crate::{analyze, capture, flush, refuse, stale};
@@ -44,8 +44,10 @@ pub fn drop(name: &str) -> Result<(), Error> {
         return Err(refuse::read_by_another(name, &reader.to_string()));
     }
     trusted(|| {
-        // PostgreSQL would refuse to drop the triggers, but not if others need them too.
+        // Whoever is writing one of them still needs the bookkeeping. PostgreSQL would refuse to drop the
+        // triggers of those that this session is using, but not if others need them too.
         for (relation, _) in catalog::relations(entry.name) {
+            lock::relation(relation, Mode::ShareRowExclusive);
             lock::require_unused(relation, c"drop a maintained table over");
         }
         capture::own_ddl(|| remove([entry.name, entry.state, entry.definition], false));
