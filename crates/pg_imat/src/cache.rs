@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use imat_compile::error::Unsupported;
 use imat_compile::name::QName;
+use imat_compile::plan::references::Idle;
 use imat_compile::plan::{Flush, Locking, Plan, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
 
@@ -60,12 +61,12 @@ pub struct Maintained {
     pub takes_one: bool,
     pub settings: Vec<(String, String)>,
     statements: RefCell<HashMap<(TableSet, Signs, Size), Rc<Statements>>>,
+    locks: RefCell<HashMap<(TableSet, Idle, Size), Rc<Locks>>>,
 }
 
 /// The statements of a flush, prepared.
 pub struct Statements {
     pub flush: Flush,
-    pub locks: Locks,
     pub digest: Option<Prepared>,
     pub apply: Prepared,
     pub twins: Option<Prepared>,
@@ -213,7 +214,17 @@ fn load(name: u32) -> Maintained {
     let foreign = catalog::trusted(|| catalog::runs_user_code(entry.definition, entry.state));
     let settings = if foreign { with_path(entry.settings()) } else { entry.settings() };
     let takes_one = plan.takes_one();
-    Maintained { members, entry, display, state, plan, takes_one, settings, statements: RefCell::default() }
+    Maintained {
+        members,
+        entry,
+        display,
+        state,
+        plan,
+        takes_one,
+        settings,
+        statements: RefCell::default(),
+        locks: RefCell::default(),
+    }
 }
 
 /// Whether a state has the columns that the plan keeps. Types are compared as they are called now,
@@ -249,15 +260,32 @@ impl Maintained {
         changed: &TableSet,
         signs: Signs,
         size: Size,
-        prepare: impl FnOnce(Flush, Locking) -> Statements,
+        prepare: impl FnOnce(Flush) -> Statements,
     ) -> Rc<Statements> {
         let key = (changed.clone(), signs, size);
         if let Some(found) = self.statements.borrow().get(&key) {
             return found.clone();
         }
         let flush = self.plan.flush(&self.state, changed, signs, size);
-        let made = Rc::new(prepare(flush, self.plan.locking(changed)));
+        let made = Rc::new(prepare(flush));
         self.statements.borrow_mut().insert(key, made.clone());
+        made
+    }
+
+    /// What such a change locks, likewise.
+    pub fn locks(
+        &self,
+        changed: &TableSet,
+        idle: &Idle,
+        size: Size,
+        prepare: impl FnOnce(Locking) -> Locks,
+    ) -> Rc<Locks> {
+        let key = (changed.clone(), idle.clone(), size);
+        if let Some(found) = self.locks.borrow().get(&key) {
+            return found.clone();
+        }
+        let made = Rc::new(prepare(self.plan.locking(changed, idle)));
+        self.locks.borrow_mut().insert(key, made.clone());
         made
     }
 }

@@ -7,7 +7,8 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use imat_compile::plan::{Flush, Locking, Signs, Size};
+use imat_compile::plan::references::Idle;
+use imat_compile::plan::{Flush, Signs, Size};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
 use imat_compile::sql::render::delta_name;
@@ -70,30 +71,33 @@ fn one(maintained: &Maintained, changes: &BTreeMap<u32, Change>) {
         .collect();
     if truncated && !whole {
         rebuild(maintained);
-    } else if whole && !changed.is_empty() {
-        within(maintained, || apply(maintained, &changed, &[]));
-    } else {
-        let deltas = changed.iter().filter_map(|&position| Some((position, change(position)?.delta.clone()?)));
-        let deltas = effective(maintained, &changed, deltas.collect());
-        let changed: TableSet = deltas.iter().map(|(position, _)| *position).collect();
-        if !changed.is_empty() {
-            within(maintained, || apply(maintained, &changed, &deltas));
+    } else if !changed.is_empty() {
+        let deltas = match whole {
+            true => Vec::new(),
+            false => {
+                changed.iter().filter_map(|&position| Some((position, change(position)?.delta.clone()?))).collect()
+            }
+        };
+        let idle = idle(maintained, &changed, &deltas);
+        // Beside the table that references it there is none to which its keys could lead.
+        if tables.len() == 2 && idle.len() == changed.len() {
+            return;
         }
+        within(maintained, || apply(maintained, changed, &idle, &deltas));
     }
 }
 
-/// The deltas of the tables whose change makes a difference, as far as foreign keys tell.
-fn effective(maintained: &Maintained, changed: &TableSet, deltas: Vec<(usize, Delta)>) -> Vec<(usize, Delta)> {
+/// The tables whose change makes no difference, as far as foreign keys tell.
+fn idle(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)]) -> Idle {
     if !maintained.entry.trusts_keys {
-        return deltas;
+        return Idle::new();
     }
     if lock::is_replica() {
         distrust(maintained);
-        return deltas;
+        return Idle::new();
     }
     let one_way = deltas.iter().filter(|(_, delta)| delta.is_one_way()).map(|(position, _)| *position).collect();
-    let idle = maintained.plan.idle(changed, &one_way);
-    deltas.into_iter().filter(|(position, _)| !idle.contains(position)).collect()
+    maintained.plan.idle(changed, &one_way)
 }
 
 /// Rows have arrived for which no foreign key was checked. Whoever writes the tables next must know
@@ -114,46 +118,53 @@ fn within(maintained: &Maintained, body: impl FnOnce()) {
     context::within(role, &maintained.settings, || capture::writing(maintained.entry.state, body));
 }
 
-/// Applies the deltas of one maintained table's base tables.
-fn apply(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)]) {
-    let signs = match deltas {
-        deltas if deltas.iter().all(|(_, delta)| !delta.removals()) => Signs::Additions,
-        [(_, delta)] if delta.is_of_one_statement() => Signs::Statement,
-        _ => Signs::Net,
-    };
+/// Takes the locks for the deltas of one maintained table's base tables, and applies those that are not idle.
+fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas: &[(usize, Delta)]) {
+    changed.retain(|position| !idle.contains_key(position));
     let connection = Connection::open();
-    let rows: u64 = deltas.iter().map(|(_, delta)| delta.count()).sum();
     match deltas {
         [(table, delta)] if maintained.takes_one && delta.only_row().is_some() => {
             let columns = &maintained.plan.tables[*table].columns;
             let (values, nulls, types) = delta.only_row().map(|row| row.params(columns)).unwrap_or_default();
-            let make = |flush, locking| prepare(&connection, flush, locking, Size::One, &types);
-            let statements = maintained.statements(changed, signs, Size::One, make);
-            write(maintained, &connection, &statements, rows, &values, &nulls);
+            let prepare = |flush| prepare(&connection, flush, Size::One, &types);
+            let statements = maintained.statements(&changed, signs(deltas), Size::One, prepare);
+            write(maintained, &connection, &statements, &values, &nulls);
         }
         _ => {
+            let rows: u64 = deltas.iter().map(|(_, delta)| delta.count()).sum();
             let (size, expected) = if rows < LARGE { (Size::Small, 2.0) } else { (Size::Large, 10_000.0) };
             for (position, delta) in deltas {
                 delta.register(&delta_name(*position), expected);
             }
-            let make = |flush, locking| prepare(&connection, flush, locking, size, &[]);
-            let statements = maintained.statements(changed, signs, size, make);
-            write(maintained, &connection, &statements, rows, &[], &[]);
+            let point = |sql: &Sql, params: &[_]| connection.prepare(sql, params, size != Size::Large);
+            let locks = maintained.locks(&changed, idle, size, |locking| locks::prepare(locking, point));
+            locks::take(maintained, &connection, &locks, rows);
+            if !changed.is_empty() {
+                let prepare = |flush| prepare(&connection, flush, size, &[]);
+                let statements = maintained.statements(&changed, signs(deltas), size, prepare);
+                write(maintained, &connection, &statements, &[], &[]);
+            }
         }
     }
     connection.close();
 }
 
-/// Locks, reads and writes.
+fn signs(deltas: &[(usize, Delta)]) -> Signs {
+    match deltas {
+        deltas if deltas.iter().all(|(_, delta)| !delta.removals()) => Signs::Additions,
+        [(_, delta)] if delta.is_of_one_statement() => Signs::Statement,
+        _ => Signs::Net,
+    }
+}
+
+/// Reads and writes, under the locks.
 fn write(
     maintained: &Maintained,
     connection: &Connection,
     statements: &Statements,
-    rows: u64,
     values: &[pgrx::pg_sys::Datum],
     nulls: &[bool],
 ) {
-    locks::take(maintained, connection, &statements.locks, rows);
     if let Some(digest) = &statements.digest {
         same_under_latest(connection, digest, &[]);
     }
@@ -207,17 +218,9 @@ pub fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[p
 /// Prepares a flush whose delta is in registered relations, or in parameters of these types.
 /// What follows the first statement is prepared when it is first needed: the state may be empty
 /// before that, and a plan made for an empty table serves no other.
-fn prepare(
-    connection: &Connection,
-    flush: Flush,
-    locking: Locking,
-    size: Size,
-    row: &[pgrx::pg_sys::Oid],
-) -> Statements {
-    let prepare = |sql: &Sql, params: &[pgrx::pg_sys::Oid]| connection.prepare(sql, params, size != Size::Large);
-    let on_delta = |sql: &Sql| prepare(sql, row);
+fn prepare(connection: &Connection, flush: Flush, size: Size, row: &[pgrx::pg_sys::Oid]) -> Statements {
+    let on_delta = |sql: &Sql| connection.prepare(sql, row, size != Size::Large);
     Statements {
-        locks: locks::prepare(locking, prepare),
         digest: flush.digest.as_ref().map(on_delta),
         apply: on_delta(&flush.apply),
         twins: flush.twins.as_ref().map(on_delta),

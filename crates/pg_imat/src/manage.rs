@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use imat_compile::error::Error;
 use imat_compile::name::QName;
 use imat_compile::plan::locks::Step;
+use imat_compile::plan::references::Idle;
 use imat_compile::plan::{Key, Locking, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
@@ -217,7 +218,7 @@ fn explain_table(maintained: &Maintained, position: usize, table: &QName, lines:
     lines.push(format!("  On a change of {table}"));
     lines.push(format!(
         "    Locks: {}",
-        match &maintained.plan.locking(&changed) {
+        match &maintained.plan.locking(&changed, &Idle::new()) {
             Locking::Rows => "the rows of the groups, in key order".to_owned(),
             Locking::Keys(steps) => keys(maintained, steps),
             Locking::View => "the whole maintained table against other writers".to_owned(),

@@ -29,6 +29,7 @@ use crate::facts::Table;
 use crate::lower::Core;
 use crate::name::ident;
 use crate::ops::Scan;
+use crate::plan::references::Idle;
 use crate::rel::term::Term;
 use crate::rel::{Image, Rel, TableSet};
 use crate::scalar::Scalar;
@@ -103,11 +104,15 @@ impl Tree {
         self.edges.is_empty()
     }
 
-    /// What to lock when these tables change.
-    pub fn steps(&self, changed: &TableSet, core: &Core) -> Vec<Step> {
-        let leaves = (0..self.leaves.len()).filter(|&leaf| changed.contains(&self.leaves[leaf].table));
+    /// What to lock when these tables change, some of them so that it makes no difference by itself. Their
+    /// rows lock all but what leads to rows that reference them, of which nobody else can have any: rows
+    /// that this transaction goes on to add there will meet others by way of them.
+    pub fn steps(&self, changed: &TableSet, idle: &Idle, core: &Core) -> Vec<Step> {
+        let table = |leaf: usize| self.leaves[leaf].table;
+        let leaves =
+            (0..self.leaves.len()).filter(|&leaf| changed.contains(&table(leaf)) || idle.contains_key(&table(leaf)));
         let mut edges: BTreeMap<usize, Vec<Need>> = BTreeMap::new();
-        for need in leaves.flat_map(|leaf| self.needs(leaf)) {
+        for need in leaves.flat_map(|leaf| self.open_needs(leaf, idle)) {
             edges.entry(need.edge).or_default().push(need);
         }
         let mut parts: Vec<Vec<Need>> = Vec::new();
@@ -136,6 +141,19 @@ impl Tree {
             [] => format!("all of {} and {}", table(*child), table(*parent)),
             keys => keys.iter().map(equal).collect::<Vec<_>>().join(" AND "),
         }
+    }
+
+    /// Those of a leaf that do not lead to rows that reference it.
+    fn open_needs(&self, leaf: usize, idle: &Idle) -> Vec<Need> {
+        let mut needs = self.needs(leaf);
+        if let Some(children) = idle.get(&self.leaves[leaf].table) {
+            let leads_to = |need: &Need| {
+                let Edge { child, parent, .. } = self.edges[need.edge];
+                *need.path.get(1).unwrap_or(if child == leaf { &parent } else { &child })
+            };
+            needs.retain(|need| !children.contains(&self.leaves[leads_to(need)].table));
+        }
+        needs
     }
 
     fn needs(&self, leaf: usize) -> Vec<Need> {
@@ -362,6 +380,28 @@ mod tests {
         Tree { leaves, edges }
     }
 
+    impl Need {
+        fn place(&self) -> (usize, Side) {
+            (self.edge, self.side)
+        }
+    }
+
+    impl Tree {
+        /// Whether the way from one leaf to another begins with `step`.
+        fn is_behind(&self, from: usize, step: usize, to: usize) -> bool {
+            let mut reached = vec![step];
+            while let Some(next) = self
+                .edges
+                .iter()
+                .flat_map(|e| [(e.child, e.parent), (e.parent, e.child)])
+                .find_map(|(a, b)| (reached.contains(&a) && !reached.contains(&b) && b != from).then_some(b))
+            {
+                reached.push(next);
+            }
+            reached.contains(&to)
+        }
+    }
+
     /// All trees of `leaves` leaves, the first of which is the root.
     fn trees(leaves: usize) -> Vec<Tree> {
         let mut all = vec![vec![None]];
@@ -382,6 +422,23 @@ mod tests {
                 let meets =
                     |need: &Need| theirs.iter().any(|there| (there.edge, there.side.other()) == (need.edge, need.side));
                 assert!(ours.iter().any(meets), "{one} and {other} of {tree:?}");
+            }
+        }
+    }
+
+    /// Each leaf in turn is idle because of one of its neighbours.
+    #[test]
+    fn an_idle_leaf_meets_all_but_what_references_it() {
+        for tree in trees(5) {
+            let beside = tree.edges.iter().flat_map(|edge| [(edge.child, edge.parent), (edge.parent, edge.child)]);
+            for (idle, child) in beside {
+                let proven = Idle::from([(idle, TableSet::from([child]))]);
+                let locked: Vec<(usize, Side)> = tree.open_needs(idle, &proven).iter().map(Need::place).collect();
+                for other in (0..5).filter(|&other| other != idle) {
+                    let behind = tree.is_behind(idle, child, other);
+                    let meets = |need: &Need| locked.contains(&(need.edge, need.side.other()));
+                    assert!(behind || tree.needs(other).iter().any(meets), "{idle} and {other} of {tree:?}");
+                }
             }
         }
     }

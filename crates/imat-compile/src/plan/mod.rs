@@ -19,7 +19,7 @@ use crate::facts::Type;
 use crate::lower::{self, Core};
 use crate::name::{QName, ident};
 use crate::plan::locks::{Step, Tree};
-use crate::plan::references::Reference;
+use crate::plan::references::{Idle, Reference};
 use crate::rel::term::Term;
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
@@ -283,10 +283,10 @@ impl Source {
             .collect())
     }
 
-    fn locking(&self, changed: &TableSet) -> Locking {
+    fn locking(&self, changed: &TableSet, idle: &Idle) -> Locking {
         match Tree::new(&self.core) {
             Some(tree) if tree.is_leaf() => Locking::Rows,
-            Some(tree) => Locking::Keys(tree.steps(changed, &self.core)),
+            Some(tree) => Locking::Keys(tree.steps(changed, idle, &self.core)),
             None => Locking::View,
         }
     }
@@ -380,11 +380,11 @@ impl Plan {
         }
     }
 
-    /// What must be locked before a change of these tables is applied.
-    pub fn locking(&self, changed: &TableSet) -> Locking {
+    /// What must be locked before a change of these tables is applied, and when others change idly.
+    pub fn locking(&self, changed: &TableSet, idle: &Idle) -> Locking {
         match &self.body {
-            Body::Grouped(grouped) => grouped.source.locking(changed),
-            Body::Rows(rows) => rows.locking(changed),
+            Body::Grouped(grouped) => grouped.source.locking(changed, idle),
+            Body::Rows(rows) => rows.locking(changed, idle),
         }
     }
 
@@ -397,8 +397,8 @@ impl Plan {
 
     /// Those of the `changed` tables whose change makes no difference, as foreign keys prove. To those
     /// in `one_way` rows were only added, or from them only taken away.
-    pub fn idle(&self, changed: &TableSet, one_way: &TableSet) -> TableSet {
-        self.source().map_or_else(TableSet::new, |source| references::idle(&source.references, changed, one_way))
+    pub fn idle(&self, changed: &TableSet, one_way: &TableSet) -> Idle {
+        self.source().map_or_else(Idle::new, |source| references::idle(&source.references, changed, one_way))
     }
 
     /// Queries that return a row where such a foreign key doesn't hold.

@@ -2,7 +2,10 @@
 //!
 //! A join of a table with one that references it, on the columns of the foreign key, loses and gains
 //! nothing by a row of the referenced table that comes or goes while the other table stays as it is:
-//! no row references it before it is there, nor after it is gone.
+//! no row references it before it is there, nor after it is gone. It still has to lock what leads to
+//! other tables: see [`crate::plan::locks`].
+
+use std::collections::BTreeMap;
 
 use crate::facts::ForeignKey;
 use crate::lower::Core;
@@ -54,11 +57,19 @@ fn is_joined(key: &ForeignKey, child: usize, parent: usize, links: &Links<'_>, c
     key.columns.iter().copied().zip(key.referenced.iter().copied()).all(|pair| pairs.contains(&pair))
 }
 
+/// Tables whose change makes no difference, each with those that reference it and did not change.
+pub type Idle = BTreeMap<usize, TableSet>;
+
 /// Those of the tables in `one_way`, to which rows were only added or from which they were only
 /// taken away, whose change makes no difference.
-pub(crate) fn idle(references: &[Reference], changed: &TableSet, one_way: &TableSet) -> TableSet {
-    let proven = references.iter().filter(|reference| !changed.contains(&reference.child));
-    proven.map(|reference| reference.parent).filter(|parent| one_way.contains(parent)).collect()
+pub(crate) fn idle(references: &[Reference], changed: &TableSet, one_way: &TableSet) -> Idle {
+    let mut idle = Idle::new();
+    for Reference { child, parent, .. } in references {
+        if one_way.contains(parent) && !changed.contains(child) {
+            idle.entry(*parent).or_default().insert(*child);
+        }
+    }
+    idle
 }
 
 impl Reference {

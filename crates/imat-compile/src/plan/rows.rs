@@ -4,6 +4,7 @@ use crate::error::Unsupported;
 use crate::facts::Type;
 use crate::lower::Core;
 use crate::name::QName;
+use crate::plan::references::Idle;
 use crate::plan::{
     Body, Flush, Key, Locking, Plan, Reading, Size, Source, StateColumn, Strategy, TableUse, Types, hidden_name,
 };
@@ -32,8 +33,8 @@ impl Rows {
         sql::populate(plan, &self.query, state)
     }
 
-    pub(crate) fn locking(&self, changed: &TableSet) -> Locking {
-        self.source().map_or(Locking::View, |source| source.locking(changed))
+    pub(crate) fn locking(&self, changed: &TableSet, idle: &Idle) -> Locking {
+        self.source().map_or(Locking::View, |source| source.locking(changed, idle))
     }
 
     pub(crate) fn source(&self) -> Option<&Source> {

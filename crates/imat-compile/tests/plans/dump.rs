@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use imat_compile::name::QName;
+use imat_compile::plan::references::Idle;
 use imat_compile::plan::{Locking, Plan, Strategy};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
@@ -67,23 +68,13 @@ fn flush(out: &mut String, plan: &Plan, state: &QName, (tables, signs, size): &C
         tables.iter().map(|name| position(name).unwrap_or_else(|| panic!("the view does not read {name}"))).collect();
     let flush = plan.flush(state, &changed, *signs, *size);
     let _ = writeln!(out, "\n{} changed: {signs:?}, {size:?}\n", tables.join(" and "));
-    if !plan.idle(&changed, &changed).is_empty() {
-        line(out, "no difference", "where rows of the referenced table only come or only go");
+    let idle = plan.idle(&changed, &changed);
+    if !idle.is_empty() {
+        let rest = changed.iter().copied().filter(|table| !idle.contains_key(table)).collect();
+        line(out, "where rows of the referenced table only come or only go", "makes no difference");
+        locks(out, plan, "then locks", &rest, &idle);
     }
-    match plan.locking(&changed) {
-        Locking::Rows => line(out, "locks", "its rows"),
-        Locking::View => line(out, "locks", "the view"),
-        Locking::Keys(steps) => {
-            for step in steps {
-                let sides: Vec<String> = step
-                    .sides
-                    .iter()
-                    .map(|(edge, side)| format!("{side:?} of {}", plan.edge(*edge).unwrap_or_default()))
-                    .collect();
-                statement(out, &format!("locks, {}", sides.join(", ")), Some(&step.keys));
-            }
-        }
-    }
+    locks(out, plan, "locks", &changed, &Idle::new());
     let apply = if flush.returns { "apply, returns" } else { "apply" };
     let (recompute, recompute_digest) = flush.recompute.as_ref().map(|(write, digest)| (write, digest)).unzip();
     let statements = [
@@ -98,6 +89,21 @@ fn flush(out: &mut String, plan: &Plan, state: &QName, (tables, signs, size): &C
     for (label, sql) in statements.into_iter().filter_map(|(label, sql)| Some((label, sql?.as_str()))) {
         let _ = writeln!(out, "{label}:\n  {}", laid_out(&abridged(sql, &shown)));
         shown += sql;
+    }
+}
+
+fn locks(out: &mut String, plan: &Plan, label: &str, changed: &TableSet, idle: &Idle) {
+    match plan.locking(changed, idle) {
+        Locking::Rows => line(out, label, "its rows"),
+        Locking::View => line(out, label, "the view"),
+        Locking::Keys(steps) => {
+            for step in steps {
+                let edge = |edge: u16| plan.edge(edge).unwrap_or_default();
+                let sides: Vec<String> =
+                    step.sides.iter().map(|(number, side)| format!("{side:?} of {}", edge(*number))).collect();
+                statement(out, &format!("{label}, {}", sides.join(", ")), Some(&step.keys));
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use imat_compile::name::QName;
+use imat_compile::plan::references::Idle;
 use imat_compile::plan::{Flush, Key, Locking, Plan, Signs, Size};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
@@ -13,7 +14,7 @@ use squawk_syntax::SourceFile;
 pub fn hold(plan: &Plan, again: &Plan) {
     assert_eq!(plan, again, "a plan depends on its view alone");
     assert_eq!(plan.shape(), again.shape());
-    let joins = plan.locking(&TableSet::from([0])) != Locking::Rows;
+    let joins = plan.locking(&TableSet::from([0]), &Idle::new()) != Locking::Rows;
     assert!(!joins || !plan.takes_one(), "one row of a join's table is not one row of the join");
     let names: BTreeSet<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(names.len(), plan.columns.len(), "two columns of the state have one name");
@@ -24,7 +25,7 @@ pub fn hold(plan: &Plan, again: &Plan) {
     statements.extend([rebuild.clear, rebuild.leftover, rebuild.digest, rebuild.populate]);
     statements.iter().for_each(is_sql);
     for changed in changes(plan) {
-        locks(&plan.locking(&changed));
+        locks(&plan.locking(&changed, &Idle::new()));
         for signs in [Signs::Additions, Signs::Statement, Signs::Net] {
             for size in [Size::One, Size::Small, Size::Large] {
                 if size != Size::One || plan.takes_one() {
