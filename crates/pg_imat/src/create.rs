@@ -303,7 +303,7 @@ fn make_state(
     let state = &workshop.name(STATE);
     plan.create(state).iter().for_each(|sql| workshop.run(sql));
     let oid = exists(state).ok_or_else(|| refuse::missing(&state.to_string()))?;
-    workshop.within(settings, || fill(plan, state, oid));
+    workshop.within(settings, || capture::writing(oid, || flush::fill(plan, state)));
     carry::indexes(source.view, plan, workshop, state, name);
     workshop.run(&ddl::identify(state, identity(oid).as_deref()));
     workshop.run(&ddl::analyze(state));
@@ -320,17 +320,6 @@ fn identity(state: u32) -> Option<String> {
          ORDER BY c.oid LIMIT 1",
     );
     spi::first(&QUERY, &[oid(state)], |row| row.need(1))
-}
-
-/// Populates a new state.
-fn fill(plan: &Plan, state: &QName, oid: u32) {
-    let rebuild = plan.rebuild(state);
-    let connection = Connection::open();
-    let prepare = |sql: &Sql| connection.prepare(sql, &[], false);
-    flush::same_under_latest(&connection, &prepare(&rebuild.digest), &[]);
-    let populate = prepare(&rebuild.populate);
-    capture::writing(oid, || connection.execute(&populate, &[], Snapshot::Transaction));
-    connection.close();
 }
 
 /// Whether the foreign keys that the plan would rely on hold as they say, which those of a replica may not.

@@ -7,10 +7,12 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use imat_compile::name::QName;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Flush, Signs, Size};
+use imat_compile::plan::{Flush, Plan, Signs, Size};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
+use imat_compile::sql::rebuild::DIFFERENCE;
 use imat_compile::sql::render::delta_name;
 
 use crate::buffer::Change;
@@ -237,16 +239,32 @@ pub fn rebuild(maintained: &Maintained) {
     within(maintained, || {
         maintained.members.iter().for_each(|&relation| lock::relation(relation, Mode::Share));
         lock::relation(maintained.entry.definition, Mode::Exclusive);
-        let rebuild = maintained.plan.rebuild(&maintained.state);
-        let connection = Connection::open();
-        let prepared = |sql: &Sql| connection.prepare(sql, &[], false);
-        let run = |sql: &Sql, snapshot| connection.execute(&prepared(sql), &[], snapshot);
-        same_under_latest(&connection, &prepared(&rebuild.digest), &[]);
-        run(&rebuild.clear, Snapshot::Transaction);
-        if lock::transaction_snapshot() && run(&rebuild.leftover, Snapshot::Latest) > 0 {
-            raise(&refuse::serialization());
-        }
-        run(&rebuild.populate, Snapshot::Transaction);
-        connection.close();
+        fill(&maintained.plan, &maintained.state);
     });
+}
+
+/// Writes what a state lacks, and deletes what it should not have. Readers are in nobody's way, and
+/// see the rows as they were until this transaction commits.
+pub fn fill(plan: &Plan, state: &QName) {
+    let rebuild = plan.rebuild(state);
+    let connection = Connection::open();
+    let prepare = |sql: &Sql| connection.prepare(sql, &[], false);
+    let run = |sql: &Sql| connection.execute(&prepare(sql), &[], Snapshot::Transaction);
+    if lock::transaction_snapshot() {
+        same_under_latest(&connection, &prepare(&rebuild.digest), &[]);
+    }
+    let difference = match run(&rebuild.filled) {
+        0 => {
+            run(&rebuild.populate);
+            None
+        }
+        _ => Delta::fetch(&prepare(&rebuild.difference)),
+    };
+    if let Some(difference) = &difference {
+        difference.register(DIFFERENCE, difference.count() as f64);
+        run(&rebuild.delete);
+        run(&rebuild.insert);
+    }
+    connection.close();
+    difference.into_iter().for_each(Delta::end);
 }

@@ -13,7 +13,6 @@ use crate::plan::{
 };
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
-use crate::sql::Sql;
 use crate::sql::grouped as sql;
 use crate::view::{Aggregate, Grouping, Source as InputSource, View};
 
@@ -55,8 +54,8 @@ impl Grouped {
         self.components[self.rows].column
     }
 
-    pub(crate) fn populate(&self, plan: &Plan, state: &QName) -> Sql {
-        sql::populate(plan, self, state)
+    pub(crate) fn content(&self, plan: &Plan) -> (Vec<String>, String) {
+        sql::content(plan, self)
     }
 
     pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
@@ -79,10 +78,6 @@ impl Grouped {
             recompute: recomputes.then(|| sql::recompute(plan, self, state, size)),
             delete: (signs.removals() && plan.key != Key::Single).then(|| sql::delete(plan, state, size)),
         }
-    }
-
-    pub(crate) fn content_digest(&self, plan: &Plan) -> Sql {
-        sql::content_digest(plan, self)
     }
 
     /// Whether such a delta can leave a group to be recomputed.

@@ -23,7 +23,7 @@ use crate::plan::references::{Idle, Reference};
 use crate::rel::term::Term;
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
-use crate::sql::{Sql, render};
+use crate::sql::{Sql, rebuild, render};
 use crate::view::View;
 
 /// How a view is kept current, from cheapest to dearest.
@@ -153,15 +153,18 @@ pub struct Flush {
     pub delete: Option<Sql>,
 }
 
-/// The statements that make the state anew, in order.
+/// The statements that make the state anew. An empty one is populated. Of another one only what
+/// differs is written: `difference` is kept as [`crate::sql::rebuild::DIFFERENCE`], which `delete`
+/// and `insert` read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rebuild {
-    pub clear: Sql,
-    /// Under the latest snapshot it returns nothing, or another session's rows are in the way.
-    pub leftover: Sql,
     /// As in [`Flush`].
     pub digest: Sql,
+    pub filled: Sql,
     pub populate: Sql,
+    pub difference: Sql,
+    pub delete: Sql,
+    pub insert: Sql,
 }
 
 /// A maintained view.
@@ -350,11 +353,12 @@ impl Plan {
         Some(Sql::new(format!("SELECT {} FROM {state} AS s{repeat}{having}", outputs.join(", "))))
     }
 
-    /// Fills an empty state from the tables as they are now.
-    pub fn populate(&self, state: &QName) -> Sql {
+    /// What the state holds when it is right: the names of its columns, and a SELECT of them from the
+    /// tables as they are now.
+    pub(crate) fn content(&self) -> (Vec<String>, String) {
         match &self.body {
-            Body::Grouped(grouped) => grouped.populate(self, state),
-            Body::Rows(rows) => rows.populate(self, state),
+            Body::Grouped(grouped) => grouped.content(self),
+            Body::Rows(rows) => rows.content(self),
         }
     }
 
@@ -366,18 +370,9 @@ impl Plan {
         }
     }
 
-    /// Empties the state and fills it anew.
+    /// Makes the state what it would be if it were new.
     pub fn rebuild(&self, state: &QName) -> Rebuild {
-        let populate = self.populate(state);
-        Rebuild {
-            clear: Sql::new(format!("DELETE FROM {state}")),
-            leftover: Sql::new(format!("SELECT 1 FROM {state} LIMIT 1")),
-            digest: match &self.body {
-                Body::Grouped(grouped) => grouped.content_digest(self),
-                Body::Rows(rows) => rows.content_digest(self),
-            },
-            populate,
-        }
+        rebuild::statements(self, state)
     }
 
     /// What must be locked before a change of these tables is applied, and when others change idly.

@@ -10,7 +10,6 @@ use crate::plan::{
 };
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
-use crate::sql::Sql;
 use crate::sql::rows as sql;
 use crate::view::View;
 
@@ -29,8 +28,8 @@ pub(crate) enum Query {
 }
 
 impl Rows {
-    pub(crate) fn populate(&self, plan: &Plan, state: &QName) -> Sql {
-        sql::populate(plan, &self.query, state)
+    pub(crate) fn content(&self, plan: &Plan) -> (Vec<String>, String) {
+        sql::content(plan, &self.query)
     }
 
     pub(crate) fn locking(&self, changed: &TableSet, idle: &Idle) -> Locking {
@@ -42,10 +41,6 @@ impl Rows {
             Query::Source { source, .. } => Some(source),
             Query::Definition(_) => None,
         }
-    }
-
-    pub(crate) fn content_digest(&self, plan: &Plan) -> Sql {
-        sql::content_digest(plan, &self.query)
     }
 
     pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet, size: Size) -> Flush {

@@ -42,23 +42,17 @@ fn key_values<'a>(plan: &'a Plan, grouped: &'a Grouped) -> impl Iterator<Item = 
     grouped.keys.iter().map(|key| format!("{} AS {}", key.expr.render(scope), name(plan, key.column)))
 }
 
-/// The state's content, from the tables as they are.
-fn content(plan: &Plan, grouped: &Grouped) -> String {
-    let dirty = grouped.dirty.iter().map(|_| "false".to_owned());
-    let values: Vec<String> = key_values(plan, grouped).chain(over_rows(plan, grouped)).chain(dirty).collect();
-    format!("SELECT {} FROM ({}) AS d{}", values.join(", "), grouped.source.now(), group_by(grouped))
-}
-
-pub fn content_digest(plan: &Plan, grouped: &Grouped) -> Sql {
-    digest_of(&content(plan, grouped))
-}
-
-pub fn populate(plan: &Plan, grouped: &Grouped, state: &QName) -> Sql {
+/// See [`Plan::content`]. What was retracted is NULL.
+pub fn content(plan: &Plan, grouped: &Grouped) -> (Vec<String>, String) {
     let key_columns = grouped.keys.iter().map(|key| name(plan, key.column));
     let component_columns = grouped.components.iter().map(|stored| name(plan, stored.column));
     let dirty_column = grouped.dirty.iter().map(|&column| name(plan, column));
-    let columns: Vec<String> = key_columns.chain(component_columns).chain(dirty_column).collect();
-    Sql::new(format!("INSERT INTO {state} ({}) {}", columns.join(", "), content(plan, grouped)))
+    let dirty = grouped.dirty.iter().map(|&column| format!("false AS {}", name(plan, column)));
+    let values: Vec<String> = key_values(plan, grouped).chain(over_rows(plan, grouped)).chain(dirty).collect();
+    (
+        key_columns.chain(component_columns).chain(dirty_column).collect(),
+        format!("SELECT {} FROM ({}) AS d{}", values.join(", "), grouped.source.now(), group_by(grouped)),
+    )
 }
 
 /// The delta per group: state columns and their values' changes.

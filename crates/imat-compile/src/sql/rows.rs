@@ -71,8 +71,17 @@ fn insert(plan: &Plan, state: &QName, rows: &str) -> String {
     format!("INSERT INTO {state} AS s ({}) {}", columns.join(", "), folded(plan, rows))
 }
 
-pub fn populate(plan: &Plan, query: &Query, state: &QName) -> Sql {
-    Sql::new(insert(plan, state, &now(plan, query)))
+/// See [`Plan::content`].
+pub fn content(plan: &Plan, query: &Query) -> (Vec<String>, String) {
+    let columns: Vec<String> = plan.columns.iter().map(|column| ident(&column.name)).collect();
+    let (count, outputs) = columns.split_last().expect("every row is counted");
+    let values = outputs.iter().enumerate().map(|(position, column)| format!("f.c{position} AS {column}, "));
+    let select = format!(
+        "SELECT {}f.n AS {count} FROM ({}) AS f",
+        values.collect::<String>(),
+        folded(plan, &now(plan, query))
+    );
+    (columns, select)
 }
 
 pub fn apply(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Sql {
@@ -102,8 +111,4 @@ pub fn twins(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> O
 
 pub fn digest(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Sql {
     digest_of(&delta(plan, query, state, changed))
-}
-
-pub fn content_digest(plan: &Plan, query: &Query) -> Sql {
-    digest_of(&now(plan, query))
 }

@@ -46,7 +46,7 @@ pub fn plan(plan: &Plan, changes: &[Change]) -> String {
         statement(&mut out, "create", Some(&sql));
     }
     statement(&mut out, "reading", plan.reading(&state).as_ref());
-    statement(&mut out, "populate", Some(&plan.populate(&state)));
+    statement(&mut out, "populate", Some(&plan.rebuild(&state).populate));
     for change in changes {
         flush(&mut out, plan, &state, change);
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 
 use super::image::{attribute, same};
+use super::spi::Prepared;
 
 /// The columns of a base table's deltas: `c<attribute number>` for each used column, then `w`.
 pub struct Layout {
@@ -279,6 +280,26 @@ impl Delta {
         // SAFETY: as above.
         if let Some(extended) = unsafe { in_transaction(|| copy(transition, layout, Some(before))) } {
             *self = Delta { statements: extended.statements + 1, ..extended };
+        }
+    }
+
+    /// The rows that a statement returns, with its columns; `None` if there are none.
+    pub fn fetch(prepared: &Prepared) -> Option<Delta> {
+        // SAFETY: the store and the copy of the descriptor live to the end of the transaction at
+        // least, and nobody else has them.
+        unsafe {
+            let store = in_transaction(|| pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem));
+            let descriptor = prepared.execute_into(store);
+            let count = pg_sys::tuplestore_tuple_count(store);
+            if count == 0 {
+                pg_sys::tuplestore_end(store);
+                return None;
+            }
+            let context = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+            let descriptor = pg_sys::CreateTupleDescCopy(descriptor);
+            pg_sys::MemoryContextSwitchTo(context);
+            let layout = Rc::new(Layout { descriptor, fields: Vec::new(), plain: false });
+            Some(Delta { layout, rows: Rows::Many(store), count: count as u64, removals: true, statements: 2 })
         }
     }
 

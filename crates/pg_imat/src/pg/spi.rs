@@ -48,6 +48,47 @@ pub struct Prepared {
     plan: pg_sys::SPIPlanPtr,
 }
 
+// Not among the bindings.
+unsafe extern "C-unwind" {
+    fn SetTuplestoreDestReceiverParams(
+        receiver: *mut pg_sys::DestReceiver,
+        store: *mut pg_sys::Tuplestorestate,
+        context: pg_sys::MemoryContext,
+        detoast: bool,
+        target: pg_sys::TupleDesc,
+        failure: *const std::ffi::c_char,
+    );
+}
+
+impl Prepared {
+    /// Runs the statement, which has no parameters, and puts the rows that it returns into the
+    /// store; returns their descriptor, which is the plan's.
+    pub(super) fn execute_into(&self, store: *mut pg_sys::Tuplestorestate) -> pg_sys::TupleDesc {
+        // SAFETY: the receiver and the options live through the call; a statement that returns rows
+        // has a descriptor.
+        unsafe {
+            let receiver = pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestTuplestore);
+            let context = pg_sys::TopTransactionContext;
+            SetTuplestoreDestReceiverParams(receiver, store, context, true, std::ptr::null_mut(), std::ptr::null());
+            let options = pg_sys::SPIExecuteOptions { dest: receiver, ..Default::default() };
+            let code = pg_sys::SPI_execute_plan_extended(self.plan, &options);
+            if code < 0 {
+                fail("SPI_execute_plan_extended", code);
+            }
+            (*self.source()).resultDesc
+        }
+    }
+
+    unsafe fn source(&self) -> *mut pg_sys::CachedPlanSource {
+        // SAFETY: the plan is of one statement, and so has one source.
+        unsafe {
+            let sources =
+                pgrx::PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(self.plan));
+            sources.get_ptr(0).unwrap_or(std::ptr::null_mut())
+        }
+    }
+}
+
 impl Drop for Prepared {
     /// Gives the memory back; that it doesn't run after some errors does no harm.
     fn drop(&mut self) {
