@@ -12,7 +12,11 @@ BEGIN
         UNION ALL (SELECT to_jsonb(i) FROM %2$s AS i EXCEPT ALL SELECT to_jsonb(q) FROM %1$s AS q)) AS d', query, name) INTO n;
     RETURN n + (SELECT count(*) FROM verify_imat(name::text));
 END $$;
-CREATE VIEW wrong AS SELECT i.name AS wrong, differs(i.name) FROM imat_catalog.imat AS i WHERE differs(i.name) > 0;
+CREATE VIEW wrong AS SELECT i.name AS wrong, differs(i.name) FROM imat_catalog.imat AS i WHERE i.target IS NULL AND differs(i.name) > 0;
+SELECT 'unfinished: ' || name FROM imat_catalog.progress;
+INSERT INTO zero VALUES (1);
+DELETE FROM zero WHERE a = 0;
+CALL create_imat('unfinished', online => true);
 SELECT 'maintained: ' || count(*) FROM imat_status;
 TABLE wrong;
 INSERT INTO sale (id, product, region, amount, at) SELECT i, i % 20 + 1, 'new', i % 11, '2025-01-01' FROM generate_series(201, 260) AS i;

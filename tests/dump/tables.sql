@@ -56,3 +56,9 @@ SELECT create_imat('stacked'), create_imat('over_key');
 CREATE INDEX moods_n ON imat.moods (n);
 GRANT SELECT ON imat.by_region TO pg_monitor;
 GRANT SELECT ON imat.by_key TO pg_monitor;
+-- One that is not built to the end: it divides by zero.
+\set ON_ERROR_STOP off
+CREATE TABLE zero (a int NOT NULL);
+INSERT INTO zero VALUES (0);
+CREATE VIEW unfinished AS SELECT sum(1 / a) AS s FROM zero;
+CALL create_imat('unfinished', online => true);

@@ -12,6 +12,7 @@ pub mod dice;
 pub mod faults;
 pub mod history;
 pub mod isolation;
+pub mod online;
 pub mod pg;
 pub mod random;
 pub mod tally;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use imat_oracle::target::Target;
-use imat_oracle::{faults, history, isolation, random};
+use imat_oracle::{faults, history, isolation, online, random};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -114,6 +114,14 @@ enum Check {
         #[arg(long, default_value_t = 7)]
         crash_every: u64,
     },
+    /// Tables that are built online under writers, cut short and built again
+    Online {
+        /// Connection string; the extension is dropped and created in that database
+        #[arg(long)]
+        url: String,
+        #[arg(long, default_value_t = 4)]
+        writers: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -168,6 +176,7 @@ fn main() -> ExitCode {
             crash,
             crash_every,
         }),
+        Check::Online { url, writers } => online::run(&online::Options { url, writers }),
     };
     match outcome {
         Ok(tally) => tally.finish(),

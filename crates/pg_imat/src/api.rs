@@ -4,11 +4,12 @@ use pgrx::JsonB;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
-use crate::create::{Passing, Source};
+use crate::create::{Filling, Passing, Source};
 use crate::pg::context;
 use crate::pg::error::{ok, raise};
+use crate::pg::procedure::Transactions;
 use crate::pg::xact;
-use crate::{analyze, capture, catalog, create, ddl, manage, refuse};
+use crate::{analyze, capture, catalog, create, ddl, manage, online, refuse};
 
 /// Makes `schema.view` a table that is always equal to the view's query.
 #[pg_extern(sql = r#"
@@ -32,7 +33,36 @@ fn given<'a>(argument: Option<&'a str>, name: &str) -> &'a str {
     argument.unwrap_or_else(|| raise(&refuse::null_argument(name)))
 }
 
+/// What the procedure is called with.
+pub struct Call<'a> {
+    view: &'a str,
+    pub online: bool,
+    schema: &'a str,
+}
+
+impl<'a> Call<'a> {
+    pub fn new(view: Option<&'a str>, online: Option<bool>, schema: Option<&'a str>) -> Self {
+        let online = online.unwrap_or_else(|| raise(&refuse::null_argument("online")));
+        Self { view: given(view, "view"), online, schema: schema.unwrap_or("imat") }
+    }
+
+    /// In the caller's transaction.
+    pub fn at_once(&self) {
+        from_view(self.view, self.schema);
+    }
+
+    /// In transactions of its own.
+    pub fn online(&self, transactions: &Transactions) {
+        online::create(transactions, || source(self.view), self.schema);
+    }
+}
+
 fn from_view(view: &str, schema: &str) -> u32 {
+    ok(create::create(&source(view), schema, Filling::Now))
+}
+
+/// A view that the caller may have maintained.
+fn source(view: &str) -> Source {
     let relation = catalog::resolve(view).unwrap_or_else(|| raise(&refuse::missing(view)));
     let caller = context::user();
     let (name, owned, kind) = catalog::trusted(|| {
@@ -46,15 +76,14 @@ fn from_view(view: &str, schema: &str) -> u32 {
         raise(&refuse::not_owner("view", view));
     }
     let owner = catalog::trusted(|| analyze::owner(relation));
-    let source = Source { view: relation, origin: Some(name.to_string()), name: name.name, owner };
-    ok(create::create(&source, schema))
+    Source { view: relation, origin: Some(name.to_string()), name: name.name, owner }
 }
 
 fn from_query(name: &str, schema: &str, query: &str) -> u32 {
     let passing = ok(Passing::create(query));
     let source =
         Source { view: passing.view, name: ok(catalog::identifier(name)), origin: None, owner: context::user() };
-    let created = ok(create::create(&source, schema));
+    let created = ok(create::create(&source, schema, Filling::Now));
     passing.drop();
     created
 }

@@ -18,6 +18,8 @@ CREATE TABLE imat_catalog.imat (
     trusts_keys boolean NOT NULL,       -- the foreign keys among its tables have held all the time
     settings text[] NOT NULL,           -- name, value, name, value, ...: pinned for its expressions
     stale text,                         -- why it does not follow its base tables, if it doesn't
+    target text[],                      -- schema and name to come, of one that is still being built
+    queued boolean NOT NULL DEFAULT false, -- changes go to queues and not yet to the state
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -32,9 +34,18 @@ CREATE TABLE imat_catalog.source (
 );
 CREATE INDEX ON imat_catalog.source (name);
 CREATE INDEX ON imat_catalog.source (base);
-GRANT SELECT ON imat_catalog.imat, imat_catalog.source TO PUBLIC;
+
+-- Where changes of the base tables of one that is being built wait: used columns, weight, transaction.
+CREATE TABLE imat_catalog.queue (
+    queue regclass PRIMARY KEY,
+    name regclass NOT NULL,
+    base regclass NOT NULL
+);
+CREATE INDEX ON imat_catalog.queue (name);
+GRANT SELECT ON imat_catalog.imat, imat_catalog.source, imat_catalog.queue TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('imat_catalog.imat', '');
 SELECT pg_catalog.pg_extension_config_dump('imat_catalog.source', '');
+SELECT pg_catalog.pg_extension_config_dump('imat_catalog.queue', '');
 
 -- Whether rows can get past a foreign key: a trigger of it is off, or a cascade can be kept from a row.
 CREATE FUNCTION imat_catalog.is_passable(key oid) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -22,6 +22,7 @@ use crate::pg::delta::{Field, Layout, Transition};
 use crate::pg::error::raise;
 use crate::pg::spi::Prepared;
 use crate::pg::xact;
+use crate::queue::Queue;
 use crate::{compile, facts, refuse};
 
 /// How the changes of one relation become a delta of one base table.
@@ -60,6 +61,8 @@ pub struct Maintained {
     /// [`Plan::takes_one`], computed once.
     pub takes_one: bool,
     pub settings: Vec<(String, String)>,
+    /// Where changes of its base tables go while it is being built.
+    pub queues: Vec<Queue>,
     statements: RefCell<HashMap<(TableSet, Signs, Size), Rc<Statements>>>,
     locks: RefCell<HashMap<(TableSet, Idle, Size), Rc<Locks>>>,
 }
@@ -204,6 +207,9 @@ fn load(name: u32) -> Maintained {
     };
     let (plan, state, display) = within(Role::Restricted(entry.owner), &with_path(Vec::new()), || with_text(compile));
     let members = catalog::trusted(|| catalog::sources(entry.name)).into_iter().map(|(_, relation)| relation).collect();
+    let queues = if entry.queued { catalog::trusted(|| catalog::queues(entry.name)) } else { Vec::new() };
+    let queues = queues.into_iter().map(|(base, name)| Queue::new(base, name)).collect();
+    let display = entry.target.as_ref().map_or(display, |target| target.to_string());
     if let Some(table) = catalog::trusted(|| catalog::filtered(entry.name).and_then(facts::name)) {
         raise(&refuse::row_security(&table.to_string(), &display));
     }
@@ -222,6 +228,7 @@ fn load(name: u32) -> Maintained {
         plan,
         takes_one,
         settings,
+        queues,
         statements: RefCell::default(),
         locks: RefCell::default(),
     }

@@ -62,7 +62,8 @@ pub fn indexes(view: u32, plan: &Plan, workshop: &Workshop, state: &QName, name:
     );
     let params = [state.schema.as_str().into(), state.name.as_str().into()];
     let key = spi::first(&KEY, &params, |row| row.need::<String>(1));
-    let taken = |index: &str| index == name.name || is_taken(&name.schema, index) || is_taken(&state.schema, index);
+    let schemas = [name.schema.as_str(), state.schema.as_str(), "imat_state"];
+    let taken = |index: &str| index == name.name || schemas.iter().any(|schema| is_taken(schema, index));
     let free = |wanted: &str| unused(wanted, taken);
     let has = |column: &String| plan.columns.iter().any(|stored| stored.name == *column);
     for Found { index, comment, columns, compared, whole_row } in found(view) {

@@ -36,6 +36,10 @@ pub struct Entry {
     pub settings: Vec<String>,
     /// Why it does not follow its base tables, if it doesn't.
     pub stale: Option<String>,
+    /// What it will be called, while it is still being built.
+    pub target: Option<QName>,
+    /// Whether changes go to its queues.
+    pub queued: bool,
 }
 
 impl Entry {
@@ -48,7 +52,7 @@ impl Entry {
 pub fn entry(name: u32) -> Option<Entry> {
     const QUERY: Sql = Sql::fixed(
         "SELECT i.name::oid, i.state::oid, i.definition::oid, c.relowner, i.construct, i.shape, i.server_version, \
-             i.depth, i.trusts_keys, i.settings, i.stale \
+             i.depth, i.trusts_keys, i.settings, i.stale, i.target, i.queued \
          FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.state WHERE i.name = $1",
     );
     spi::first(&QUERY, &[oid(name)], |row| Entry {
@@ -63,7 +67,26 @@ pub fn entry(name: u32) -> Option<Entry> {
         trusts_keys: row.need(9),
         settings: row.need(10),
         stale: row.get(11),
+        target: row.get::<Vec<String>>(12).map(|target| QName::new(target[0].as_str(), target[1].as_str())),
+        queued: row.need(13),
     })
+}
+
+/// The entry of a maintained table that is to be called so, and is still being built.
+pub fn unfinished(target: &QName) -> Option<Entry> {
+    const QUERY: Sql = Sql::fixed("SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.target = ARRAY[$1, $2]");
+    let names = [Param::from(target.schema.as_str()), Param::from(target.name.as_str())];
+    spi::first(&QUERY, &names, |row| row.oid(1)).and_then(entry)
+}
+
+/// The queues of a maintained table that is being built, each with its base table.
+pub fn queues(name: u32) -> Vec<(u32, QName)> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT q.base::oid, n.nspname::text, c.relname::text FROM imat_catalog.queue AS q \
+         JOIN pg_catalog.pg_class AS c ON c.oid = q.queue JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE q.name = $1 ORDER BY 1",
+    );
+    spi::rows(&QUERY, &[oid(name)], |row| (row.oid(1), QName::new(row.need::<String>(2), row.need::<String>(3))))
 }
 
 /// Finds a maintained table by `schema.name`, or by its name alone where that is unique.
@@ -71,8 +94,9 @@ pub fn find(name: &str, resolved: Option<u32>) -> Result<Entry, Error> {
     const BY_NAME: Sql = Sql::fixed(
         "SELECT i.name::oid FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.name \
          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-         WHERE c.relname = (pg_catalog.parse_ident($1))[1] AND pg_catalog.array_length(pg_catalog.parse_ident($1), 1) = 1 \
-         ORDER BY n.nspname <> 'imat', n.nspname LIMIT 1",
+         CROSS JOIN LATERAL pg_catalog.parse_ident($1) AS p \
+         WHERE pg_catalog.cardinality(p) = 1 AND p[1] IN (c.relname, i.target[2]) OR i.target = p \
+         ORDER BY coalesce(i.target[1], n.nspname) <> 'imat', 1 LIMIT 1",
     );
     trusted(|| {
         resolved

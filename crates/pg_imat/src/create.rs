@@ -12,15 +12,15 @@ use imat_compile::view::View;
 use pgrx::pg_sys::Oid;
 
 use crate::analyze::{self, Analysis};
-use crate::catalog::{self, trusted};
+use crate::catalog::{self, Entry, trusted};
 use crate::facts::{self, SystemCatalog, oid};
 use crate::pg::context;
 use crate::pg::error::{notice, server_version, warn};
 use crate::pg::lock::{self, Mode};
-use crate::pg::spi::{self, Connection, Param, Snapshot};
+use crate::pg::spi::{self, Param};
 use crate::pg::{query, xact};
 use crate::workshop::Workshop;
-use crate::{capture, carry, compile, flush, refuse, stale};
+use crate::{capture, carry, compile, flush, manage, queue, refuse, stale};
 
 /// Where the definition comes from.
 pub struct Source {
@@ -34,8 +34,17 @@ pub struct Source {
     pub owner: u32,
 }
 
+/// When a maintained table is filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filling {
+    /// In this transaction, while writers wait.
+    Now,
+    /// Later, by [`crate::online`]. Until then nothing has the table's name, and no triggers are made.
+    Online,
+}
+
 /// Creates the maintained table `schema.name`; returns its OID.
-pub fn create(source: &Source, schema: &str) -> Result<u32, Error> {
+pub fn create(source: &Source, schema: &str, filling: Filling) -> Result<u32, Error> {
     capture::require_idle("create a maintained table");
     xact::register();
     let caller = context::user();
@@ -44,23 +53,32 @@ pub fn create(source: &Source, schema: &str) -> Result<u32, Error> {
     let session = analyze::SETTINGS.map(|name| (name.to_owned(), context::setting(name)));
     let (name, relations) = trusted(|| {
         check_target(&target, caller)?;
-        let analysis = analyze_locked(source, caller)?;
+        let analysis = analyze_locked(source, caller, filling)?;
         // Another session may have created it while this one waited.
         check_target(&target, caller)?;
         warn_of_strangers(&target.to_string(), source.owner, &analysis);
         let settings = if analysis.follows_settings { &session[..] } else { &[] };
+        let left = capture::own_ddl(|| catalog::unfinished(&target).map(manage::discard).unwrap_or_default());
         let relations = analysis.bases.iter().flat_map(|base| base.relations.iter().copied().map(Oid::from));
-        let name = build(source, &target, &analysis, settings)?;
+        let name = build(source, &target, &analysis, settings, filling)?;
+        capture::own_ddl(|| manage::silence(&manage::unread(&left)));
         Ok((name, relations.collect::<Vec<Oid>>()))
     })?;
-    // Triggers that were disabled before are not any more.
-    stale::follow_triggers(&relations);
+    if filling == Filling::Now {
+        // Triggers that were disabled before are not any more.
+        stale::follow_triggers(&relations);
+    }
     Ok(name)
 }
 
 /// Locks what the view reads, until an analysis finds nothing that was not locked before it: what was
 /// found while a lock was waited for may have been altered since.
-fn analyze_locked(source: &Source, caller: u32) -> Result<Analysis, Error> {
+fn analyze_locked(source: &Source, caller: u32, filling: Filling) -> Result<Analysis, Error> {
+    let mode = match filling {
+        Filling::Now => Mode::ShareRowExclusive,
+        // Against DDL alone.
+        Filling::Online => Mode::ShareUpdateExclusive,
+    };
     let mut locked = BTreeSet::new();
     loop {
         if facts::name(source.view).is_none() {
@@ -69,14 +87,14 @@ fn analyze_locked(source: &Source, caller: u32) -> Result<Analysis, Error> {
         let analysis = analyze::analyze(source.view, Some(caller))?;
         let views = analysis.views.iter().map(|&view| (view, Mode::AccessShare));
         let tables = analysis.bases.iter().flat_map(|base| &base.relations);
-        let found: BTreeMap<u32, Mode> = views.chain(tables.map(|&table| (table, Mode::ShareRowExclusive))).collect();
+        let found: BTreeMap<u32, Mode> = views.chain(tables.map(|&table| (table, mode))).collect();
         let new: Vec<(u32, Mode)> = found.into_iter().filter(|&(relation, _)| locked.insert(relation)).collect();
         if new.is_empty() {
             return Ok(analysis);
         }
         for (relation, mode) in new {
             lock::relation(relation, mode);
-            if mode == Mode::ShareRowExclusive {
+            if mode != Mode::AccessShare {
                 lock::require_unused(relation, c"create a maintained table over");
             }
         }
@@ -108,7 +126,13 @@ fn check_target(target: &QName, caller: u32) -> Result<(), Error> {
     match exists(target) {
         Some(relation) if catalog::entry(relation).is_some() => Err(refuse::already_maintained(&target.to_string())),
         Some(_) => Err(refuse::name_taken(&target.to_string())),
-        None => Ok(()),
+        None => match catalog::unfinished(target) {
+            Some(entry) if lock::is_being_built(entry.definition) => Err(refuse::being_built(&target.to_string())),
+            Some(entry) if !analyze::owns(caller, entry.state) => {
+                Err(refuse::not_owner("maintained table", &target.to_string()))
+            }
+            _ => Ok(()),
+        },
     }
 }
 
@@ -237,34 +261,62 @@ fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> (Plan, O
     }
 }
 
-fn build(source: &Source, target: &QName, analysis: &Analysis, settings: &[(String, String)]) -> Result<u32, Error> {
+fn build(
+    source: &Source,
+    target: &QName,
+    analysis: &Analysis,
+    settings: &[(String, String)],
+    filling: Filling,
+) -> Result<u32, Error> {
     let workshop = Workshop::open(source.owner);
     let definition = define(source.view, DEFINITION, &workshop).ok_or_else(|| refuse::changed_meaning(&source.name))?;
     let (plan, construct) = choose(analysis, definition, &workshop);
     let free = |schema: &str| QName::new(schema, unused(&target.name, |name| is_taken(schema, name)));
+    let online = filling == Filling::Online;
+    let result_name = match online {
+        true => {
+            QName::new("imat_state", unused(&workshop.name("unfinished").name, |name| is_taken("imat_state", name)))
+        }
+        false => target.clone(),
+    };
     let state_name = match plan.reading {
-        None => target.clone(),
+        None => result_name.clone(),
         Some(_) => free("imat_state"),
     };
-    let state = make_state(source, &plan, &workshop, settings, &state_name)?;
-    let trusts_keys = holds(&plan, &workshop, settings);
+    let state_to_be = if plan.reading.is_none() { target } else { &state_name };
+    let state = make_state(source, &plan, &workshop, settings, state_to_be, filling)?;
+    // Of one that is built online that is seen when it is filled.
+    let trusts_keys = online || workshop.within(settings, || flush::keys_hold(&plan));
     let result = ddl::create_result(&workshop.name(RESULT), &plan, &workshop.name(STATE));
     result.iter().for_each(|result| workshop.run(result));
     workshop.deliver(STATE, &state_name);
     let definition_name = free("imat_catalog");
     workshop.deliver(DEFINITION, &definition_name);
     if result.is_some() {
-        workshop.deliver(RESULT, target);
-        ddl::create_guard(target, true).iter().for_each(spi::run);
+        workshop.deliver(RESULT, &result_name);
+        ddl::create_guard(&result_name, true).iter().for_each(spi::run);
+    }
+    ddl::create_guard(&state_name, false).iter().for_each(spi::run);
+    [&state_name, &definition_name, &result_name].into_iter().for_each(carry::no_grants);
+    let name = exists(&result_name).ok_or_else(|| refuse::missing(&target.to_string()))?;
+    match filling {
+        Filling::Now => carry_over(source.view, target, result.is_some()),
+        Filling::Online => queue::create(name, &plan, &workshop),
     }
     workshop.close();
-    ddl::create_guard(&state_name, false).iter().for_each(spi::run);
-    [&state_name, &definition_name, target].into_iter().for_each(carry::no_grants);
-    carry::grants(source.view, target);
-    carry::comments(source.view, target, result.is_some());
-    let name = exists(target).ok_or_else(|| refuse::missing(&target.to_string()))?;
-    let construct = construct.as_ref();
-    let new = Registration { name, state, definition, source, analysis, settings, plan: &plan, construct, trusts_keys };
+    let (construct, target_to_be) = (construct.as_ref(), online.then_some(target));
+    let new = Registration {
+        name,
+        state,
+        definition,
+        source,
+        analysis,
+        settings,
+        plan: &plan,
+        construct,
+        trusts_keys,
+        target_to_be,
+    };
     capture::own_ddl(|| register(&new));
     if let Some(construct) = construct {
         notice(
@@ -292,6 +344,24 @@ pub fn warn_of_strangers(target: &str, owner: u32, analysis: &Analysis) {
     warn(&refuse::stranger(target, &table, &ident(&role)));
 }
 
+/// What comes along with the name.
+fn carry_over(view: u32, target: &QName, is_view: bool) {
+    carry::grants(view, target);
+    carry::comments(view, target, is_view);
+}
+
+/// Gives one that was built online the name that it was to have.
+pub fn publish(entry: &Entry, view: u32, target: &QName) {
+    const NAMED: Sql = Sql::fixed("UPDATE imat_catalog.imat AS i SET target = NULL WHERE i.name = $1");
+    capture::own_ddl(|| {
+        let hidden = facts::name(entry.name);
+        hidden.iter().flat_map(|hidden| ddl::move_relation(hidden, target)).for_each(|sql| spi::run(&sql));
+        carry_over(view, target, entry.name != entry.state);
+        spi::run_with(&NAMED, &[oid(entry.name)]);
+    });
+    xact::invalidate(entry.state);
+}
+
 /// Creates and fills what will be the state `name`, with the indexes that come along.
 fn make_state(
     source: &Source,
@@ -299,14 +369,19 @@ fn make_state(
     workshop: &Workshop,
     settings: &[(String, String)],
     name: &QName,
+    filling: Filling,
 ) -> Result<u32, Error> {
     let state = &workshop.name(STATE);
     plan.create(state).iter().for_each(|sql| workshop.run(sql));
     let oid = exists(state).ok_or_else(|| refuse::missing(&state.to_string()))?;
-    workshop.within(settings, || capture::writing(oid, || flush::fill(plan, state)));
+    if filling == Filling::Now {
+        workshop.within(settings, || capture::writing(oid, || flush::fill(plan, state, lock::transaction_snapshot())));
+    }
     carry::indexes(source.view, plan, workshop, state, name);
     workshop.run(&ddl::identify(state, identity(oid).as_deref()));
-    workshop.run(&ddl::analyze(state));
+    if filling == Filling::Now {
+        workshop.run(&ddl::analyze(state));
+    }
     Ok(oid)
 }
 
@@ -322,16 +397,6 @@ fn identity(state: u32) -> Option<String> {
     spi::first(&QUERY, &[oid(state)], |row| row.need(1))
 }
 
-/// Whether the foreign keys that the plan would rely on hold as they say, which those of a replica may not.
-fn holds(plan: &Plan, workshop: &Workshop, settings: &[(String, String)]) -> bool {
-    let queries = plan.orphans();
-    let connection = Connection::open();
-    let is_orphan = |sql: &Sql| connection.execute(&connection.prepare(sql, &[], false), &[], Snapshot::Latest) > 0;
-    let orphans = workshop.within(settings, || queries.iter().any(is_orphan));
-    connection.close();
-    !orphans
-}
-
 struct Registration<'a> {
     name: u32,
     state: u32,
@@ -342,14 +407,16 @@ struct Registration<'a> {
     plan: &'a Plan,
     construct: Option<&'a Unsupported>,
     trusts_keys: bool,
+    /// What it will be called, where it is not yet.
+    target_to_be: Option<&'a QName>,
 }
 
 fn register(new: &Registration<'_>) {
     const ENTRY: Sql = Sql::fixed(
         "INSERT INTO imat_catalog.imat (name, state, definition, source, strategy, construct, shape, server_version, \
-             trusts_keys, settings, depth) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $10, $11, coalesce((SELECT pg_catalog.max(i.depth) + 1 FROM imat_catalog.imat AS i \
-             WHERE i.state = ANY ($9)), 0)",
+             trusts_keys, settings, target, queued, depth) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $10, $11, $12, $12 IS NOT NULL, \
+             coalesce((SELECT pg_catalog.max(i.depth) + 1 FROM imat_catalog.imat AS i WHERE i.state = ANY ($9)), 0)",
     );
     let bases: Vec<Oid> = new.analysis.bases.iter().map(|base| Oid::from(base.oid)).collect();
     let settings: Vec<String> = new.settings.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
@@ -367,26 +434,39 @@ fn register(new: &Registration<'_>) {
             bases.into(),
             new.trusts_keys.into(),
             settings.into(),
+            new.target_to_be.map(|target| vec![target.schema.clone(), target.name.clone()]).into(),
         ],
     );
     for base in &new.analysis.bases {
         for &relation in &base.relations {
-            add_source(new.name, base.oid, relation);
+            note_source(new.name, base.oid, relation);
+            if new.target_to_be.is_none() {
+                watch(relation);
+            }
         }
     }
 }
 
 /// Makes changes of `relation` reach the maintained table as changes of its base table.
 pub fn add_source(name: u32, base: u32, relation: u32) {
+    note_source(name, base, relation);
+    watch(relation);
+}
+
+fn note_source(name: u32, base: u32, relation: u32) {
     const SOURCE: Sql = Sql::fixed(
         "INSERT INTO imat_catalog.source (name, base, relation, not_null) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
     );
+    let not_null = (base == relation).then(|| facts::not_null(base));
+    spi::run_with(&SOURCE, &[oid(name), oid(base), oid(relation), not_null.into()]);
+}
+
+/// Gives a relation its triggers, or makes all sessions look anew at who reads it.
+pub fn watch(relation: u32) {
     const TRIGGERED: Sql = Sql::fixed(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $1 AND t.tgname = 'imat_open'), \
              c.relkind = 'p' FROM pg_catalog.pg_class AS c WHERE c.oid = $1",
     );
-    let not_null = (base == relation).then(|| facts::not_null(base));
-    spi::run_with(&SOURCE, &[oid(name), oid(base), oid(relation), not_null.into()]);
     let Some(relation_name) = facts::name(relation) else { return };
     match spi::first(&TRIGGERED, &[oid(relation)], |row| (row.need(1), row.need(2))) {
         Some((true, _)) => {

@@ -141,6 +141,11 @@ pub fn column_names(relation: u32) -> Vec<String> {
     spi::rows(&COLUMNS, &[oid(relation)], |row| row.need(1))
 }
 
+/// A relation's live columns by their numbers.
+pub fn columns_by_number(relation: u32) -> BTreeMap<i16, String> {
+    spi::rows(&COLUMNS, &[oid(relation)], |row| (row.need(2), row.need(1))).into_iter().collect()
+}
+
 /// A search path on which these operators are found, after PostgreSQL's own.
 pub fn path_to(operators: &BTreeSet<u32>) -> String {
     const SCHEMAS: Sql = Sql::fixed(

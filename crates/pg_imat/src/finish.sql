@@ -7,6 +7,35 @@ BEGIN ATOMIC
     SELECT @extschema@.create_imat(view::text, schema, NULL);
 END;
 
+CREATE PROCEDURE @extschema@.create_imat(view text, online boolean, schema text DEFAULT 'imat')
+    LANGUAGE c AS 'MODULE_PATHNAME', 'imat_create_online';
+COMMENT ON PROCEDURE @extschema@.create_imat(text, boolean, text) IS
+    'the same as the function; with online => true, in several transactions, without keeping writers waiting';
+
+-- Who is building which maintained table: sessions hold a lock that says so.
+CREATE VIEW imat_catalog.builders AS
+    SELECT l.objid AS definition, l.pid
+    FROM pg_catalog.pg_locks AS l
+    WHERE l.locktype = 'object' AND l.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND l.objsubid = 424
+        AND l.mode = 'ExclusiveLock' AND l.granted
+        AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database());
+
+-- How far they are, which they tell in pg_stat_activity.
+CREATE VIEW imat_catalog.progress AS
+    SELECT i.name AS maintained, pg_catalog.format('%I.%I', i.target[1], i.target[2]) AS name, b.pid,
+        pg_catalog.substring(t.told, '^[^,]*') AS phase,
+        pg_catalog.substring(t.told, '([0-9]+) of about [0-9]+ rows$')::bigint AS rows_done,
+        pg_catalog.substring(t.told, '([0-9]+) rows$')::bigint AS rows_expected,
+        t.told AS progress
+    FROM imat_catalog.imat AS i
+    LEFT JOIN imat_catalog.builders AS b ON b.definition = i.definition
+    LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = b.pid
+    CROSS JOIN LATERAL pg_catalog.substring(a.query, '^create_imat .* online: (.*)') AS t(told)
+    WHERE i.target IS NOT NULL;
+COMMENT ON VIEW imat_catalog.progress IS 'one row per maintained table that is being built online, or was not built to the end';
+GRANT SELECT ON imat_catalog.progress TO PUBLIC;
+
+
 -- A maintained table over a stale one holds the result of its query over what that one holds.
 CREATE VIEW @extschema@.imat_status AS
     WITH RECURSIVE stale AS (
@@ -20,10 +49,13 @@ CREATE VIEW @extschema@.imat_status AS
         pg_catalog.pg_total_relation_size(i.state) AS size,
         t.n_tup_ins AS inserted, t.n_tup_upd AS updated, t.n_tup_hot_upd AS updated_in_page, t.n_tup_del AS deleted,
         i.created_at,
-        coalesce(i.stale, (SELECT pg_catalog.min(l.stale) FROM stale AS l WHERE l.name = i.name)) AS stale
+        coalesce(i.stale, (SELECT pg_catalog.min(l.stale) FROM stale AS l WHERE l.name = i.name)) AS stale,
+        CASE WHEN i.target IS NULL THEN 'ready' WHEN p.pid IS NULL THEN 'unfinished' ELSE 'building' END AS status,
+        p.progress
     FROM imat_catalog.imat AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.state
-    LEFT JOIN pg_catalog.pg_stat_all_tables AS t ON t.relid = i.state;
+    LEFT JOIN pg_catalog.pg_stat_all_tables AS t ON t.relid = i.state
+    LEFT JOIN LATERAL (SELECT q.* FROM imat_catalog.progress AS q WHERE i.target IS NOT NULL AND q.maintained = i.name) AS p ON true;
 COMMENT ON VIEW @extschema@.imat_status IS 'one row per maintained table';
 GRANT SELECT ON @extschema@.imat_status TO PUBLIC;
 
@@ -40,7 +72,7 @@ BEGIN
     END IF;
     RETURN found;
 END $$;
-ALTER TABLE imat_catalog.imat ADD CONSTRAINT imat_has_its_row CHECK (imat_catalog.has_its_row(state, shape));
+ALTER TABLE imat_catalog.imat ADD CONSTRAINT imat_has_its_row CHECK (queued OR imat_catalog.has_its_row(state, shape));
 
 -- Of relations, of what inherits from them and of what they inherit from: those that some
 -- maintained table has to do with.

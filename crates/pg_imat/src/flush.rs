@@ -24,7 +24,7 @@ use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{Connection, Prepared, Snapshot, TID_ARRAY};
 use crate::pg::xact;
-use crate::{catalog, locks, refuse};
+use crate::{catalog, locks, queue, refuse};
 
 /// From how many rows on a change is applied by the plans made for many.
 const LARGE: u64 = 200;
@@ -33,6 +33,11 @@ const LARGE: u64 = 200;
 pub fn run() {
     locks::take_for_rebuilds();
     while let Some(next) = next() {
+        // One that is being built may be gone by now, which writers need not know.
+        if next.entry.queued {
+            queue::append(&next, &capture::take(next.entry.name));
+            continue;
+        }
         let next = settled(next);
         one(&next, &capture::take(next.entry.name));
     }
@@ -104,7 +109,7 @@ fn idle(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)]) 
 
 /// Rows have arrived for which no foreign key was checked. Whoever writes the tables next must know
 /// that, so they are kept from it until this transaction is over.
-fn distrust(maintained: &Maintained) {
+pub fn distrust(maintained: &Maintained) {
     let entry = &maintained.entry;
     if maintained.plan.orphans().is_empty() {
         return;
@@ -114,14 +119,24 @@ fn distrust(maintained: &Maintained) {
     xact::invalidate(entry.state);
 }
 
+/// Whether the foreign keys that the plan would rely on hold as they say, which those of a replica may not.
+pub fn keys_hold(plan: &Plan) -> bool {
+    let queries = plan.orphans();
+    let connection = Connection::open();
+    let is_orphan = |sql: &Sql| connection.execute(&connection.prepare(sql, &[], false), &[], Snapshot::Latest) > 0;
+    let orphans = queries.iter().any(is_orphan);
+    connection.close();
+    !orphans
+}
+
 /// Runs `body` as the maintained table's owner, with the settings of its creation.
-fn within(maintained: &Maintained, body: impl FnOnce()) {
+pub fn within<T>(maintained: &Maintained, body: impl FnOnce() -> T) -> T {
     let role = Role::Restricted(maintained.entry.owner);
-    context::within(role, &maintained.settings, || capture::writing(maintained.entry.state, body));
+    context::within(role, &maintained.settings, || capture::writing(maintained.entry.state, body))
 }
 
 /// Takes the locks for the deltas of one maintained table's base tables, and applies those that are not idle.
-fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas: &[(usize, Delta)]) {
+pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas: &[(usize, Delta)]) {
     changed.retain(|position| !idle.contains_key(position));
     let connection = Connection::open();
     match deltas {
@@ -138,9 +153,12 @@ fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas: &[
             for (position, delta) in deltas {
                 delta.register(&delta_name(*position), expected);
             }
-            let point = |sql: &Sql, params: &[_]| connection.prepare(sql, params, size != Size::Large);
-            let locks = maintained.locks(&changed, idle, size, |locking| locks::prepare(locking, point));
-            locks::take(maintained, &connection, &locks, rows);
+            // Nobody else writes one that is being built.
+            if !maintained.entry.queued {
+                let point = |sql: &Sql, params: &[_]| connection.prepare(sql, params, size != Size::Large);
+                let locks = maintained.locks(&changed, idle, size, |locking| locks::prepare(locking, point));
+                locks::take(maintained, &connection, &locks, rows);
+            }
             if !changed.is_empty() {
                 let prepare = |flush| prepare(&connection, flush, size, &[]);
                 let statements = maintained.statements(&changed, signs(deltas), size, prepare);
@@ -167,7 +185,9 @@ fn write(
     values: &[pgrx::pg_sys::Datum],
     nulls: &[bool],
 ) {
-    if let Some(digest) = &statements.digest {
+    if let Some(digest) = &statements.digest
+        && can_be_stale(maintained)
+    {
         same_under_latest(connection, digest, &[]);
     }
     connection.execute_with_nulls(&statements.apply, values, nulls, Snapshot::Transaction);
@@ -175,7 +195,7 @@ fn write(
         follow_up(maintained, connection, statements);
     }
     if let Some(twins) = &statements.twins
-        && lock::transaction_snapshot()
+        && can_be_stale(maintained)
         && connection.execute_with_nulls(twins, values, nulls, Snapshot::Transaction) > 0
     {
         raise(&refuse::serialization());
@@ -192,7 +212,9 @@ fn follow_up(maintained: &Maintained, connection: &Connection, statements: &Stat
     let on_tids = |sql: &Sql| connection.prepare(sql, &[TID_ARRAY], point);
     if let (Some((tids, count)), Some((recompute, digest))) = (dirty, &statements.flush.recompute) {
         let (recompute, digest) = statements.recompute.get_or_init(|| (on_tids(recompute), on_tids(digest)));
-        same_under_latest(connection, digest, &[tids]);
+        if can_be_stale(maintained) {
+            same_under_latest(connection, digest, &[tids]);
+        }
         let written = connection.execute(recompute, &[tids], Snapshot::Transaction);
         if written != count as u64 {
             raise(&refuse::out_of_step(&maintained.display));
@@ -203,12 +225,15 @@ fn follow_up(maintained: &Maintained, connection: &Connection, statements: &Stat
     }
 }
 
+/// Whether the flush's snapshot may be too old for what it reads. While a maintained table is being
+/// built, nobody else writes its state, which is brought to the moment of a snapshot.
+fn can_be_stale(maintained: &Maintained) -> bool {
+    lock::transaction_snapshot() && !maintained.entry.queued
+}
+
 /// Under a transaction snapshot, what is read must not have changed since it was taken: the
 /// other transaction did not see this one's change, so nobody would combine the two.
-pub fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[pgrx::pg_sys::Datum]) {
-    if !lock::transaction_snapshot() {
-        return;
-    }
+fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[pgrx::pg_sys::Datum]) {
     connection.execute(digest, params, Snapshot::Transaction);
     let mine = connection.text(1);
     connection.execute(digest, params, Snapshot::Latest);
@@ -239,27 +264,28 @@ pub fn rebuild(maintained: &Maintained) {
     within(maintained, || {
         maintained.members.iter().for_each(|&relation| lock::relation(relation, Mode::Share));
         lock::relation(maintained.entry.definition, Mode::Exclusive);
-        fill(&maintained.plan, &maintained.state);
+        fill(&maintained.plan, &maintained.state, can_be_stale(maintained));
     });
 }
 
 /// Writes what a state lacks, and deletes what it should not have. Readers are in nobody's way, and
 /// see the rows as they were until this transaction commits.
-pub fn fill(plan: &Plan, state: &QName) {
+pub fn fill(plan: &Plan, state: &QName, can_be_stale: bool) {
     let rebuild = plan.rebuild(state);
     let connection = Connection::open();
     let prepare = |sql: &Sql| connection.prepare(sql, &[], false);
     let run = |sql: &Sql| connection.execute(&prepare(sql), &[], Snapshot::Transaction);
-    if lock::transaction_snapshot() {
+    if can_be_stale {
         same_under_latest(&connection, &prepare(&rebuild.digest), &[]);
     }
-    let difference = match run(&rebuild.filled) {
-        0 => {
-            run(&rebuild.populate);
-            None
-        }
-        _ => Delta::fetch(&prepare(&rebuild.difference)),
-    };
+    let mut difference = None;
+    if run(&rebuild.filled) == 0 {
+        run(&rebuild.populate);
+    } else if rebuild.possible.as_ref().is_some_and(|possible| run(possible) == 0) {
+        run(&rebuild.clear);
+    } else {
+        difference = Delta::fetch(&prepare(&rebuild.difference));
+    }
     if let Some(difference) = &difference {
         difference.register(DIFFERENCE, difference.count() as f64);
         run(&rebuild.delete);

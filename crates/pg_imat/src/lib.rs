@@ -6,6 +6,7 @@
 //! ```text
 //! api ── create, manage, ddl ── analyze, compile, facts, catalog        (a verb is called)
 //! trigger ── capture ── buffer, flush ── cache                     (a base table changes)
+//! procedure ── online, queue ── create, flush             (a large table is built meanwhile)
 //! pg/: the one room for unsafe code, pg_sys and SPI
 //! ```
 
@@ -23,7 +24,9 @@ mod facts;
 mod flush;
 mod locks;
 mod manage;
+mod online;
 mod pg;
+mod queue;
 mod refuse;
 mod stale;
 mod workshop;

@@ -113,7 +113,8 @@ impl Wanted {
 /// whoever is changing them may be about to wait for one.
 pub fn take_for_rebuilds() {
     let readers: BTreeSet<u32> = capture::truncated().into_iter().flat_map(cache::readers).collect();
-    let rebuilt = readers.into_iter().map(cache::maintained).filter(|maintained| !maintained.is_whole());
+    let rebuilt = readers.into_iter().map(cache::maintained);
+    let rebuilt = rebuilt.filter(|maintained| !maintained.is_whole() && !maintained.entry.queued);
     let members: BTreeSet<u32> = rebuilt.flat_map(|maintained| maintained.members.clone()).collect();
     members.into_iter().for_each(|relation| lock::relation(relation, Mode::Share));
 }

@@ -20,7 +20,7 @@ use crate::pg::error::warn;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi;
 use crate::pg::xact;
-use crate::{analyze, capture, flush, refuse, stale};
+use crate::{analyze, capture, flush, queue, refuse, stale};
 
 fn owned(name: &str) -> Result<Entry, Error> {
     let entry = catalog::find(name, catalog::resolve(name))?;
@@ -28,6 +28,15 @@ fn owned(name: &str) -> Result<Entry, Error> {
     match trusted(|| analyze::owns(caller, entry.state)) {
         true => Ok(entry),
         false => Err(refuse::not_owner("maintained table", name)),
+    }
+}
+
+/// The same of one that is not still being built.
+fn finished(name: &str) -> Result<Entry, Error> {
+    let entry = owned(name)?;
+    match &entry.target {
+        None => Ok(entry),
+        Some(target) => Err(refuse::unfinished(&target.to_string())),
     }
 }
 
@@ -41,6 +50,9 @@ pub fn drop(name: &str) -> Result<(), Error> {
         return Err(refuse::not_owner("maintained table", name));
     }
     capture::require_idle("drop a maintained table");
+    if lock::is_being_built(entry.definition) {
+        return Err(refuse::being_built(name));
+    }
     if let Some(reader) = trusted(|| catalog::readers(entry.state).first().and_then(|&reader| facts::name(reader))) {
         return Err(refuse::read_by_another(name, &reader.to_string()));
     }
@@ -57,7 +69,12 @@ pub fn drop(name: &str) -> Result<(), Error> {
 }
 
 /// Ends the maintenance of a table and drops what is left of its result, state and definition.
-pub fn remove([name, state, definition]: [u32; 3], cascade: bool) {
+pub fn remove(parts: [u32; 3], cascade: bool) {
+    silence(&drop_parts(parts, cascade));
+}
+
+fn drop_parts([name, state, definition]: [u32; 3], cascade: bool) -> Vec<(u32, bool)> {
+    queue::drop(name);
     let relations = forget(name);
     // The result is the state, or a view over it.
     let result = (name != state).then_some((name, true));
@@ -66,7 +83,19 @@ pub fn remove([name, state, definition]: [u32; 3], cascade: bool) {
             spi::run(&if is_view { ddl::drop_view(&left, cascade) } else { ddl::drop_table(&left, cascade) });
         }
     }
-    silence(&relations);
+    relations
+}
+
+/// Drops what is left of a build that came to no end, but for the triggers; returns the relations
+/// that have them.
+pub fn discard(entry: Entry) -> Vec<(u32, bool)> {
+    drop_parts([entry.name, entry.state, entry.definition], false)
+}
+
+/// Those of the relations that reach no maintained table.
+pub fn unread(relations: &[(u32, bool)]) -> Vec<(u32, bool)> {
+    let unread = |relation: &u32| catalog::bases_of_relation(*relation).is_empty();
+    relations.iter().map(|&(relation, _)| relation).filter(unread).map(|relation| (relation, false)).collect()
 }
 
 /// Deletes a maintained table's bookkeeping; returns the relations that reached it.
@@ -92,7 +121,7 @@ pub fn silence(relations: &[(u32, bool)]) {
 
 /// Makes the state anew from the base tables.
 pub fn refresh(name: &str) -> Result<(), Error> {
-    let entry = owned(name)?;
+    let entry = finished(name)?;
     capture::require_idle("refresh a maintained table");
     remake(&entry);
     Ok(())
@@ -110,6 +139,9 @@ pub fn rebuild(name: u32) {
     xact::register();
     cache::fresh();
     let maintained = cache::maintained(name);
+    if maintained.entry.queued {
+        return queue::start_again(&maintained);
+    }
     if maintained.entry.stale.is_some() {
         return;
     }
@@ -128,7 +160,7 @@ pub struct Difference {
 
 /// Compares a maintained table with its query.
 pub fn verify(name: &str, repair: bool) -> Result<Vec<Difference>, Error> {
-    let entry = owned(name)?;
+    let entry = finished(name)?;
     capture::require_idle("verify a maintained table");
     cache::fresh();
     cache::maintained(entry.name);
@@ -168,7 +200,7 @@ fn comparison(ty: &imat_compile::facts::Type) -> Compare {
 
 /// How a maintained table is kept, line by line.
 pub fn explain(name: &str) -> Result<Vec<String>, Error> {
-    let entry = owned(name)?;
+    let entry = finished(name)?;
     let maintained = cache::maintained(entry.name);
     let mut lines = vec![
         format!("Maintained table {}", maintained.display),

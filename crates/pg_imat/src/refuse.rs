@@ -303,3 +303,34 @@ pub fn generated_columns(name: &str) -> Error {
         )
         .hint("Use PostgreSQL 16 or later, or compute the column in the view.")
 }
+
+pub fn online_in_transaction() -> Error {
+    Error::new(SqlState("25001"), "create_imat with online => true cannot run inside a transaction block")
+        .detail("It commits several times, so that nobody has to wait for it.")
+        .hint("CALL it as a statement of its own, not from a function, or use SELECT create_imat(...).")
+}
+
+pub fn being_built(name: &str) -> Error {
+    Error::new(SqlState::OBJECT_IN_USE, format!("maintained table {name} is being built by another session"))
+        .hint("See imat_status for how far it is. To stop it, cancel the statement of that session.")
+}
+
+pub fn unfinished(name: &str) -> Error {
+    Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("maintained table {name} is not built yet"))
+        .detail("It is being built online, or that was cut short: see imat_status.")
+        .hint("If nobody is building it, call create_imat again, or drop_imat.")
+}
+
+pub fn build_lost(name: &str) -> Error {
+    Error::new(SqlState::UNDEFINED_OBJECT, format!("maintained table {name} was dropped while it was being built"))
+}
+
+pub fn build_stale(name: &str, reason: &str) -> Error {
+    Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("cannot go on building maintained table {name}"))
+        .detail(format!("Changes of its base tables are not seen: {reason}."))
+        .hint("Enable them, and call create_imat again.")
+}
+
+pub fn lock_not_available() -> Error {
+    Error::new(SqlState("55P03"), "could not keep writers out in time")
+}

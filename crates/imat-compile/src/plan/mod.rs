@@ -153,8 +153,8 @@ pub struct Flush {
     pub delete: Option<Sql>,
 }
 
-/// The statements that make the state anew. An empty one is populated. Of another one only what
-/// differs is written: `difference` is kept as [`crate::sql::rebuild::DIFFERENCE`], which `delete`
+/// The statements that make the state anew. An empty one is populated, and one that is to be empty is
+/// cleared. Of others only what differs is written: `difference` is kept as [`crate::sql::rebuild::DIFFERENCE`], which `delete`
 /// and `insert` read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rebuild {
@@ -162,6 +162,9 @@ pub struct Rebuild {
     pub digest: Sql,
     pub filled: Sql,
     pub populate: Sql,
+    /// Returns nothing if the state is to be empty because a table is.
+    pub possible: Option<Sql>,
+    pub clear: Sql,
     pub difference: Sql,
     pub delete: Sql,
     pub insert: Sql,
@@ -373,6 +376,14 @@ impl Plan {
     /// Makes the state what it would be if it were new.
     pub fn rebuild(&self, state: &QName) -> Rebuild {
         rebuild::statements(self, state)
+    }
+
+    /// Whether the state is empty as soon as one of the tables is.
+    pub(crate) fn needs_every_table(&self) -> bool {
+        match &self.body {
+            Body::Grouped(_) => self.key != Key::Single,
+            Body::Rows(rows) => matches!(rows.query, rows::Query::Source { .. }),
+        }
     }
 
     /// What must be locked before a change of these tables is applied, and when others change idly.

@@ -4,6 +4,7 @@ pub mod ddl;
 pub(crate) mod grouped;
 pub(crate) mod locks;
 pub mod probe;
+pub mod queue;
 pub mod rebuild;
 pub mod recompose;
 pub mod render;

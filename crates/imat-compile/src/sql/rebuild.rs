@@ -14,11 +14,15 @@ pub const DIFFERENCE: &str = "imat_difference";
 pub fn statements(plan: &Plan, state: &QName) -> Rebuild {
     let (columns, content) = plan.content();
     let columns = columns.join(", ");
+    let filled: Vec<String> = plan.tables.iter().map(|table| format!("EXISTS (SELECT FROM {})", table.name)).collect();
+    let possible = plan.needs_every_table() && !filled.is_empty();
     let (difference, tid) = (difference(plan, state, &content), plan.unused("tid"));
     Rebuild {
         digest: digest_of(&difference),
         filled: Sql::new(format!("SELECT 1 FROM {state} LIMIT 1")),
         populate: Sql::new(format!("INSERT INTO {state} ({columns}) {content}")),
+        possible: possible.then(|| Sql::new(format!("SELECT 1 WHERE {}", filled.join(" AND ")))),
+        clear: Sql::new(format!("DELETE FROM {state}")),
         difference: Sql::new(difference),
         delete: Sql::new(format!("DELETE FROM {state} AS s USING {DIFFERENCE} AS d WHERE s.ctid = d.{tid}")),
         insert: Sql::new(format!(

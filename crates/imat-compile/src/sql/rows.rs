@@ -76,11 +76,8 @@ pub fn content(plan: &Plan, query: &Query) -> (Vec<String>, String) {
     let columns: Vec<String> = plan.columns.iter().map(|column| ident(&column.name)).collect();
     let (count, outputs) = columns.split_last().expect("every row is counted");
     let values = outputs.iter().enumerate().map(|(position, column)| format!("f.c{position} AS {column}, "));
-    let select = format!(
-        "SELECT {}f.n AS {count} FROM ({}) AS f",
-        values.collect::<String>(),
-        folded(plan, &now(plan, query))
-    );
+    let select =
+        format!("SELECT {}f.n AS {count} FROM ({}) AS f", values.collect::<String>(), folded(plan, &now(plan, query)));
     (columns, select)
 }
 

@@ -23,7 +23,8 @@ pub fn hold(plan: &Plan, again: &Plan) {
     let mut statements = plan.create(&state);
     statements.extend(plan.reading(&state));
     statements.extend([rebuild.digest, rebuild.filled, rebuild.populate]);
-    statements.extend([rebuild.difference, rebuild.delete, rebuild.insert]);
+    statements.extend([rebuild.clear, rebuild.difference, rebuild.delete, rebuild.insert]);
+    statements.extend(rebuild.possible);
     statements.iter().for_each(is_sql);
     for changed in changes(plan) {
         locks(&plan.locking(&changed, &Idle::new()));

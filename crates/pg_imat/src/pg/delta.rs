@@ -283,7 +283,8 @@ impl Delta {
         }
     }
 
-    /// The rows that a statement returns, with its columns; `None` if there are none.
+    /// The rows that a statement returns, with its columns, as a change that one statement made; `None`
+    /// if there are none.
     pub fn fetch(prepared: &Prepared) -> Option<Delta> {
         // SAFETY: the store and the copy of the descriptor live to the end of the transaction at
         // least, and nobody else has them.
@@ -299,7 +300,8 @@ impl Delta {
             let descriptor = pg_sys::CreateTupleDescCopy(descriptor);
             pg_sys::MemoryContextSwitchTo(context);
             let layout = Rc::new(Layout { descriptor, fields: Vec::new(), plain: false });
-            Some(Delta { layout, rows: Rows::Many(store), count: count as u64, removals: true, statements: 2 })
+            let count = count as u64;
+            Some(Delta { layout, rows: Rows::Many(store), count, additions: true, removals: true, statements: 1 })
         }
     }
 

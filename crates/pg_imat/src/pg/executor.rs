@@ -6,7 +6,7 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::merge;
+use super::{merge, progress};
 use crate::capture::{self, Reading};
 
 static mut START: pg_sys::ExecutorStart_hook_type = None;
@@ -42,6 +42,7 @@ unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
             Some(previous) => previous(query, flags),
             None => standard_ExecutorStart(query, flags),
         }
+        progress::attach(query);
     }
 }
 

@@ -13,6 +13,7 @@ use super::context;
 pub enum Mode {
     AccessShare,
     RowExclusive,
+    ShareUpdateExclusive,
     Share,
     ShareRowExclusive,
     Exclusive,
@@ -23,6 +24,7 @@ impl Mode {
         let mode = match self {
             Mode::AccessShare => pg_sys::AccessShareLock,
             Mode::RowExclusive => pg_sys::RowExclusiveLock,
+            Mode::ShareUpdateExclusive => pg_sys::ShareUpdateExclusiveLock,
             Mode::Share => pg_sys::ShareLock,
             Mode::ShareRowExclusive => pg_sys::ShareRowExclusiveLock,
             Mode::Exclusive => pg_sys::ExclusiveLock,
@@ -48,6 +50,60 @@ pub fn relation(oid: u32, mode: Mode) {
     }
     // SAFETY: locking an OID needs no open relation; an OID that is gone is locked in vain.
     unsafe { pg_sys::LockRelationOid(pg_sys::Oid::from(oid), mode.number()) }
+}
+
+/// Waits until all transactions have ended that hold the relation in a mode against this one. Those
+/// that begin to meanwhile are not waited for, and nobody waits for this.
+pub fn wait_for_holders(oid: u32, mode: Mode) {
+    // SAFETY: no such relation needs to exist.
+    unsafe { pg_sys::WaitForLockers(tag_of(oid, None), mode.number(), false) }
+}
+
+/// The tag of a relation of this database, or of a sub-object of it, which needs not exist.
+fn tag_of(oid: u32, object: Option<u16>) -> pg_sys::LOCKTAG {
+    // SAFETY: reads a variable.
+    let database = unsafe { pg_sys::MyDatabaseId.to_u32() };
+    let (kind, fields, object) = match object {
+        None => (pg_sys::LockTagType::LOCKTAG_RELATION, (database, oid, 0), 0),
+        Some(object) => {
+            (pg_sys::LockTagType::LOCKTAG_OBJECT, (database, pg_sys::RelationRelationId.to_u32(), oid), object)
+        }
+    };
+    pg_sys::LOCKTAG {
+        locktag_field1: fields.0,
+        locktag_field2: fields.1,
+        locktag_field3: fields.2,
+        locktag_field4: object,
+        locktag_type: kind as u8,
+        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+    }
+}
+
+/// The sub-object number of the lock that says that somebody is building a maintained table.
+const BUILD: u16 = 0x1a8;
+
+/// Says so until [`end_build`], an error or the end of the session, over several transactions.
+pub fn begin_build(definition: u32) {
+    // SAFETY: the tag is copied.
+    unsafe { pg_sys::LockAcquire(&tag_of(definition, Some(BUILD)), Mode::Exclusive.number(), true, false) };
+}
+
+pub fn end_build(definition: u32) {
+    // SAFETY: as above; PostgreSQL warns of a lock that is not held.
+    unsafe { pg_sys::LockRelease(&tag_of(definition, Some(BUILD)), Mode::Exclusive.number(), true) };
+}
+
+/// Whether another session is building it.
+pub fn is_being_built(definition: u32) -> bool {
+    let (tag, mode) = (tag_of(definition, Some(BUILD)), Mode::Share.number());
+    // SAFETY: as above; what is not refused is given back at once.
+    unsafe {
+        let refused = pg_sys::LockAcquire(&tag, mode, false, true) == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL;
+        if !refused {
+            pg_sys::LockRelease(&tag, mode, false);
+        }
+        refused
+    }
 }
 
 /// Raises PostgreSQL's error where the session itself is still reading or changing the relation,

@@ -15,6 +15,8 @@ mod executor;
 pub mod image;
 pub mod lock;
 mod merge;
+pub mod procedure;
+pub mod progress;
 pub mod query;
 pub mod setting;
 pub mod spi;

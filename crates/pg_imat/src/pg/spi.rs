@@ -29,6 +29,7 @@ unsafe extern "C-unwind" {
         fire_triggers: bool,
         count: std::ffi::c_long,
     ) -> i32;
+    fn SPI_execute_plan_extended(plan: pg_sys::SPIPlanPtr, options: *const pg_sys::SPIExecuteOptions) -> i32;
 }
 
 /// A parameter of a bookkeeping query.
@@ -71,7 +72,7 @@ impl Prepared {
             let context = pg_sys::TopTransactionContext;
             SetTuplestoreDestReceiverParams(receiver, store, context, true, std::ptr::null_mut(), std::ptr::null());
             let options = pg_sys::SPIExecuteOptions { dest: receiver, ..Default::default() };
-            let code = pg_sys::SPI_execute_plan_extended(self.plan, &options);
+            let code = SPI_execute_plan_extended(self.plan, &options);
             if code < 0 {
                 fail("SPI_execute_plan_extended", code);
             }

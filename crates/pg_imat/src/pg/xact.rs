@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
+use super::context;
 use crate::capture;
 
 thread_local! {
@@ -79,7 +80,10 @@ unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _a
     use pg_sys::XactEvent::*;
     match event {
         XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE | XACT_EVENT_PARALLEL_PRE_COMMIT => capture::before_commit(),
-        _ => capture::end_transaction(),
+        _ => {
+            capture::end_transaction();
+            super::progress::forget();
+        }
     }
 }
 
@@ -113,6 +117,18 @@ unsafe extern "C-unwind" fn name_changed(_arg: pg_sys::Datum, _catalog: i32, _ha
 /// Runs `body` in a subtransaction; `None`, and nothing done, where PostgreSQL can't make sense of
 /// some SQL in it: an error of class 42.
 pub fn attempt<T>(body: impl FnOnce() -> T) -> Option<T> {
+    attempt_unless(is_of_class_42, body)
+}
+
+/// Runs `body`, which waits no longer than that for any lock; `None`, and nothing done, where it
+/// would have to.
+pub fn attempt_within<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Option<T> {
+    let timeout = milliseconds.to_string();
+    let refused = |code: PgSqlErrorCode| code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE;
+    context::with_settings(&[("lock_timeout", &timeout)], || attempt_unless(refused, body))
+}
+
+fn attempt_unless<T>(expected: fn(PgSqlErrorCode) -> bool, body: impl FnOnce() -> T) -> Option<T> {
     // SAFETY: the subtransaction that is begun is ended on both ways, and what belongs to the
     // surrounding one is put back.
     unsafe {
@@ -133,7 +149,7 @@ pub fn attempt<T>(body: impl FnOnce() -> T) -> Option<T> {
             pg_sys::RollbackAndReleaseCurrentSubTransaction();
             back();
             match &error {
-                CaughtError::PostgresError(report) if is_of_class_42(report.sql_error_code()) => None,
+                CaughtError::PostgresError(report) if expected(report.sql_error_code()) => None,
                 _ => error.rethrow(),
             }
         })

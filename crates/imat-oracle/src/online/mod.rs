@@ -1,0 +1,303 @@
+//! Tables that are built online while others write: exact at the end, and nobody kept waiting.
+//!
+//! Every kind of view is built under writers. Then one is cut short in each of its phases, by a cancel
+//! or with its session, and built again.
+
+mod writers;
+
+use crate::bag;
+use crate::pg::{self, PgError, Result};
+use crate::tally::Tally;
+use crate::target::{self, Maintained};
+use postgres::Client;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use writers::Shared;
+
+/// The schema of the tables under test.
+const SCHEMA: &str = "oracle_online";
+
+/// How many rows there are at first.
+const ROWS: i64 = 200_000;
+
+/// No statement of a writer may take longer. What is measured is printed; this is for slow machines.
+const LONGEST: Duration = Duration::from_millis(1500);
+
+pub struct Options {
+    pub url: String,
+    pub writers: u64,
+}
+
+const TABLES: &str = "
+CREATE TABLE dim (id int PRIMARY KEY, name text NOT NULL);
+CREATE TABLE item (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, grp int NOT NULL, dim int NOT NULL, price int NOT NULL)
+  PARTITION BY RANGE (id);
+CREATE TABLE item_1 PARTITION OF item FOR VALUES FROM (MINVALUE) TO (100000);
+CREATE TABLE item_2 PARTITION OF item FOR VALUES FROM (100000) TO (MAXVALUE);
+CREATE INDEX ON item (grp);
+CREATE INDEX ON item (dim);
+INSERT INTO dim SELECT i, 'n' || i % 7 FROM generate_series(0, 199) i;
+INSERT INTO item (grp, dim, price) SELECT i % 1000, i % 210, i % 5000 FROM generate_series(1, 200000) i;
+ANALYZE";
+
+const VIEWS: [(&str, &str); 5] = [
+    ("sums", "SELECT grp, count(*) AS n, sum(price) AS total FROM oracle_online.item GROUP BY grp"),
+    (
+        "extremes",
+        "SELECT grp, max(price) AS top, array_agg(price ORDER BY price) AS all FROM oracle_online.item WHERE grp < 50 GROUP BY grp",
+    ),
+    (
+        "joined",
+        "SELECT d.name, count(*) AS n, avg(i.price) AS mean, min(i.price) AS low \
+         FROM oracle_online.item i JOIN oracle_online.dim d ON d.id = i.dim GROUP BY d.name",
+    ),
+    (
+        "rows",
+        "SELECT i.id, d.name, i.price FROM oracle_online.item i JOIN oracle_online.dim d ON d.id = i.dim WHERE i.grp < 20",
+    ),
+    ("whole", "SELECT name, rank() OVER (ORDER BY count(*)) AS place FROM oracle_online.dim GROUP BY name"),
+];
+
+pub fn run(options: &Options) -> Result<Tally> {
+    let mut control = pg::connect(&options.url, "control")?;
+    set_up(&mut control)?;
+    let shared = Arc::new(Shared::default());
+    let threads: Vec<_> = (0..options.writers)
+        .map(|number| {
+            let (shared, url) = (Arc::clone(&shared), options.url.clone());
+            thread::spawn(move || writers::writer(&url, &shared, number))
+        })
+        .collect();
+    let mut run = Run { url: &options.url, control, shared, tally: Tally::default() };
+    let outcome = run.all();
+    run.shared.stop.store(true, Ordering::Relaxed);
+    for thread in threads {
+        let _ = thread.join();
+    }
+    outcome?;
+    run.no_errors();
+    Ok(run.tally)
+}
+
+fn set_up(control: &mut Client) -> Result<()> {
+    control.batch_execute(
+        "DROP EXTENSION IF EXISTS pg_imat CASCADE; CREATE EXTENSION pg_imat; SET search_path = oracle_online, public; \
+         DROP SCHEMA IF EXISTS oracle_online CASCADE; CREATE SCHEMA oracle_online",
+    )?;
+    control.batch_execute(TABLES)?;
+    for (name, query) in VIEWS {
+        control.batch_execute(&format!("CREATE VIEW \"{name}\" AS {query}"))?;
+    }
+    Ok(())
+}
+
+/// A call of create_imat in a session of its own.
+struct Call {
+    pid: i32,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Call {
+    fn outcome(self) -> Result<()> {
+        self.thread.join().unwrap_or_else(|_| {
+            Err(PgError { code: "panic".into(), message: "the call's thread panicked".into(), more: String::new() })
+        })
+    }
+}
+
+struct Run<'a> {
+    url: &'a str,
+    control: Client,
+    shared: Arc<Shared>,
+    tally: Tally,
+}
+
+impl Run<'_> {
+    fn all(&mut self) -> Result<()> {
+        thread::sleep(Duration::from_millis(300));
+        let alone = self.shared.take();
+        println!("online: longest statement of a writer before: {:?}", alone.longest.0);
+        for (name, _) in VIEWS {
+            self.build(name)?;
+        }
+        for how in ["pg_cancel_backend", "pg_terminate_backend"] {
+            for phase in PHASES {
+                self.cut_short(phase, how)?;
+            }
+        }
+        self.truncate()
+    }
+
+    fn check(&mut self, what: &str, passed: bool) {
+        self.tally.count(passed);
+        if !passed {
+            println!("FAILED: {what}");
+        }
+    }
+
+    fn call(&self, name: &str) -> Result<Call> {
+        let mut client = pg::connect(self.url, "builder")?;
+        client.batch_execute("SET search_path = oracle_online, public")?;
+        let pid = pg::backend_pid(&mut client)?;
+        let sql = format!("CALL create_imat('\"{name}\"', online => true)");
+        let thread = thread::spawn(move || client.batch_execute(&sql).map_err(PgError::from));
+        Ok(Call { pid, thread })
+    }
+
+    /// Builds a table while others write.
+    fn build(&mut self, name: &str) -> Result<()> {
+        self.shared.take();
+        let (began, before) = (Instant::now(), self.shared.committed.load(Ordering::Relaxed));
+        let outcome = self.call(name)?.outcome();
+        let took = began.elapsed();
+        let noted = self.shared.take();
+        let committed = self.shared.committed.load(Ordering::Relaxed) - before;
+        println!(
+            "online: {name} built in {took:?} beside {committed} commits; longest statement {:?} ({})",
+            noted.longest.0, noted.longest.1
+        );
+        self.check(&format!("{name}: {outcome:?}"), outcome.is_ok());
+        self.check("writers went on", committed > 0);
+        self.check("no writer waited long", noted.longest.0 < LONGEST);
+        self.errors(&noted);
+        self.exact("once it is built", &[name]);
+        self.drop(name)
+    }
+
+    /// Drops a table, as soon as the writers leave a moment for it.
+    fn drop(&mut self, name: &str) -> Result<()> {
+        loop {
+            match self.control.batch_execute(&format!("SELECT drop_imat('imat.{name}')")).map_err(PgError::from) {
+                Err(error) if error.code == "40P01" => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Drops a table, builds it again, ends that in the given phase, and builds it to the end.
+    fn cut_short(&mut self, phase: &Phase, how: &str) -> Result<()> {
+        let name = "rows";
+        let mut obstacle = pg::connect(self.url, "obstacle")?;
+        obstacle.batch_execute(phase.obstacle)?;
+        let call = self.call(name)?;
+        let reached = self.reaches(phase, &mut obstacle)?;
+        self.check(&format!("{how}: reaches '{}'", phase.text), reached);
+        let found = pg::scalar(&mut self.control, &format!("SELECT to_regclass('imat.{name}')::text"))?;
+        self.check("it is not there yet", found.is_none());
+        self.control.batch_execute(&format!("SELECT {how}({})", call.pid))?;
+        let code = call.outcome().map_err(|error| error.code).err().unwrap_or_default();
+        let expected = ["57014", "57P01", pg::CONNECTION_LOST];
+        self.check(&format!("{how} in '{}': {code}", phase.text), expected.contains(&code.as_str()));
+        obstacle.batch_execute("ROLLBACK")?;
+        let status = pg::scalar(&mut self.control, "SELECT status FROM imat_status WHERE status <> 'ready'")?;
+        self.check(&format!("'{}': {status:?}", phase.text), status.as_deref() == Some("unfinished"));
+        self.queues_rest(phase)?;
+        let again = self.call(name)?.outcome();
+        self.check(&format!("again after '{}': {again:?}", phase.text), again.is_ok());
+        self.exact(phase.text, &[name]);
+        self.drop(name)
+    }
+
+    /// Waits until a build is in that phase.
+    fn reaches(&mut self, phase: &Phase, obstacle: &mut Client) -> Result<bool> {
+        let end = Instant::now() + Duration::from_secs(10);
+        let mut hindered = phase.later.is_empty();
+        while Instant::now() < end {
+            let now = pg::scalar(&mut self.control, "SELECT phase FROM imat_catalog.progress")?.unwrap_or_default();
+            if !hindered && now.starts_with("filling") {
+                obstacle.batch_execute(phase.later)?;
+                hindered = true;
+            }
+            if hindered && now.starts_with(phase.text) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Nothing is appended for a build that nobody goes on with.
+    fn queues_rest(&mut self, phase: &Phase) -> Result<()> {
+        let size = "SELECT coalesce(sum(pg_relation_size(queue)), 0)::text FROM imat_catalog.queue";
+        thread::sleep(Duration::from_millis(30));
+        let before = pg::scalar(&mut self.control, size)?;
+        thread::sleep(Duration::from_millis(150));
+        let after = pg::scalar(&mut self.control, size)?;
+        self.check(&format!("queues grow after '{}': {before:?} to {after:?}", phase.text), before == after);
+        Ok(())
+    }
+
+    /// A table is truncated while what reads it is filled.
+    fn truncate(&mut self) -> Result<()> {
+        for name in ["joined", "whole"] {
+            let call = self.call(name)?;
+            let mut other = pg::connect(self.url, "truncating")?;
+            other.batch_execute(
+                "SET search_path = oracle_online; BEGIN; TRUNCATE dim; \
+                 INSERT INTO dim SELECT i, 't' || i % 3 FROM generate_series(0, 100) i; COMMIT",
+            )?;
+            let outcome = call.outcome();
+            self.check(&format!("{name} beside TRUNCATE: {outcome:?}"), outcome.is_ok());
+            self.exact("after TRUNCATE", &[name]);
+            self.drop(name)?;
+        }
+        Ok(())
+    }
+
+    /// Compares tables with their queries in one snapshot.
+    fn exact(&mut self, when: &str, names: &[&str]) {
+        let found = self.compare(names);
+        let passed = matches!(found, Ok(None));
+        if let Ok(Some((name, found))) = &found {
+            for (label, rows) in [("missing", &found.difference.missing), ("extra", &found.difference.extra)] {
+                rows.iter().take(5).for_each(|row| println!("  {name} {label} {}", bag::show(row)));
+            }
+        } else if let Err(error) = &found {
+            println!("  {error}");
+        }
+        self.check(&format!("exact {when}: {names:?}"), passed);
+    }
+
+    fn compare(&mut self, names: &[&str]) -> Result<Option<(String, target::Found)>> {
+        let views = VIEWS.iter().filter(|(name, _)| names.contains(name));
+        let tables: Vec<Maintained> =
+            views.map(|(name, query)| Maintained::describe(&mut self.control, name, query)).collect::<Result<_>>()?;
+        self.control.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        let found = target::compare(&mut self.control, &tables);
+        self.control.batch_execute("ROLLBACK")?;
+        Ok(found?.map(|found| (tables[found.view].name.clone(), found)))
+    }
+
+    fn errors(&mut self, noted: &writers::Noted) {
+        noted.unexpected.iter().take(3).for_each(|error| println!("unexpected: {error}"));
+        self.check("writers met no error", noted.unexpected.is_empty());
+    }
+
+    fn no_errors(&mut self) {
+        let noted = self.shared.take();
+        println!("online: errors of writers {:?}, longest statement {:?}", noted.errors, noted.longest);
+        self.errors(&noted);
+    }
+}
+
+/// A phase of a build, as imat_catalog.progress calls it, and what keeps a build in it: something done before
+/// the build begins, or while it fills.
+struct Phase {
+    text: &'static str,
+    obstacle: &'static str,
+    later: &'static str,
+}
+
+const WRITING: &str = "BEGIN; INSERT INTO oracle_online.item (grp, dim, price) VALUES (1, 1, 1)";
+
+const PHASES: &[Phase] = &[
+    Phase { text: "waiting for a moment without writers", obstacle: WRITING, later: "" },
+    Phase { text: "filling", obstacle: "", later: "" },
+    Phase { text: "waiting for a moment without writers", obstacle: "", later: WRITING },
+    Phase {
+        text: "waiting for older transactions",
+        obstacle: "",
+        later: "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM oracle_online.dim",
+    },
+];

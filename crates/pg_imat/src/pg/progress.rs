@@ -1,0 +1,131 @@
+//! How far a statement is, told in pg_stat_activity while it runs.
+//!
+//! What a query returns is of no use for that: an aggregate returns its first row when all have been
+//! read. So the rows are counted that leave the scans of its plan, of as many as the planner expects.
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::time::{Duration, Instant};
+
+use pgrx::pg_sys;
+
+use super::procedure::tell;
+
+type Execute = unsafe extern "C-unwind" fn(*mut pg_sys::PlanState) -> *mut pg_sys::TupleTableSlot;
+
+struct Count {
+    activity: String,
+    /// The scans, each with how it is executed.
+    scans: Vec<(*mut pg_sys::PlanState, Execute)>,
+    done: u64,
+    expected: u64,
+    told: Instant,
+}
+
+thread_local! {
+    static COUNT: RefCell<Option<Count>> = const { RefCell::new(None) };
+}
+
+/// How often it is told, and after how many rows the clock is looked at.
+const OFTEN: Duration = Duration::from_millis(100);
+const ROWS: u64 = 1024;
+
+#[cfg(any(feature = "pg14", feature = "pg15"))]
+unsafe extern "C-unwind" {
+    #[link_name = "planstate_tree_walker"]
+    fn walk(node: *mut pg_sys::PlanState, walker: Walker, context: *mut c_void) -> bool;
+}
+#[cfg(any(feature = "pg16", feature = "pg17", feature = "pg18"))]
+unsafe extern "C-unwind" {
+    #[link_name = "planstate_tree_walker_impl"]
+    fn walk(node: *mut pg_sys::PlanState, walker: Walker, context: *mut c_void) -> bool;
+}
+
+type Walker = unsafe extern "C-unwind" fn(*mut pg_sys::PlanState, *mut c_void) -> bool;
+
+/// Runs `body`; tells how far the INSERT is that it runs.
+pub fn during<T>(activity: &str, body: impl FnOnce() -> T) -> T {
+    let count = Count { activity: activity.to_owned(), scans: Vec::new(), done: 0, expected: 0, told: Instant::now() };
+    COUNT.set(Some(count));
+    let value = body();
+    COUNT.take();
+    value
+}
+
+/// Nothing is counted after an error.
+pub fn forget() {
+    COUNT.take();
+}
+
+/// A statement is about to be executed.
+pub(super) unsafe fn attach(query: *mut pg_sys::QueryDesc) {
+    // SAFETY: the executor has made the plan's state, which outlives the statement's execution.
+    unsafe {
+        COUNT.with_borrow_mut(|count| {
+            if let Some(count) = count
+                && count.scans.is_empty()
+                && (*query).operation == pg_sys::CmdType::CMD_INSERT
+            {
+                find((*query).planstate, std::ptr::from_mut(count).cast());
+                count.tell();
+            }
+        });
+    }
+}
+
+/// Finds the scans below a node. One on the inner side of a nested loop begins again and again.
+unsafe extern "C-unwind" fn find(node: *mut pg_sys::PlanState, context: *mut c_void) -> bool {
+    use pg_sys::NodeTag::*;
+    // SAFETY: a node of the plan's state, and the count of the caller's.
+    unsafe {
+        if node.is_null() {
+            return false;
+        }
+        match (*node).type_ {
+            T_NestLoopState => find((*node).lefttree, context),
+            T_SeqScanState | T_IndexScanState | T_IndexOnlyScanState | T_BitmapHeapScanState => {
+                // What `ExecProcNode` is after the first row.
+                if let Some(execute) = (*node).ExecProcNodeReal {
+                    let count = &mut *context.cast::<Count>();
+                    count.scans.push((node, execute));
+                    count.expected += (*(*node).plan).plan_rows as u64;
+                    (*node).ExecProcNodeReal = Some(execute_counted);
+                }
+                false
+            }
+            _ => walk(node, find, context),
+        }
+    }
+}
+
+/// Executes a scan. An error goes right through, so nothing is alive that would have to be dropped.
+unsafe extern "C-unwind" fn execute_counted(node: *mut pg_sys::PlanState) -> *mut pg_sys::TupleTableSlot {
+    let scan = |count: &Option<Count>| count.as_ref()?.scans.iter().find(|scan| scan.0 == node).map(|scan| scan.1);
+    // SAFETY: the node's own function. What was found is forgotten when no statement runs any more.
+    unsafe {
+        let execute = COUNT.with_borrow(scan).unwrap_or_else(|| std::process::abort());
+        let slot = execute(node);
+        if !slot.is_null() && u32::from((*slot).tts_flags) & pg_sys::TTS_FLAG_EMPTY == 0 {
+            one();
+        }
+        slot
+    }
+}
+
+fn one() {
+    COUNT.with_borrow_mut(|count| {
+        let Some(count) = count else { return };
+        count.done += 1;
+        if count.done % ROWS == 0 && count.told.elapsed() >= OFTEN {
+            count.tell();
+        }
+    });
+}
+
+impl Count {
+    fn tell(&mut self) {
+        self.told = Instant::now();
+        let expected = self.expected.max(self.done);
+        tell(&format!("{}, {} of about {expected} rows", self.activity, self.done));
+    }
+}

@@ -1,0 +1,78 @@
+-- refresh_imat writes what differs and nothing else.
+CREATE EXTENSION pg_imat;
+\ir ../exact.sql
+CREATE TABLE a (id int PRIMARY KEY, g int, x numeric, f float8, t text);
+CREATE TABLE b (g int NOT NULL, y int NOT NULL);
+INSERT INTO a SELECT i, nullif(i % 10, 0), i / 8.0, i * 0.5, repeat('x', i) FROM generate_series(1, 200) AS i;
+INSERT INTO b SELECT i, i * 2 FROM generate_series(1, 9) AS i;
+CREATE VIEW sums AS SELECT g, count(*) AS n, sum(x) AS s, avg(f) AS m FROM a GROUP BY g;
+CREATE VIEW extremes AS SELECT t, min(x) AS low, max(f) AS top, array_agg(id ORDER BY id) AS ids FROM a GROUP BY t;
+CREATE VIEW one AS SELECT count(*) AS n, sum(x) AS s FROM a;
+CREATE VIEW rows_ AS SELECT a.t, b.y, 1 AS one FROM a JOIN b USING (g) UNION ALL SELECT 'twice', g, 1 FROM b;
+CREATE VIEW joined AS SELECT a.g, a.x::numeric(10,2) AS x, b.y FROM a JOIN b USING (g);
+CREATE VIEW whole_ AS SELECT id, x, lag(x) OVER (ORDER BY id) AS before FROM a;
+SET client_min_messages = warning;
+SELECT create_imat('sums'), create_imat('extremes'), create_imat('one'), create_imat('rows_'), create_imat('joined'), create_imat('whole_');
+RESET client_min_messages;
+-- Every row version of every state.
+CREATE FUNCTION versions() RETURNS TABLE (state text, version text) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR state IN SELECT s.state::text FROM imat_status AS s LOOP
+        RETURN QUERY EXECUTE format('SELECT %L, format(''%%s %%s'', ctid, xmin) FROM %s', state, state);
+    END LOOP;
+END $$;
+CREATE FUNCTION refresh_all() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN PERFORM refresh_imat(s.name::text) FROM imat_status AS s; END $$;
+
+-- Nothing where nothing differs, also after changes, and under a transaction snapshot.
+CREATE TEMP TABLE before AS SELECT * FROM versions();
+SELECT state, count(*) FROM before GROUP BY state ORDER BY state;
+SELECT refresh_all();
+SELECT * FROM versions() EXCEPT SELECT * FROM before;
+INSERT INTO a VALUES (201, 1, 5, 0.5, 'x'), (202, NULL, 6, NULL, NULL);
+DELETE FROM a WHERE id BETWEEN 50 AND 60;
+UPDATE b SET y = 1 WHERE g = 3;
+DROP TABLE before;
+CREATE TEMP TABLE before AS SELECT * FROM versions();
+SELECT refresh_all();
+SELECT state, count(*) FROM (SELECT * FROM versions() EXCEPT SELECT * FROM before) AS d GROUP BY state;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT refresh_all();
+COMMIT;
+SELECT state, count(*) FROM (SELECT * FROM versions() EXCEPT SELECT * FROM before) AS d GROUP BY state;
+SELECT * FROM wrong;
+
+-- What differs, and only that: extra, missing, changed, identical but for its scale.
+CREATE FUNCTION damage(command text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE state regclass;
+BEGIN
+    ALTER EVENT TRIGGER imat_change DISABLE;
+    FOR state IN SELECT s.state FROM imat_status AS s LOOP EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', state); END LOOP;
+    EXECUTE command;
+    FOR state IN SELECT s.state FROM imat_status AS s LOOP EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER imat_guard', state); END LOOP;
+    ALTER EVENT TRIGGER imat_change ENABLE;
+END $$;
+SELECT damage('DELETE FROM imat_state.sums WHERE g = 1');
+SELECT damage('UPDATE imat_state.sums SET n = n + 1 WHERE g = 2');
+SELECT damage('INSERT INTO imat_state.sums (g, n, imat_3, imat_4, imat_5, imat_6, imat_7) SELECT 99, n, imat_3, imat_4, imat_5, imat_6, imat_7 FROM imat_state.sums WHERE g = 5');
+SELECT damage('UPDATE imat_state.whole_ SET x = 25.000 WHERE id = 200');
+SELECT damage('UPDATE imat_state.one SET n = 0');
+SELECT name, difference FROM wrong ORDER BY name::text;
+SELECT x FROM imat.whole_ WHERE id = 200;
+DROP TABLE before;
+CREATE TEMP TABLE before AS SELECT * FROM versions();
+SELECT refresh_all();
+SELECT * FROM wrong;
+SELECT x FROM imat.whole_ WHERE id = 200;
+SELECT state, count(*) FROM (SELECT * FROM versions() EXCEPT SELECT * FROM before) AS d GROUP BY state ORDER BY state;
+
+-- An emptied table, and one that is filled again.
+TRUNCATE b;
+SELECT * FROM wrong;
+SELECT count(*) FROM imat.joined;
+INSERT INTO b VALUES (1, 1), (1, 1), (2, 2);
+TRUNCATE a;
+SELECT * FROM wrong;
+TABLE imat.one;
+INSERT INTO a VALUES (1, 1, 1, 1, 'x');
+SELECT * FROM wrong;
