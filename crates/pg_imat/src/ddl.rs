@@ -236,8 +236,8 @@ fn check_orphans(relations: &[Oid]) {
     const QUERY: Sql = Sql::fixed(
         "SELECT t.tgrelid FROM pg_catalog.pg_trigger AS t \
          WHERE t.tgrelid = ANY ($1) AND t.tgenabled = 'D' AND t.tgname = ANY ($2 || $3 || $4) \
-           AND NOT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = t.tgrelid) \
-           AND NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = t.tgrelid) ORDER BY 1 LIMIT 1",
+           AND NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = t.tgrelid \
+               OR i.name IN (SELECT s.name FROM imat_catalog.source AS s WHERE s.relation = t.tgrelid)) ORDER BY 1 LIMIT 1",
     );
     let [table, replica, guard] = trigger_names();
     let params = [relations.to_vec().into(), table, replica, guard];
