@@ -45,9 +45,10 @@ pub struct Explain {
 }
 
 pub fn ls(server: &Server) -> Result<()> {
-    let query = "SELECT name::text, strategy, source, rows, pg_size_pretty(size) \
+    let query = "SELECT name::text, strategy, source, rows, pg_size_pretty(size), \
+                        CASE WHEN stale IS NULL THEN status ELSE 'stale' END \
                  FROM imat_status ORDER BY name::text";
-    let mut table = text::table(&["name", "strategy", "source", "rows", "size"], &[3, 4]);
+    let mut table = text::table(&["name", "strategy", "source", "rows", "size", "status"], &[3, 4]);
     for row in client::connect(&server.url)?.query(query, &[])? {
         let rows: Option<i64> = row.get(3);
         table.add_row([
@@ -56,6 +57,7 @@ pub fn ls(server: &Server) -> Result<()> {
             row.get::<_, Option<String>>(2).unwrap_or_default(),
             rows.map(text::count).unwrap_or_default(),
             row.get::<_, Option<String>>(4).unwrap_or_default(),
+            row.get::<_, String>(5),
         ]);
     }
     line(format_args!("{table}"))?;
@@ -75,8 +77,12 @@ pub fn verify(options: &Verify) -> Result<()> {
     let mut client = client::connect(&options.server.url)?;
     let mut names = options.names.clone();
     if names.is_empty() {
-        let rows = client.query("SELECT name::text FROM imat_status ORDER BY 1", &[])?;
-        names = rows.iter().map(|row| row.get(0)).collect();
+        for row in client.query("SELECT name::text, status FROM imat_status ORDER BY 1", &[])? {
+            match (row.get::<_, String>(0), row.get::<_, &str>(1)) {
+                (name, "ready") => names.push(name),
+                (name, status) => line(format_args!("{name}: {status}"))?,
+            }
+        }
     }
     let mut wrong = 0;
     for name in &names {
