@@ -30,8 +30,7 @@ SELECT exact('spent');
 WITH o AS (INSERT INTO orders VALUES (6, 'may') RETURNING id) INSERT INTO lines SELECT id, 11 FROM o;
 SELECT exact('spent');
 UPDATE orders SET id = 7 WHERE id = 3; -- refused: it has a line
-MERGE INTO orders USING (VALUES (8, 'new'), (6, 'mia')) AS v(id, customer) ON orders.id = v.id
-    WHEN MATCHED THEN UPDATE SET customer = v.customer WHEN NOT MATCHED THEN INSERT VALUES (v.id, v.customer);
+INSERT INTO orders VALUES (8, 'new'), (6, 'mia') ON CONFLICT (id) DO UPDATE SET customer = EXCLUDED.customer;
 SELECT exact('spent');
 
 -- Rows that came without a check: as a replica.
