@@ -77,7 +77,7 @@ SELECT k, f, r FROM imat.sums WHERE k = 8;
 INSERT INTO t (k, g, n, i) VALUES (9, 'z', 0.000000000000000001, 2147483647), (9, 'z', 99999999999999999999999999, 2147483647);
 TABLE wrong;
 SELECT n, i FROM imat.sums WHERE k = 9;
-TABLE imat.spreads;
+TABLE imat.spreads ORDER BY k;
 DELETE FROM t WHERE k = 9 AND n > 1;
 TABLE wrong;
 -- An overflow is the query's own error, and fails the statement that causes it.

@@ -58,8 +58,6 @@ pub struct Maintained {
     pub plan: Plan,
     /// The relations whose writers write any base table, by OID.
     pub members: BTreeSet<u32>,
-    /// [`Plan::takes_one`], computed once.
-    pub takes_one: bool,
     pub settings: Vec<(String, String)>,
     /// Where changes of its base tables go while it is being built.
     pub queues: Vec<Queue>,
@@ -219,14 +217,12 @@ fn load(name: u32) -> Maintained {
     };
     let foreign = catalog::trusted(|| catalog::runs_user_code(entry.definition, entry.state));
     let settings = if foreign { with_path(entry.settings()) } else { entry.settings() };
-    let takes_one = plan.takes_one();
     Maintained {
         members,
         entry,
         display,
         state,
         plan,
-        takes_one,
         settings,
         queues,
         statements: RefCell::default(),
@@ -291,7 +287,7 @@ impl Maintained {
         if let Some(found) = self.locks.borrow().get(&key) {
             return found.clone();
         }
-        let made = Rc::new(prepare(self.plan.locking(changed, idle)));
+        let made = Rc::new(prepare(self.plan.locking(changed, idle, size)));
         self.locks.borrow_mut().insert(key, made.clone());
         made
     }

@@ -356,6 +356,7 @@ pub fn publish(entry: &Entry, view: u32, target: &QName) {
     capture::own_ddl(|| {
         let hidden = facts::name(entry.name);
         hidden.iter().flat_map(|hidden| ddl::move_relation(hidden, target)).for_each(|sql| spi::run(&sql));
+        facts::name(entry.state).iter().for_each(|state| spi::run(&ddl::leave_less_room(state)));
         carry_over(view, target, entry.name != entry.state);
         spi::run_with(&NAMED, &[oid(entry.name)]);
     });
@@ -376,6 +377,7 @@ fn make_state(
     let oid = exists(state).ok_or_else(|| refuse::missing(&state.to_string()))?;
     if filling == Filling::Now {
         workshop.within(settings, || capture::writing(oid, || flush::fill(plan, state, lock::transaction_snapshot())));
+        workshop.run(&ddl::leave_less_room(state));
     }
     carry::indexes(source.view, plan, workshop, state, name);
     workshop.run(&ddl::identify(state, identity(oid).as_deref()));

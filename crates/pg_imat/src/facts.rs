@@ -54,7 +54,7 @@ const COLUMNS: Sql = Sql::fixed(
 
 const PRIMARY_KEY: Sql = Sql::fixed(
     "SELECT pg_catalog.unnest(i.indkey) FROM pg_catalog.pg_index AS i \
-     JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid WHERE c.oid = $1 AND i.indisprimary \
+     JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid WHERE c.oid = $1 AND i.indisprimary AND i.indimmediate \
          AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid))",
 );
 

@@ -22,7 +22,7 @@ use crate::pg::context::{self, Role};
 use crate::pg::delta::Delta;
 use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode};
-use crate::pg::spi::{Connection, Prepared, Snapshot, TID_ARRAY};
+use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
 use crate::pg::xact;
 use crate::{catalog, locks, queue, refuse};
 
@@ -123,7 +123,8 @@ pub fn distrust(maintained: &Maintained) {
 pub fn keys_hold(plan: &Plan) -> bool {
     let queries = plan.orphans();
     let connection = Connection::open();
-    let is_orphan = |sql: &Sql| connection.execute(&connection.prepare(sql, &[], false), &[], Snapshot::Latest) > 0;
+    let is_orphan =
+        |sql: &Sql| connection.execute(&connection.prepare(sql, &[], false), &Params::default(), Snapshot::Latest) > 0;
     let orphans = queries.iter().any(is_orphan);
     connection.close();
     !orphans
@@ -139,32 +140,25 @@ pub fn within<T>(maintained: &Maintained, body: impl FnOnce() -> T) -> T {
 pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas: &[(usize, Delta)]) {
     changed.retain(|position| !idle.contains_key(position));
     let connection = Connection::open();
-    match deltas {
-        [(table, delta)] if maintained.takes_one && delta.only_row().is_some() => {
-            let columns = &maintained.plan.tables[*table].columns;
-            let (values, nulls, types) = delta.only_row().map(|row| row.params(columns)).unwrap_or_default();
-            let prepare = |flush| prepare(&connection, flush, Size::One, &types);
-            let statements = maintained.statements(&changed, signs(deltas), Size::One, prepare);
-            write(maintained, &connection, &statements, &values, &nulls);
-        }
+    let rows: u64 = deltas.iter().map(|(_, delta)| delta.count()).sum();
+    let (size, row) = match deltas {
+        [(table, delta)] if let Some(row) = delta.only_row(&maintained.plan.tables[*table].columns) => (Size::One, row),
         _ => {
-            let rows: u64 = deltas.iter().map(|(_, delta)| delta.count()).sum();
             let (size, expected) = if rows < LARGE { (Size::Small, 2.0) } else { (Size::Large, 10_000.0) };
-            for (position, delta) in deltas {
-                delta.register(&delta_name(*position), expected);
-            }
-            // Nobody else writes one that is being built.
-            if !maintained.entry.queued {
-                let point = |sql: &Sql, params: &[_]| connection.prepare(sql, params, size != Size::Large);
-                let locks = maintained.locks(&changed, idle, size, |locking| locks::prepare(locking, point));
-                locks::take(maintained, &connection, &locks, rows);
-            }
-            if !changed.is_empty() {
-                let prepare = |flush| prepare(&connection, flush, size, &[]);
-                let statements = maintained.statements(&changed, signs(deltas), size, prepare);
-                write(maintained, &connection, &statements, &[], &[]);
-            }
+            deltas.iter().for_each(|(position, delta)| delta.register(&delta_name(*position), expected));
+            (size, Params::default())
         }
+    };
+    // Nobody else writes one that is being built.
+    if !maintained.entry.queued {
+        let point = |sql: &Sql, params: &Params| connection.prepare(sql, &params.types, size != Size::Large);
+        let locks = maintained.locks(&changed, idle, size, |locking| locks::prepare(locking, &row, point));
+        locks::take(maintained, &connection, &locks, &row, rows);
+    }
+    if !changed.is_empty() {
+        let prepare = |flush| prepare(&connection, flush, size, &row);
+        let statements = maintained.statements(&changed, signs(deltas), size, prepare);
+        write(maintained, &connection, &statements, &row);
     }
     connection.close();
 }
@@ -177,26 +171,20 @@ fn signs(deltas: &[(usize, Delta)]) -> Signs {
     }
 }
 
-/// Reads and writes, under the locks.
-fn write(
-    maintained: &Maintained,
-    connection: &Connection,
-    statements: &Statements,
-    values: &[pgrx::pg_sys::Datum],
-    nulls: &[bool],
-) {
+/// Reads and writes, under the locks; the change is registered, or is this row.
+fn write(maintained: &Maintained, connection: &Connection, statements: &Statements, row: &Params) {
     if let Some(digest) = &statements.digest
         && can_be_stale(maintained)
     {
-        same_under_latest(connection, digest, &[]);
+        same_under_latest(connection, digest, row);
     }
-    connection.execute_with_nulls(&statements.apply, values, nulls, Snapshot::Transaction);
+    connection.execute(&statements.apply, row, Snapshot::Transaction);
     if statements.flush.returns {
         follow_up(maintained, connection, statements);
     }
     if let Some(twins) = &statements.twins
         && can_be_stale(maintained)
-        && connection.execute_with_nulls(twins, values, nulls, Snapshot::Transaction) > 0
+        && connection.execute(twins, row, Snapshot::Transaction) > 0
     {
         raise(&refuse::serialization());
     }
@@ -209,19 +197,19 @@ fn follow_up(maintained: &Maintained, connection: &Connection, statements: &Stat
         raise(&refuse::out_of_step(&maintained.display));
     }
     let point = statements.size != Size::Large;
-    let on_tids = |sql: &Sql| connection.prepare(sql, &[TID_ARRAY], point);
+    let on = |tids: &Params, sql: &Sql| connection.prepare(sql, &tids.types, point);
     if let (Some((tids, count)), Some((recompute, digest))) = (dirty, &statements.flush.recompute) {
-        let (recompute, digest) = statements.recompute.get_or_init(|| (on_tids(recompute), on_tids(digest)));
+        let (recompute, digest) = statements.recompute.get_or_init(|| (on(&tids, recompute), on(&tids, digest)));
         if can_be_stale(maintained) {
-            same_under_latest(connection, digest, &[tids]);
+            same_under_latest(connection, digest, &tids);
         }
-        let written = connection.execute(recompute, &[tids], Snapshot::Transaction);
+        let written = connection.execute(recompute, &tids, Snapshot::Transaction);
         if written != count as u64 {
             raise(&refuse::out_of_step(&maintained.display));
         }
     }
     if let (Some((tids, _)), Some(delete)) = (emptied, &statements.flush.delete) {
-        connection.execute(statements.delete.get_or_init(|| on_tids(delete)), &[tids], Snapshot::Transaction);
+        connection.execute(statements.delete.get_or_init(|| on(&tids, delete)), &tids, Snapshot::Transaction);
     }
 }
 
@@ -233,7 +221,7 @@ fn can_be_stale(maintained: &Maintained) -> bool {
 
 /// Under a transaction snapshot, what is read must not have changed since it was taken: the
 /// other transaction did not see this one's change, so nobody would combine the two.
-fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[pgrx::pg_sys::Datum]) {
+fn same_under_latest(connection: &Connection, digest: &Prepared, params: &Params) {
     connection.execute(digest, params, Snapshot::Transaction);
     let mine = connection.text(1);
     connection.execute(digest, params, Snapshot::Latest);
@@ -242,11 +230,11 @@ fn same_under_latest(connection: &Connection, digest: &Prepared, params: &[pgrx:
     }
 }
 
-/// Prepares a flush whose delta is in registered relations, or in parameters of these types.
+/// Prepares a flush whose delta is in registered relations, or a row like this one.
 /// What follows the first statement is prepared when it is first needed: the state may be empty
 /// before that, and a plan made for an empty table serves no other.
-fn prepare(connection: &Connection, flush: Flush, size: Size, row: &[pgrx::pg_sys::Oid]) -> Statements {
-    let on_delta = |sql: &Sql| connection.prepare(sql, row, size != Size::Large);
+fn prepare(connection: &Connection, flush: Flush, size: Size, row: &Params) -> Statements {
+    let on_delta = |sql: &Sql| connection.prepare(sql, &row.types, size != Size::Large);
     Statements {
         digest: flush.digest.as_ref().map(on_delta),
         apply: on_delta(&flush.apply),
@@ -274,9 +262,9 @@ pub fn fill(plan: &Plan, state: &QName, can_be_stale: bool) {
     let rebuild = plan.rebuild(state);
     let connection = Connection::open();
     let prepare = |sql: &Sql| connection.prepare(sql, &[], false);
-    let run = |sql: &Sql| connection.execute(&prepare(sql), &[], Snapshot::Transaction);
+    let run = |sql: &Sql| connection.execute(&prepare(sql), &Params::default(), Snapshot::Transaction);
     if can_be_stale {
-        same_under_latest(&connection, &prepare(&rebuild.digest), &[]);
+        same_under_latest(&connection, &prepare(&rebuild.digest), &Params::default());
     }
     let mut difference = None;
     if run(&rebuild.filled) == 0 {

@@ -9,13 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use imat_compile::plan::Locking;
 use imat_compile::plan::locks::{Side, Step};
 use imat_compile::sql::Sql;
-use pgrx::pg_sys;
 
 use crate::cache::{self, Maintained};
 use crate::capture;
 use crate::pg::lock::{self, Mode, Target};
 use crate::pg::setting;
-use crate::pg::spi::{Connection, Prepared, Snapshot};
+use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
 
 /// What one kind of change of a maintained table locks, prepared.
 pub enum Locks {
@@ -32,19 +31,25 @@ thread_local! {
 /// From how many changed rows for each key that may be locked on, nobody asks for their keys.
 const ROWS_A_KEY: u64 = 100;
 
-pub fn prepare(locking: Locking, prepare: impl Fn(&Sql, &[pg_sys::Oid]) -> Prepared) -> Locks {
+/// For changes like that of this row, or for registered ones.
+pub fn prepare(locking: Locking, row: &Params, prepare: impl Fn(&Sql, &Params) -> Prepared) -> Locks {
     match locking {
         Locking::Rows => Locks::Rows,
         Locking::View => Locks::View,
         Locking::Keys(steps) => {
-            let step = |Step { sides, keys }| (sides, prepare(&keys, &[pg_sys::INT8OID]));
+            let step = |Step { sides, keys }| (sides, prepare(&keys, &limited(0, row)));
             Locks::Keys(steps.into_iter().map(step).collect())
         }
     }
 }
 
+/// How many keys are wanted, and the changed row.
+fn limited(keys: usize, row: &Params) -> Params {
+    Params::number(keys as i64).and(row)
+}
+
 /// Waits for the locks of a change of this many rows.
-pub fn take(maintained: &Maintained, connection: &Connection, locks: &Locks, rows: u64) {
+pub fn take(maintained: &Maintained, connection: &Connection, locks: &Locks, row: &Params, rows: u64) {
     let view = maintained.entry.definition;
     match locks {
         Locks::Rows => {}
@@ -52,19 +57,19 @@ pub fn take(maintained: &Maintained, connection: &Connection, locks: &Locks, row
         Locks::View => lock::relation(view, Mode::Exclusive),
         Locks::Keys(steps) => {
             for (sides, keys) in steps {
-                step(view, connection, sides, keys, rows);
+                step(view, connection, sides, keys, row, rows);
             }
         }
     }
 }
 
 /// Locks the keys of some edges, or all of their keys where there are too many.
-fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Prepared, rows: u64) {
+fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Prepared, row: &Params, rows: u64) {
     let room = setting::max_key_locks().saturating_sub(HELD.get());
     let mut found = None;
     if rows <= ROWS_A_KEY.saturating_mul(room as u64) {
         // What others have committed decides what there is to meet, whatever this transaction sees.
-        connection.execute(keys, &[pg_sys::Datum::from(room as i64 + 1)], Snapshot::Latest);
+        connection.execute(keys, &limited(room + 1, row), Snapshot::Latest);
         let keys: BTreeSet<[i32; 3]> = connection.integers().into_iter().collect();
         found = Some(keys).filter(|keys| keys.len() <= room);
     }

@@ -250,7 +250,7 @@ fn explain_table(maintained: &Maintained, position: usize, table: &QName, lines:
     lines.push(format!("  On a change of {table}"));
     lines.push(format!(
         "    Locks: {}",
-        match &maintained.plan.locking(&changed, &Idle::new()) {
+        match &maintained.plan.locking(&changed, &Idle::new(), Size::Small) {
             Locking::Rows => "the rows of the groups, in key order".to_owned(),
             Locking::Keys(steps) => keys(maintained, steps),
             Locking::View => "the whole maintained table against other writers".to_owned(),

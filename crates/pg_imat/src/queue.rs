@@ -21,7 +21,7 @@ use crate::flush;
 use crate::pg::delta::Delta;
 use crate::pg::lock;
 use crate::pg::progress;
-use crate::pg::spi::{self, Connection, Prepared, Snapshot};
+use crate::pg::spi::{self, Connection, Params, Prepared, Snapshot};
 use crate::pg::xact;
 use crate::workshop::Workshop;
 use crate::{carry, catalog};
@@ -97,7 +97,7 @@ fn append_rows(maintained: &Maintained, queue: &Queue, delta: &Delta) {
         let connection = Connection::open();
         delta.register(sql::CHANGE, 2.0);
         let append = || connection.prepare(&sql::append(&queue.name, table), &[], true);
-        connection.execute(queue.append.get_or_init(append), &[], Snapshot::Transaction);
+        connection.execute(queue.append.get_or_init(append), &Params::default(), Snapshot::Transaction);
         connection.close();
     });
 }
@@ -106,7 +106,7 @@ fn note(maintained: &Maintained, queue: &Queue) {
     flush::within(maintained, || {
         let connection = Connection::open();
         let note = || connection.prepare(&sql::note(&queue.name), &[], true);
-        connection.execute(queue.note.get_or_init(note), &[], Snapshot::Transaction);
+        connection.execute(queue.note.get_or_init(note), &Params::default(), Snapshot::Transaction);
         connection.close();
     });
 }
@@ -127,14 +127,14 @@ struct Taken {
 /// The first transaction that the snapshot may not see.
 fn horizon(connection: &Connection) -> String {
     const HORIZON: Sql = Sql::fixed("SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text");
-    connection.execute(&connection.prepare(&HORIZON, &[], true), &[], Snapshot::Transaction);
+    connection.execute(&connection.prepare(&HORIZON, &[], true), &Params::default(), Snapshot::Transaction);
     connection.text(1).unwrap_or_default()
 }
 
 /// Takes what this transaction's snapshot sees, nothing of which is from before `from`.
 fn take(maintained: &Maintained, connection: &Connection, from: &str) -> Taken {
     let prepare = |sql: &Sql| connection.prepare(sql, &[], true);
-    let run = |sql: &Sql| connection.execute(&prepare(sql), &[], Snapshot::Transaction);
+    let run = |sql: &Sql| connection.execute(&prepare(sql), &Params::default(), Snapshot::Transaction);
     let notes: u64 = maintained.queues.iter().map(|queue| run(&sql::take_notes(&queue.name, from))).sum();
     let mut deltas = Vec::new();
     for queue in &maintained.queues {

@@ -63,7 +63,7 @@ impl Grouped {
         let signs = if changed.len() > 1 || self.source.core.self_join { Signs::Net } else { signs };
         let joined = self.source.core.tables.len() > 1 || self.source.core.self_join;
         let recomputes = self.recomputes(signs);
-        let one = if size == Size::One { self.source.one() } else { None };
+        let one = if size == Size::One { self.source.one(changed) } else { None };
         let (apply, twins) = match &one {
             Some(one) => {
                 (sql::apply_one(plan, self, state, one, signs), sql::twins_of_one(plan, self, state, one, signs))

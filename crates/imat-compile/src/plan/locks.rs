@@ -309,6 +309,24 @@ impl<'a> Links<'a> {
         })
     }
 
+    /// Whether each row of a leaf is joined to no more than one of every other: each is found by its
+    /// primary key from those that were found before.
+    pub fn is_many_to_one(&self, leaf: usize) -> bool {
+        let mut found = vec![leaf];
+        let is_found = |leaf: usize, by: &[usize]| {
+            let table = &self.tables[self.leaves[leaf].table];
+            let ends = by.iter().flat_map(|&other| self.between(leaf, other));
+            // Of a value that is cast several may become the same.
+            let ends = ends.filter(|(end, _)| end.value.as_column().is_some());
+            let numbers: Vec<i16> = ends.map(|(end, _)| table.columns[end.column].number).collect();
+            !table.primary_key.is_empty() && table.primary_key.iter().all(|number| numbers.contains(number))
+        };
+        while let Some(next) = (0..self.leaves.len()).find(|leaf| !found.contains(leaf) && is_found(*leaf, &found)) {
+            found.push(next);
+        }
+        found.len() == self.leaves.len()
+    }
+
     /// Each leaf's parent, where every leaf that can be reached by keys is.
     fn parents(&self, root: usize) -> Vec<Option<usize>> {
         let leaves = self.leaves.len();

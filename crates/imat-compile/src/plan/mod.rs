@@ -18,7 +18,7 @@ use crate::error::Unsupported;
 use crate::facts::Type;
 use crate::lower::{self, Core};
 use crate::name::{QName, ident};
-use crate::plan::locks::{Step, Tree};
+use crate::plan::locks::{Links, Step, Tree};
 use crate::plan::references::{Idle, Reference};
 use crate::rel::term::Term;
 use crate::rel::{Rel, TableSet};
@@ -128,7 +128,7 @@ impl Signs {
 /// A plan is cached for few rows and for many: what suits one ruins the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Size {
-    /// One row, passed as parameters: there is nothing to add up or sort. See [`Plan::takes_one`].
+    /// One row of one table, whose columns are parameters.
     One,
     Small,
     Large,
@@ -208,9 +208,10 @@ pub(crate) struct Source {
     references: Vec<Reference>,
 }
 
-/// A source over one row that is given as parameters.
+/// A change of which one changed row is at most one row.
 pub(crate) struct One {
-    pub filter: Vec<String>,
+    /// FROM and WHERE.
+    pub rest: String,
     columns: BTreeMap<usize, String>,
 }
 
@@ -252,24 +253,19 @@ impl Source {
         render::union_all(&blocks, &names).expect("a change of a table changes a view that reads it")
     }
 
-    /// The filter's conjuncts and each scope column over a single row, where a row of the delta
-    /// is a row of the only table that is read.
-    pub(crate) fn one(&self) -> Option<One> {
+    /// The change of one row, where that is joined to no more than one of every other table.
+    pub(crate) fn one(&self, changed: &TableSet) -> Option<One> {
         let [term] = Term::all(&self.core.rel).ok()?.try_into().ok()?;
-        let [leaf] = term.leaves.as_slice() else { return None };
-        let tables = self.tables().ok()?;
-        let columns = &self.core.tables[leaf.table].columns;
-        let used = &tables[leaf.table].columns;
-        // Every position that is read is among the used ones, by their definition.
-        let param = |position: usize| {
-            let number = used.iter().position(|&used| used == columns[position].number).unwrap_or_default();
-            format!("${}", number + 1)
-        };
-        let text = |scalar: &Scalar| format!("({})", term.resolve(scalar).render(param));
-        Some(One {
-            filter: term.filter.iter().map(|filter| format!("({})", filter.render(param))).collect(),
-            columns: self.used.iter().map(|&column| (column, text(&Scalar::column(column)))).collect(),
-        })
+        let mut leaves = (0..term.leaves.len()).filter(|&leaf| changed.contains(&term.leaves[leaf].table));
+        let (Some(leaf), None) = (leaves.next(), leaves.next()) else { return None };
+        if !Links::new(&term, &self.core).is_many_to_one(leaf) {
+            return None;
+        }
+        let (outputs, _) = self.outputs();
+        let [block] =
+            render::blocks(&self.core.rel.delta(changed), &outputs, &self.core.tables).ok()?.try_into().ok()?;
+        let columns = self.used.iter().copied().zip(block.outputs.iter().map(|output| format!("({output})")));
+        Some(One { rest: block.rest(), columns: columns.collect() })
     }
 
     fn tables(&self) -> Result<Vec<TableUse>, Unsupported> {
@@ -365,12 +361,29 @@ impl Plan {
         }
     }
 
-    /// Applies the deltas of the `changed` tables.
+    /// Applies the deltas of the `changed` tables. With [`Size::One`], that is one row, of which the
+    /// statements over the delta have the columns as `$1`, `$2`, …; [`Signs::Additions`] tells that it
+    /// was added.
     pub fn flush(&self, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
-        match &self.body {
+        let flush = match &self.body {
             Body::Grouped(grouped) => grouped.flush(self, state, changed, signs, size),
             Body::Rows(rows) => rows.flush(self, state, changed, size),
-        }
+        };
+        let Some(row) = self.row(changed.iter(), signs, size, 1) else { return flush };
+        let over = |sql: Sql| sql.over(&row);
+        Flush { digest: flush.digest.map(over), apply: over(flush.apply), twins: flush.twins.map(over), ..flush }
+    }
+
+    /// The delta of a table that is one row: see [`Sql::over`].
+    fn row<'a>(
+        &self,
+        mut tables: impl Iterator<Item = &'a usize>,
+        signs: Signs,
+        size: Size,
+        first: usize,
+    ) -> Option<String> {
+        let &table = tables.next().filter(|_| size == Size::One)?;
+        Some(render::row(table, &self.tables[table].columns, signs, first))
     }
 
     /// Makes the state what it would be if it were new.
@@ -387,10 +400,19 @@ impl Plan {
     }
 
     /// What must be locked before a change of these tables is applied, and when others change idly.
-    pub fn locking(&self, changed: &TableSet, idle: &Idle) -> Locking {
-        match &self.body {
+    /// With [`Size::One`] the changed row's columns are `$2`, `$3`, ….
+    pub fn locking(&self, changed: &TableSet, idle: &Idle, size: Size) -> Locking {
+        let locking = match &self.body {
             Body::Grouped(grouped) => grouped.source.locking(changed, idle),
             Body::Rows(rows) => rows.locking(changed, idle),
+        };
+        let row = self.row(changed.iter().chain(idle.keys()), Signs::Additions, size, 2);
+        match (locking, row) {
+            (Locking::Keys(steps), Some(row)) => {
+                let over = |step: Step| Step { keys: step.keys.over(&row), ..step };
+                Locking::Keys(steps.into_iter().map(over).collect())
+            }
+            (locking, _) => locking,
         }
     }
 
@@ -417,15 +439,6 @@ impl Plan {
     pub fn edge(&self, edge: u16) -> Option<String> {
         let source = self.source()?;
         Some(Tree::new(&source.core)?.describe(edge, &source.core))
-    }
-
-    /// Whether a change of one row can be applied with [`Size::One`]: `$1`, `$2`, … are then the
-    /// columns of the only table, and [`Signs::Additions`] tells an added row from a removed one.
-    pub fn takes_one(&self) -> bool {
-        match &self.body {
-            Body::Grouped(grouped) => grouped.source.one().is_some(),
-            Body::Rows(_) => false,
-        }
     }
 
     /// What a state with these columns was created for: a plan compiled later must have the same.

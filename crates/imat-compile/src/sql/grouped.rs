@@ -90,7 +90,7 @@ fn delta(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs) -> De
     Delta::new(fields, &format!("{touched} FROM {from}"))
 }
 
-/// The change that one row makes, which is given as parameters.
+/// The change that one row makes, where it makes one at most.
 fn delta_of_one(plan: &Plan, grouped: &Grouped, one: &One, signs: Signs) -> Delta {
     let removed = signs.removals();
     let column = |position: usize| one.column(position);
@@ -104,12 +104,7 @@ fn delta_of_one(plan: &Plan, grouped: &Grouped, one: &One, signs: Signs) -> Delt
         &|component| component.over_one(!removed, &column),
         &|component| removed.then(|| component.retraction_of_one(&column)),
     );
-    let touched = touched(plan, "1");
-    let filter = match one.filter.as_slice() {
-        [] => String::new(),
-        filter => format!(" WHERE {}", filter.join(" AND ")),
-    };
-    Delta::new(fields, &format!("{touched}{filter}"))
+    Delta::new(fields, &format!("{}{}", touched(plan, "1"), one.rest))
 }
 
 /// The number of rows behind a change of the only row; other states have no row without a change.

@@ -27,6 +27,14 @@ impl Sql {
         Self(Cow::Borrowed(text))
     }
 
+    /// The statement with a relation added that it reads, a WITH query.
+    pub(crate) fn over(&self, relation: &str) -> Self {
+        Self::new(match self.0.strip_prefix("WITH ") {
+            Some(rest) => format!("WITH {relation}, {rest}"),
+            None => format!("WITH {relation} {}", self.0),
+        })
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -11,6 +11,7 @@ use crate::facts::{Column, Table};
 use crate::lower::Core;
 use crate::name::ident;
 use crate::ops::Scan;
+use crate::plan::Signs;
 use crate::rel::term::Term;
 use crate::rel::{Image, Rel};
 use crate::scalar::Scalar;
@@ -35,6 +36,15 @@ pub fn delta_name(table: usize) -> String {
 /// The name of a column there.
 pub fn delta_column(column: &Column) -> String {
     format!("c{}", column.number)
+}
+
+/// The delta of a table that is one row, whose columns with these numbers are parameters from the
+/// `first` on: a WITH query that the planner reads as if it were written where it is named.
+pub fn row(table: usize, columns: &[i16], signs: Signs, first: usize) -> String {
+    let names: String = columns.iter().map(|number| format!("c{number}, ")).collect();
+    let params: String = (first..).take(columns.len()).map(|param| format!("${param}, ")).collect();
+    let weight = if signs.removals() { "-1" } else { "1" };
+    format!("{} ({names}w) AS NOT MATERIALIZED (SELECT {params}{weight})", ident(&delta_name(table)))
 }
 
 /// The SELECTs whose UNION ALL is `rel`, with `outputs` evaluated over its columns.
@@ -79,14 +89,19 @@ impl Block {
             .map(|(output, name)| format!("{output} AS {}", ident(name)))
             .chain([format!("{weight} AS w")])
             .collect();
-        let mut select = format!("SELECT {}", columns.join(", "));
+        format!("SELECT {}{}", columns.join(", "), self.rest())
+    }
+
+    /// FROM and WHERE.
+    pub fn rest(&self) -> String {
+        let mut rest = String::new();
         if !self.from.is_empty() {
-            select += &format!("\nFROM {}", self.from.join(", "));
+            rest += &format!("\nFROM {}", self.from.join(", "));
         }
         if !self.filter.is_empty() {
-            select += &format!("\nWHERE {}", self.filter.join(" AND "));
+            rest += &format!("\nWHERE {}", self.filter.join(" AND "));
         }
-        select
+        rest
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use imat_compile::name::QName;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Locking, Plan, Strategy};
+use imat_compile::plan::{Locking, Plan, Size, Strategy};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
 
@@ -72,9 +72,9 @@ fn flush(out: &mut String, plan: &Plan, state: &QName, (tables, signs, size): &C
     if !idle.is_empty() {
         let rest = changed.iter().copied().filter(|table| !idle.contains_key(table)).collect();
         line(out, "where rows of the referenced table only come or only go", "makes no difference");
-        locks(out, plan, "then locks", &rest, &idle);
+        locks(out, plan, "then locks", &rest, &idle, *size);
     }
-    locks(out, plan, "locks", &changed, &Idle::new());
+    locks(out, plan, "locks", &changed, &Idle::new(), *size);
     let apply = if flush.returns { "apply, returns" } else { "apply" };
     let (recompute, recompute_digest) = flush.recompute.as_ref().map(|(write, digest)| (write, digest)).unzip();
     let statements = [
@@ -92,8 +92,8 @@ fn flush(out: &mut String, plan: &Plan, state: &QName, (tables, signs, size): &C
     }
 }
 
-fn locks(out: &mut String, plan: &Plan, label: &str, changed: &TableSet, idle: &Idle) {
-    match plan.locking(changed, idle) {
+fn locks(out: &mut String, plan: &Plan, label: &str, changed: &TableSet, idle: &Idle, size: Size) {
+    match plan.locking(changed, idle, size) {
         Locking::Rows => line(out, label, "its rows"),
         Locking::View => line(out, label, "the view"),
         Locking::Keys(steps) => {

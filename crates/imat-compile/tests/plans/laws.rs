@@ -14,8 +14,6 @@ use squawk_syntax::SourceFile;
 pub fn hold(plan: &Plan, again: &Plan) {
     assert_eq!(plan, again, "a plan depends on its view alone");
     assert_eq!(plan.shape(), again.shape());
-    let joins = plan.locking(&TableSet::from([0]), &Idle::new()) != Locking::Rows;
-    assert!(!joins || !plan.takes_one(), "one row of a join's table is not one row of the join");
     let names: BTreeSet<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(names.len(), plan.columns.len(), "two columns of the state have one name");
     let state = QName::new("imat", "v");
@@ -27,24 +25,27 @@ pub fn hold(plan: &Plan, again: &Plan) {
     statements.extend(rebuild.possible);
     statements.iter().for_each(is_sql);
     for changed in changes(plan) {
-        locks(&plan.locking(&changed, &Idle::new()));
-        for signs in [Signs::Additions, Signs::Statement, Signs::Net] {
-            for size in [Size::One, Size::Small, Size::Large] {
-                if size != Size::One || plan.takes_one() {
-                    flush(plan, &plan.flush(&state, &changed, signs, size), &changed, size);
-                }
+        let sizes: &[Size] =
+            if changed.len() == 1 { &[Size::One, Size::Small, Size::Large] } else { &[Size::Small, Size::Large] };
+        for &size in sizes {
+            locks(plan, &plan.locking(&changed, &Idle::new(), size), &changed, size);
+            for signs in [Signs::Additions, Signs::Statement, Signs::Net] {
+                flush(plan, &plan.flush(&state, &changed, signs, size), &changed, size);
             }
         }
     }
 }
 
 /// Everybody locks in one order, so nobody waits in a circle.
-fn locks(locking: &Locking) {
+fn locks(plan: &Plan, locking: &Locking, changed: &TableSet, size: Size) {
     let Locking::Keys(steps) = locking else { return };
     let order: Vec<_> = steps.iter().flat_map(|step| step.sides.iter().copied()).collect();
     assert!(!order.is_empty(), "a change of a join locks nothing");
     assert!(order.windows(2).all(|pair| pair[0] < pair[1]), "out of order: {order:?}");
-    steps.iter().for_each(|step| is_sql(&step.keys));
+    for step in steps {
+        is_sql(&step.keys);
+        reads(plan, &step.keys, changed, size, 1);
+    }
 }
 
 /// Every set of tables but the empty one.
@@ -58,19 +59,23 @@ fn flush(plan: &Plan, flush: &Flush, changed: &TableSet, size: Size) {
     let on_state: Vec<&Sql> =
         flush.recompute.iter().flat_map(|(write, digest)| [write, digest]).chain(&flush.delete).collect();
     on_delta.iter().chain(&on_state).for_each(|sql| is_sql(sql));
-    for sql in on_delta {
-        let one = size == Size::One;
-        let read: TableSet =
-            (0..plan.tables.len()).filter(|&table| sql.as_str().contains(&delta_name(table))).collect();
-        assert!(if one { read.is_empty() } else { read.is_subset(changed) }, "reads a delta that is not there: {sql}");
-        let given = if one { plan.tables[0].columns.len() } else { 0 };
-        assert!(params(sql).all(|number| number <= given), "reads a parameter that is not there: {sql}");
-    }
+    on_delta.iter().for_each(|sql| reads(plan, sql, changed, size, 0));
     for sql in on_state {
         assert_eq!(params(sql).max(), Some(1), "takes the tids: {sql}");
     }
     assert!(flush.returns || (flush.recompute.is_none() && flush.delete.is_none()), "nothing says which rows");
     assert!(flush.delete.is_none() || plan.key != Key::Single, "the only row stays");
+}
+
+/// A statement reads deltas and parameters that are there: the columns of a single row, after the first.
+fn reads(plan: &Plan, sql: &Sql, changed: &TableSet, size: Size, first: usize) {
+    let read: TableSet = (0..plan.tables.len()).filter(|&table| sql.as_str().contains(&delta_name(table))).collect();
+    assert!(read.is_subset(changed), "reads a delta that is not there: {sql}");
+    let row = changed.iter().filter(|_| size == Size::One).map(|&table| plan.tables[table].columns.len());
+    let given = first + row.sum::<usize>();
+    assert!(params(sql).all(|number| number <= given), "reads a parameter that is not there: {sql}");
+    let is_given = |table: &usize| sql.as_str().contains(&format!("{:?} (", delta_name(*table)));
+    assert_eq!(changed.iter().any(is_given), size == Size::One && !read.is_empty(), "makes one row a delta: {sql}");
 }
 
 /// The numbers of the parameters that a statement reads.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 
 use super::image::{attribute, same};
-use super::spi::Prepared;
+use super::spi::{Params, Prepared};
 
 /// The columns of a base table's deltas: `c<attribute number>` for each used column, then `w`.
 pub struct Layout {
@@ -35,12 +35,6 @@ enum Rows {
     Many(*mut pg_sys::Tuplestorestate),
     /// An error interrupted an addition; the transaction's end frees what there was.
     Gone,
-}
-
-/// One row, as parameters of a statement.
-pub struct Row<'a> {
-    delta: &'a Delta,
-    values: &'a Values,
 }
 
 /// The rows that a trigger saw: the transition tables of one statement, or what it is fired for.
@@ -400,12 +394,20 @@ impl Delta {
         self.statements == 1
     }
 
-    /// The row, where it is the only one and can be passed as parameters.
-    pub fn only_row(&self) -> Option<Row<'_>> {
-        match &self.rows {
-            Rows::One(values) if self.layout.plain => Some(Row { delta: self, values }),
-            _ => None,
-        }
+    /// The values of these columns of the base table, where there is one row only and they can be
+    /// passed as parameters.
+    pub fn only_row(&self, columns: &[i16]) -> Option<Params> {
+        let Rows::One(row) = &self.rows else { return None };
+        let fields = || self.layout.fields.iter().enumerate().filter(|(_, field)| columns.contains(&field.base));
+        self.layout.plain.then(|| {
+            let mut params = Params::default();
+            for (position, _) in fields() {
+                // SAFETY: the position is a field's.
+                let ty = unsafe { (*attribute(self.layout.descriptor, position)).atttypid };
+                params.push(row.values[position], row.nulls[position], ty);
+            }
+            params
+        })
     }
 
     /// Lets the statements of the current SPI connection read it as `name`; `expected` is the
@@ -446,22 +448,6 @@ impl Delta {
                 Rows::Gone => {}
             }
         }
-    }
-}
-
-impl Row<'_> {
-    /// The values of these columns of the base table, and their types.
-    pub fn params(&self, columns: &[i16]) -> (Vec<pg_sys::Datum>, Vec<bool>, Vec<pg_sys::Oid>) {
-        let (mut values, mut nulls, mut types) = (Vec::new(), Vec::new(), Vec::new());
-        for (position, field) in self.delta.layout.fields.iter().enumerate() {
-            if columns.contains(&field.base) {
-                values.push(self.values.values[position]);
-                nulls.push(self.values.nulls[position]);
-                // SAFETY: the position is a field's.
-                types.push(unsafe { (*attribute(self.delta.layout.descriptor, position)).atttypid });
-            }
-        }
-        (values, nulls, types)
     }
 }
 

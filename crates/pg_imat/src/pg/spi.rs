@@ -44,6 +44,38 @@ impl<T: IntoDatum> From<T> for Param {
     }
 }
 
+/// The parameters of a prepared statement.
+#[derive(Default)]
+pub struct Params {
+    values: Vec<pg_sys::Datum>,
+    /// `n` where a value is NULL.
+    nulls: Vec<std::ffi::c_char>,
+    pub types: Vec<pg_sys::Oid>,
+}
+
+impl Params {
+    pub(super) fn push(&mut self, value: pg_sys::Datum, null: bool, ty: pg_sys::Oid) {
+        self.values.push(value);
+        self.nulls.push(if null { b'n' } else { b' ' } as _);
+        self.types.push(ty);
+    }
+
+    /// A bigint.
+    pub fn number(number: i64) -> Self {
+        let mut params = Self::default();
+        params.push(pg_sys::Datum::from(number), false, pg_sys::INT8OID);
+        params
+    }
+
+    /// These, and after them some more.
+    pub fn and(mut self, more: &Self) -> Self {
+        self.values.extend(&more.values);
+        self.nulls.extend(&more.nulls);
+        self.types.extend(&more.types);
+        self
+    }
+}
+
 /// A statement, analysed and kept for the life of the backend.
 pub struct Prepared {
     plan: pg_sys::SPIPlanPtr,
@@ -166,22 +198,9 @@ impl Connection {
     }
 
     /// Runs a statement; returns how many rows it processed.
-    pub fn execute(&self, prepared: &Prepared, params: &[pg_sys::Datum], snapshot: Snapshot) -> u64 {
-        self.execute_with_nulls(prepared, params, &[], snapshot)
-    }
-
-    /// Runs a statement some of whose parameters are NULL, all of them where `nulls` is empty not.
     /// An error goes right through whoever calls this: nothing up to the trigger may be borrowed.
-    pub fn execute_with_nulls(
-        &self,
-        prepared: &Prepared,
-        params: &[pg_sys::Datum],
-        nulls: &[bool],
-        snapshot: Snapshot,
-    ) -> u64 {
-        let values = params.as_ptr().cast_mut();
-        let marks: Vec<std::ffi::c_char> = nulls.iter().map(|&null| if null { b'n' } else { b' ' } as _).collect();
-        let flags = if marks.is_empty() { std::ptr::null() } else { marks.as_ptr() };
+    pub fn execute(&self, prepared: &Prepared, params: &Params, snapshot: Snapshot) -> u64 {
+        let (values, flags) = (params.values.as_ptr().cast_mut(), params.nulls.as_ptr());
         // SAFETY: as many values as the plan has parameters, which SPI only reads.
         // `read_only = false`: the statement sees what this transaction did and, under READ
         // COMMITTED, what others committed by now.
@@ -248,21 +267,20 @@ impl Connection {
         }
     }
 
-    /// An array of tids: the datum to pass on, valid until the connection closes, and its length.
-    pub fn tids(&self, number: i32) -> Option<(pg_sys::Datum, usize)> {
+    /// An array of tids: what to pass on, valid until the connection closes, and its length.
+    pub fn tids(&self, number: i32) -> Option<(Params, usize)> {
         let value = self.field(number)?;
         // SAFETY: the field has the type tid[]; a copy outlives the statement's memory.
         unsafe {
             let array = pg_sys::pg_detoast_datum_copy(value.cast_mut_ptr());
             let header = array.cast::<pg_sys::ArrayType>();
             let length = pg_sys::ArrayGetNItems((*header).ndim, header.add(1).cast());
-            Some((pg_sys::Datum::from(array), usize::try_from(length).unwrap_or(0)))
+            let mut tids = Params::default();
+            tids.push(pg_sys::Datum::from(array), false, pg_sys::TIDARRAYOID);
+            Some((tids, usize::try_from(length).unwrap_or(0)))
         }
     }
 }
-
-/// The type of tid arrays.
-pub const TID_ARRAY: pg_sys::Oid = pg_sys::TIDARRAYOID;
 
 /// Runs a statement for its effect.
 pub fn run(sql: &Sql) {
