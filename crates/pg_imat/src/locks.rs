@@ -7,12 +7,13 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use imat_compile::plan::Locking;
-use imat_compile::plan::locks::{Side, Step};
+use imat_compile::plan::locks::{self, Side, Step};
 use imat_compile::sql::Sql;
 
 use crate::cache::{self, Maintained};
 use crate::capture;
 use crate::pg::lock::{self, Mode, Target};
+use crate::pg::record::Record;
 use crate::pg::setting;
 use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
 
@@ -20,7 +21,13 @@ use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
 pub enum Locks {
     Rows,
     View,
-    Keys(Vec<(Vec<(u16, Side)>, Prepared)>),
+    Keys(Vec<(Vec<(u16, Side)>, Keys)>),
+}
+
+/// See [`locks::Keys`].
+pub enum Keys {
+    Query(Prepared),
+    Columns(Vec<(u16, Side, Record)>),
 }
 
 thread_local! {
@@ -31,14 +38,21 @@ thread_local! {
 /// From how many changed rows for each key that may be locked on, nobody asks for their keys.
 const ROWS_A_KEY: u64 = 100;
 
-/// For changes like that of this row, or for registered ones.
-pub fn prepare(locking: Locking, row: &Params, prepare: impl Fn(&Sql, &Params) -> Prepared) -> Locks {
+/// For changes like that of this row with these columns, or for registered ones.
+pub fn prepare(locking: Locking, columns: &[i16], row: &Params, prepare: impl Fn(&Sql, &Params) -> Prepared) -> Locks {
     match locking {
         Locking::Rows => Locks::Rows,
         Locking::View => Locks::View,
         Locking::Keys(steps) => {
-            let step = |Step { sides, keys }| (sides, prepare(&keys, &limited(0, row)));
-            Locks::Keys(steps.into_iter().map(step).collect())
+            let column = |number: i16| columns.iter().position(|&column| column == number).unwrap_or_default();
+            let record = |numbers: Vec<i16>| Record::new(row, numbers.into_iter().map(column).collect());
+            let keys = |keys| match keys {
+                locks::Keys::Query(query) => Keys::Query(prepare(&query, &limited(0, row))),
+                locks::Keys::Columns(keys) => {
+                    Keys::Columns(keys.into_iter().map(|(edge, side, numbers)| (edge, side, record(numbers))).collect())
+                }
+            };
+            Locks::Keys(steps.into_iter().map(|Step { sides, keys: found }| (sides, keys(found))).collect())
         }
     }
 }
@@ -64,21 +78,14 @@ pub fn take(maintained: &Maintained, connection: &Connection, locks: &Locks, row
 }
 
 /// Locks the keys of some edges, or all of their keys where there are too many.
-fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Prepared, row: &Params, rows: u64) {
+fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Keys, row: &Params, rows: u64) {
     let room = setting::max_key_locks().saturating_sub(HELD.get());
-    let mut found = None;
-    if rows <= ROWS_A_KEY.saturating_mul(room as u64) {
-        // What others have committed decides what there is to meet, whatever this transaction sees.
-        connection.execute(keys, &limited(room + 1, row), Snapshot::Latest);
-        let keys: BTreeSet<[i32; 3]> = connection.integers().into_iter().collect();
-        found = Some(keys).filter(|keys| keys.len() <= room);
-    }
+    let found = (rows <= ROWS_A_KEY.saturating_mul(room as u64)).then(|| found(connection, keys, row, room + 1));
     let mut wanted = Wanted::default();
-    match found {
-        Some(found) => found.iter().for_each(|&[edge, side, key]| {
-            let side = if side == 0 { Side::Child } else { Side::Parent };
-            wanted.add(edge as u16, Target::Writers(side), Mode::RowExclusive);
-            wanted.add(edge as u16, Target::Key(key), mode(side));
+    match found.filter(|found| found.len() <= room) {
+        Some(found) => found.into_iter().for_each(|(edge, side, key)| {
+            wanted.add(edge, Target::Writers(side), Mode::RowExclusive);
+            wanted.add(edge, Target::Key(key), mode(side));
         }),
         None => sides.iter().for_each(|&(edge, side)| {
             wanted.add(edge, Target::Writers(side), Mode::RowExclusive);
@@ -88,6 +95,21 @@ fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Prepar
     for ((edge, target), mode) in wanted.0 {
         if lock::key(view, edge, target, mode) && matches!(target, Target::Key(_)) {
             HELD.set(HELD.get() + 1);
+        }
+    }
+}
+
+/// The keys of a step, no more than `most` where there can be any number.
+fn found(connection: &Connection, keys: &Keys, row: &Params, most: usize) -> BTreeSet<(u16, Side, i32)> {
+    match keys {
+        Keys::Query(query) => {
+            // What others have committed decides what there is to meet, whatever this transaction sees.
+            connection.execute(query, &limited(most, row), Snapshot::Latest);
+            let side = |side| if side == 0 { Side::Child } else { Side::Parent };
+            connection.integers().into_iter().map(|[edge, of, key]| (edge as u16, side(of), key)).collect()
+        }
+        Keys::Columns(keys) => {
+            keys.iter().filter_map(|(edge, side, record)| Some((*edge, *side, record.hash(row)?))).collect()
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::facts::Table;
 use crate::lower::Core;
 use crate::name::ident;
 use crate::ops::Scan;
+use crate::plan::Size;
 use crate::plan::references::Idle;
 use crate::rel::term::Term;
 use crate::rel::{Image, Rel, TableSet};
@@ -57,9 +58,27 @@ impl Side {
 pub struct Step {
     /// The edges whose keys it finds, in the order in which they are locked.
     pub sides: Vec<(u16, Side)>,
+    pub keys: Keys,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keys {
     /// Returns `edge`, `side` (0 is the child's) and the hash of a `key`, integers all: one row for
     /// each changed one, or, where rows are followed from leaf to leaf, no more than `$1`.
-    pub keys: Sql,
+    Query(Sql),
+    /// `hash_record` of these columns of the only changed row, where none is NULL; 0 of no columns.
+    Columns(Vec<(u16, Side, Vec<i16>)>),
+}
+
+impl Step {
+    /// See [`Sql::over`].
+    pub(super) fn over(self, relation: &str) -> Self {
+        let keys = match self.keys {
+            Keys::Query(query) => Keys::Query(query.over(relation)),
+            columns => columns,
+        };
+        Self { keys, ..self }
+    }
 }
 
 /// The join tree of a view.
@@ -107,7 +126,7 @@ impl Tree {
     /// What to lock when these tables change, some of them so that it makes no difference by itself. Their
     /// rows lock all but what leads to rows that reference them, of which nobody else can have any: rows
     /// that this transaction goes on to add there will meet others by way of them.
-    pub fn steps(&self, changed: &TableSet, idle: &Idle, core: &Core) -> Vec<Step> {
+    pub fn steps(&self, changed: &TableSet, idle: &Idle, size: Size, core: &Core) -> Vec<Step> {
         let table = |leaf: usize| self.leaves[leaf].table;
         let leaves =
             (0..self.leaves.len()).filter(|&leaf| changed.contains(&table(leaf)) || idle.contains_key(&table(leaf)));
@@ -124,7 +143,7 @@ impl Tree {
                 None => parts.push(needs),
             }
         }
-        parts.iter().map(|part| self.step(part, core)).collect()
+        parts.iter().map(|part| self.step(part, size, core)).collect()
     }
 
     /// What an edge's keys are, for people to read.
@@ -179,23 +198,41 @@ impl Tree {
         path.windows(2).any(|pair| pair == [child, parent])
     }
 
-    fn step(&self, needs: &[Need], core: &Core) -> Step {
+    fn step(&self, needs: &[Need], size: Size, core: &Core) -> Step {
         let sides: BTreeSet<(u16, Side)> = needs.iter().map(|need| (need.edge as u16, need.side)).collect();
-        let follows = needs.iter().any(|need| need.path.len() > 1);
-        let queries: Vec<(Rel, [Scalar; 3])> = needs.iter().map(|need| self.query(need)).collect();
-        Step { sides: sides.into_iter().collect(), keys: sql::keys(&queries, &core.tables, follows) }
+        let columns = || needs.iter().map(|need| self.columns(need, core)).collect();
+        let keys = match if size == Size::One { columns() } else { None } {
+            Some(columns) => Keys::Columns(columns),
+            None => {
+                let follows = needs.iter().any(|need| need.path.len() > 1);
+                let queries: Vec<(Rel, [Scalar; 3])> = needs.iter().map(|need| self.query(need)).collect();
+                Keys::Query(sql::keys(&queries, &core.tables, follows))
+            }
+        };
+        Step { sides: sides.into_iter().collect(), keys }
+    }
+
+    /// What is equal at the end that is locked.
+    fn ends(&self, need: &Need) -> impl Iterator<Item = &Scalar> {
+        self.edges[need.edge].keys.iter().map(|(child, parent)| match need.side {
+            Side::Child => child,
+            Side::Parent => parent,
+        })
+    }
+
+    /// The numbers of the changed row's own columns that are the key, where they are.
+    fn columns(&self, need: &Need, core: &Core) -> Option<(u16, Side, Vec<i16>)> {
+        let number = |key: &Scalar| {
+            let (leaf, column) = locate(&self.leaves, key.as_column()?);
+            Some(core.tables[self.leaves[leaf].table].columns[column].number)
+        };
+        let numbers = self.ends(need).map(number).collect::<Option<Vec<i16>>>()?;
+        (need.path.len() == 1).then_some((need.edge as u16, need.side, numbers))
     }
 
     /// The rows at the end of a path, and what to lock of each: edge, side, key.
     fn query(&self, need: &Need) -> (Rel, [Scalar; 3]) {
-        let Edge { keys, .. } = &self.edges[need.edge];
-        let ends: Vec<&Scalar> = keys
-            .iter()
-            .map(|(child, parent)| match need.side {
-                Side::Child => child,
-                Side::Parent => parent,
-            })
-            .collect();
+        let ends: Vec<&Scalar> = self.ends(need).collect();
         let equal = need.path.windows(2).flat_map(|pair| self.matching(pair[0]));
         let place = |scalar: &Scalar| scalar.map_columns(|position| self.place(position, &need.path));
         let known = ends.iter().map(|key| sql::is_not_null(key));

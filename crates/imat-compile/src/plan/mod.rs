@@ -285,10 +285,10 @@ impl Source {
             .collect())
     }
 
-    fn locking(&self, changed: &TableSet, idle: &Idle) -> Locking {
+    fn locking(&self, changed: &TableSet, idle: &Idle, size: Size) -> Locking {
         match Tree::new(&self.core) {
             Some(tree) if tree.is_leaf() => Locking::Rows,
-            Some(tree) => Locking::Keys(tree.steps(changed, idle, &self.core)),
+            Some(tree) => Locking::Keys(tree.steps(changed, idle, size, &self.core)),
             None => Locking::View,
         }
     }
@@ -403,15 +403,12 @@ impl Plan {
     /// With [`Size::One`] the changed row's columns are `$2`, `$3`, ….
     pub fn locking(&self, changed: &TableSet, idle: &Idle, size: Size) -> Locking {
         let locking = match &self.body {
-            Body::Grouped(grouped) => grouped.source.locking(changed, idle),
-            Body::Rows(rows) => rows.locking(changed, idle),
+            Body::Grouped(grouped) => grouped.source.locking(changed, idle, size),
+            Body::Rows(rows) => rows.locking(changed, idle, size),
         };
         let row = self.row(changed.iter().chain(idle.keys()), Signs::Additions, size, 2);
         match (locking, row) {
-            (Locking::Keys(steps), Some(row)) => {
-                let over = |step: Step| Step { keys: step.keys.over(&row), ..step };
-                Locking::Keys(steps.into_iter().map(over).collect())
-            }
+            (Locking::Keys(steps), Some(row)) => Locking::Keys(steps.into_iter().map(|step| step.over(&row)).collect()),
             (locking, _) => locking,
         }
     }

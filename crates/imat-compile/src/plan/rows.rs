@@ -32,8 +32,8 @@ impl Rows {
         sql::content(plan, &self.query)
     }
 
-    pub(crate) fn locking(&self, changed: &TableSet, idle: &Idle) -> Locking {
-        self.source().map_or(Locking::View, |source| source.locking(changed, idle))
+    pub(crate) fn locking(&self, changed: &TableSet, idle: &Idle, size: Size) -> Locking {
+        self.source().map_or(Locking::View, |source| source.locking(changed, idle, size))
     }
 
     pub(crate) fn source(&self) -> Option<&Source> {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use imat_compile::name::QName;
+use imat_compile::plan::locks::Keys;
 use imat_compile::plan::references::Idle;
 use imat_compile::plan::{Locking, Plan, Size, Strategy};
 use imat_compile::rel::TableSet;
@@ -101,7 +102,11 @@ fn locks(out: &mut String, plan: &Plan, label: &str, changed: &TableSet, idle: &
                 let edge = |edge: u16| plan.edge(edge).unwrap_or_default();
                 let sides: Vec<String> =
                     step.sides.iter().map(|(number, side)| format!("{side:?} of {}", edge(*number))).collect();
-                statement(out, &format!("{label}, {}", sides.join(", ")), Some(&step.keys));
+                let label = format!("{label}, {}", sides.join(", "));
+                match &step.keys {
+                    Keys::Query(query) => statement(out, &label, Some(query)),
+                    Keys::Columns(keys) => line(out, &label, &format!("{keys:?}")),
+                }
             }
         }
     }

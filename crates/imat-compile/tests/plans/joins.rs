@@ -20,6 +20,8 @@ fn two_tables() {
   GROUP BY s.city;",
         &[
             (&["sale"], Additions, Small),
+            (&["sale"], Additions, One),
+            (&["store"], Statement, One),
             (&["store"], Statement, Small),
             (&["sale", "store"], Additions, Small),
             (&["sale", "store"], Net, Large),
@@ -39,7 +41,12 @@ fn three_tables() {
     shop.staff f
   WHERE ((s.id = l.store) AND (f.id = l.clerk))
   GROUP BY s.city;",
-        &[(&["store"], Statement, Small), (&["sale", "store", "staff"], Net, Small)],
+        &[
+            (&["sale"], Statement, One),
+            (&["store"], Statement, Small),
+            (&["store"], Statement, One),
+            (&["sale", "store", "staff"], Net, Small),
+        ],
     );
     check("join_of_three", &case);
 }

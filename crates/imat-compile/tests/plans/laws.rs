@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use imat_compile::name::QName;
+use imat_compile::plan::locks::Keys;
 use imat_compile::plan::references::Idle;
 use imat_compile::plan::{Flush, Key, Locking, Plan, Signs, Size};
 use imat_compile::rel::TableSet;
@@ -43,8 +44,19 @@ fn locks(plan: &Plan, locking: &Locking, changed: &TableSet, size: Size) {
     assert!(!order.is_empty(), "a change of a join locks nothing");
     assert!(order.windows(2).all(|pair| pair[0] < pair[1]), "out of order: {order:?}");
     for step in steps {
-        is_sql(&step.keys);
-        reads(plan, &step.keys, changed, size, 1);
+        match &step.keys {
+            Keys::Query(query) => {
+                is_sql(query);
+                reads(plan, query, changed, size, 1);
+            }
+            Keys::Columns(keys) => {
+                assert_eq!(size, Size::One, "many rows have no columns");
+                let given = changed.iter().flat_map(|&table| &plan.tables[table].columns).collect::<Vec<_>>();
+                assert!(keys.iter().flat_map(|(.., columns)| columns).all(|column| given.contains(&column)));
+                let sides: BTreeSet<_> = keys.iter().map(|(edge, side, _)| (*edge, *side)).collect();
+                assert!(sides.into_iter().eq(step.sides.iter().copied()), "a side without a key: {step:?}");
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod merge;
 pub mod procedure;
 pub mod progress;
 pub mod query;
+pub mod record;
 pub mod setting;
 pub mod spi;
 pub mod trigger;

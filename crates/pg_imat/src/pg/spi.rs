@@ -60,6 +60,11 @@ impl Params {
         self.types.push(ty);
     }
 
+    /// The value, where it is not NULL.
+    pub(super) fn value(&self, position: usize) -> Option<pg_sys::Datum> {
+        (self.nulls[position] == b' ' as std::ffi::c_char).then(|| self.values[position])
+    }
+
     /// A bigint.
     pub fn number(number: i64) -> Self {
         let mut params = Self::default();

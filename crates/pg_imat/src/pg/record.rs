@@ -1,0 +1,64 @@
+//! Hashes of records.
+
+use pgrx::pg_sys;
+
+use super::spi::Params;
+
+/// Some values of a row as a record, hashed by PostgreSQL's own `hash_record`, as statements do.
+pub struct Record {
+    positions: Vec<usize>,
+    descriptor: pg_sys::TupleDesc,
+    /// `hash_record`, which keeps in it what it looked up of the types.
+    function: *mut pg_sys::FmgrInfo,
+}
+
+impl Record {
+    /// The record of the values at these positions, for rows with the types of this one.
+    pub fn new(row: &Params, positions: Vec<usize>) -> Self {
+        // SAFETY: the descriptor has an entry for each position; both live until they are dropped.
+        unsafe {
+            let context = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+            let descriptor = pg_sys::CreateTemplateTupleDesc(positions.len() as i32);
+            for (field, &position) in positions.iter().enumerate() {
+                let ty = row.types[position];
+                pg_sys::TupleDescInitEntry(descriptor, field as i16 + 1, std::ptr::null(), ty, -1, 0);
+            }
+            let descriptor = pg_sys::BlessTupleDesc(descriptor);
+            let function = pg_sys::palloc0(size_of::<pg_sys::FmgrInfo>()).cast();
+            pg_sys::fmgr_info_cxt(pg_sys::Oid::from(pg_sys::F_HASH_RECORD), function, pg_sys::TopMemoryContext);
+            pg_sys::MemoryContextSwitchTo(context);
+            Self { positions, descriptor, function }
+        }
+    }
+
+    /// The hash, where no value is NULL; that of no values is 0.
+    pub fn hash(&self, row: &Params) -> Option<i32> {
+        if self.positions.is_empty() {
+            return Some(0);
+        }
+        let mut values = self.positions.iter().map(|&position| row.value(position)).collect::<Option<Vec<_>>>()?;
+        let mut nulls = vec![false; values.len()];
+        // SAFETY: as many values as the descriptor has entries, of their types.
+        unsafe {
+            let tuple = pg_sys::heap_form_tuple(self.descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+            let record = pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data);
+            let hash = pg_sys::FunctionCall1Coll(self.function, pg_sys::Oid::INVALID, record);
+            pg_sys::heap_freetuple(tuple);
+            Some(hash.value() as i32)
+        }
+    }
+}
+
+impl Drop for Record {
+    /// Gives the memory back; that it doesn't run after some errors does no harm.
+    fn drop(&mut self) {
+        // SAFETY: nobody else has them.
+        unsafe {
+            if !(*self.function).fn_extra.is_null() {
+                pg_sys::pfree((*self.function).fn_extra);
+            }
+            pg_sys::pfree(self.function.cast());
+            pg_sys::FreeTupleDesc(self.descriptor);
+        }
+    }
+}
