@@ -200,8 +200,9 @@ impl<'a> Build<'a> {
             let maintained = self.maintained();
             let members: Vec<u32> = maintained.members.iter().copied().collect();
             keep_out(&members, Mode::Share, patience, || {
-                self.take(&maintained);
+                // First, as it can wait, and what was taken by an attempt that fails would be passed over by the next.
                 trusted(|| spi::run_with(&SWITCH, &[oid(self.name)]));
+                self.take(&maintained);
                 members.iter().chain([&maintained.entry.state]).for_each(|&relation| xact::invalidate(relation));
             })
         });

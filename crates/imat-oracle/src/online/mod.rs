@@ -127,6 +127,7 @@ impl Run<'_> {
                 self.cut_short(phase, how)?;
             }
         }
+        self.hold_up()?;
         self.truncate()
     }
 
@@ -197,6 +198,26 @@ impl Run<'_> {
         let again = self.call(name)?.outcome();
         self.check(&format!("again after '{}': {again:?}", phase.text), again.is_ok());
         self.exact(phase.text, &[name]);
+        self.drop(name)
+    }
+
+    /// A writer keeps a build from the switch, while others change many rows. Once it is over, somebody
+    /// locks the bookkeeping for a while, so that the switch is tried again and again.
+    fn hold_up(&mut self) -> Result<()> {
+        let name = "sums";
+        let mut obstacle = pg::connect(self.url, "obstacle")?;
+        let call = self.call(name)?;
+        let reached = self.reaches(&HOLD_UP, &mut obstacle)?;
+        self.check(&format!("held up: reaches '{}'", HOLD_UP.text), reached);
+        self.control.batch_execute(
+            "INSERT INTO oracle_online.item (grp, dim, price) SELECT i % 1000, i % 210, i FROM generate_series(1, 300000) i",
+        )?;
+        obstacle.batch_execute("ROLLBACK")?;
+        thread::sleep(Duration::from_millis(200));
+        obstacle.batch_execute("BEGIN; SELECT FROM imat_catalog.imat FOR UPDATE; SELECT pg_sleep(2); ROLLBACK")?;
+        let outcome = call.outcome();
+        self.check(&format!("{name} held up: {outcome:?}"), outcome.is_ok());
+        self.exact("once it is no longer held up", &[name]);
         self.drop(name)
     }
 
@@ -290,6 +311,13 @@ struct Phase {
 }
 
 const WRITING: &str = "BEGIN; INSERT INTO oracle_online.item (grp, dim, price) VALUES (1, 1, 1)";
+
+/// The lock of a writer that has no transaction ID, which would hold back what is read of the queues.
+const HOLD_UP: Phase = Phase {
+    text: "waiting for a moment without writers",
+    obstacle: "",
+    later: "BEGIN; LOCK TABLE oracle_online.item IN ROW EXCLUSIVE MODE",
+};
 
 const PHASES: &[Phase] = &[
     Phase { text: "waiting for a moment without writers", obstacle: WRITING, later: "" },
