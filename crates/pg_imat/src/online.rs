@@ -3,10 +3,10 @@
 //! 1. *Begin*: all that it consists of is made, empty and under hidden names.
 //! 2. *Watch*: relation by relation the triggers are made, each in a moment without open writers. From
 //!    then on writers append what they change to the queues.
-//! 3. *Fill and catch up*: each round takes one snapshot, takes from the queues what that snapshot sees,
-//!    and brings the state to that moment; the first fills it.
-//! 4. *Switch*: in a moment without open writers the rest is taken, and writers apply their changes
-//!    themselves from then on.
+//! 3. *Fill*: a round takes one snapshot, takes from the queues what that snapshot sees, and brings the
+//!    state to that moment; the first fills it.
+//! 4. *Switch*: further rounds catch up. In a moment without open writers the rest is taken, and writers
+//!    apply their changes themselves from then on.
 //! 5. *Publish*, when no transaction is left that could look at the state as it was before.
 //!
 //! **Invariant:** writers wait for nothing but a lock that is given up within [`MOST`] milliseconds. What
@@ -62,7 +62,7 @@ pub fn create(transactions: &Transactions, source: impl FnOnce() -> Source, sche
     halt(transactions, &QName::new(schema, source.name.as_str()));
     let mut build = Build::begin(transactions, &source, schema);
     build.watch();
-    build.catch_up();
+    build.fill();
     build.switch();
     build.outlast_snapshots();
     build.publish(source.view);
@@ -137,10 +137,14 @@ impl<'a> Build<'a> {
         cache::maintained(self.name)
     }
 
+    fn members(&self) -> Vec<u32> {
+        self.maintained().members.iter().copied().collect()
+    }
+
     /// Makes the changes of all base tables reach the queues.
     fn watch(&self) {
         self.transactions.next(Reads::Committed);
-        for relation in self.maintained().members.clone() {
+        for relation in self.members() {
             self.tell("waiting for a moment without writers, to watch them");
             patiently(self.transactions, |patience| {
                 keep_out(&[relation], Mode::ShareRowExclusive, patience, || {
@@ -155,28 +159,36 @@ impl<'a> Build<'a> {
         }
         // Triggers that were disabled before are not any more.
         self.transactions.next(Reads::Committed);
-        stale::follow_triggers(&self.maintained().members.iter().copied().map(Oid::from).collect::<Vec<Oid>>());
+        stale::follow_triggers(&self.members().into_iter().map(Oid::from).collect::<Vec<Oid>>());
     }
 
-    /// Rounds, until one is short.
+    /// The first round.
+    fn fill(&mut self) {
+        self.tell("filling");
+        self.round();
+    }
+
+    /// Further rounds, until one is short.
     fn catch_up(&mut self) {
         let mut before = Duration::MAX;
-        for round in 0.. {
-            match round {
-                0 => self.tell("filling"),
-                _ => self.tell(&format!("catching up, round {round}")),
-            }
-            let began = Instant::now();
-            self.transactions.next(Reads::Repeatable);
-            let maintained = self.maintained();
-            self.take(&maintained);
-            self.transactions.next(Reads::Nothing);
-            let took = began.elapsed();
+        for round in 1.. {
+            self.tell(&format!("catching up, round {round}"));
+            let took = self.round();
             if took <= SHORT || round > ROUNDS && took > before / 10 * 8 {
                 return;
             }
             before = took;
         }
+    }
+
+    /// Brings the state to the moment at which this begins; returns how long it took.
+    fn round(&mut self) -> Duration {
+        let began = Instant::now();
+        self.transactions.next(Reads::Repeatable);
+        let maintained = self.maintained();
+        self.take(&maintained);
+        self.transactions.next(Reads::Nothing);
+        began.elapsed()
     }
 
     /// Brings the state to the moment of this transaction's snapshot.
@@ -189,17 +201,14 @@ impl<'a> Build<'a> {
     fn switch(&mut self) {
         const SWITCH: Sql = Sql::fixed("UPDATE imat_catalog.imat AS i SET queued = false WHERE i.name = $1");
         let transactions = self.transactions;
-        let mut tries = 0;
         patiently(transactions, |patience| {
-            if tries > 0 {
-                self.catch_up();
-                transactions.next(Reads::Committed);
-            }
-            tries += 1;
             self.tell("waiting for a moment without writers, to let them take over");
-            let maintained = self.maintained();
-            let members: Vec<u32> = maintained.members.iter().copied().collect();
-            keep_out(&members, Mode::Share, patience, || {
+            outlast(&self.members(), Mode::Share);
+            // Others went on writing meanwhile, however long it was.
+            self.catch_up();
+            transactions.next(Reads::Committed);
+            let (maintained, members) = (self.maintained(), self.members());
+            attempt(&members, Mode::Share, patience, || {
                 // First, as it can wait, and what was taken by an attempt that fails would be passed over by the next.
                 trusted(|| spi::run_with(&SWITCH, &[oid(self.name)]));
                 self.take(&maintained);
@@ -232,10 +241,9 @@ impl<'a> Build<'a> {
     fn publish(&self, view: u32) {
         self.tell("waiting for a moment without writers, to name it");
         patiently(self.transactions, |patience| {
-            let (entry, maintained) = (self.entry(), self.maintained());
+            let entry = self.entry();
             // The statements of a flush name the state.
-            let members = maintained.members.iter().copied().filter(|_| entry.name == entry.state);
-            let members: Vec<u32> = members.collect();
+            let members = if entry.name == entry.state { self.members() } else { Vec::new() };
             keep_out(&members, Mode::Share, patience, || trusted(|| create::publish(&entry, view, &self.target)))
         });
     }
@@ -251,9 +259,19 @@ impl<'a> Build<'a> {
 }
 
 /// Runs `body` in a moment in which no transaction is writing these relations; returns whether there
-/// was one. Long transactions are waited for beforehand, while others may begin.
+/// was one. Long transactions are waited for beforehand.
 fn keep_out(relations: &[u32], mode: Mode, patience: u64, body: impl FnOnce()) -> bool {
+    outlast(relations, mode);
+    attempt(relations, mode, patience, body)
+}
+
+/// Waits for the transactions that are writing these relations, while others may begin.
+fn outlast(relations: &[u32], mode: Mode) {
     relations.iter().for_each(|&relation| lock::wait_for_holders(relation, mode));
+}
+
+/// As [`keep_out`], without waiting for long transactions.
+fn attempt(relations: &[u32], mode: Mode, patience: u64, body: impl FnOnce()) -> bool {
     let kept = xact::attempt_within(patience, || {
         let began = Instant::now();
         for &relation in relations {

@@ -212,11 +212,16 @@ impl Run<'_> {
         self.control.batch_execute(
             "INSERT INTO oracle_online.item (grp, dim, price) SELECT i % 1000, i % 210, i FROM generate_series(1, 300000) i",
         )?;
+        self.shared.take();
         obstacle.batch_execute("ROLLBACK")?;
         thread::sleep(Duration::from_millis(200));
         obstacle.batch_execute("BEGIN; SELECT FROM imat_catalog.imat FOR UPDATE; SELECT pg_sleep(2); ROLLBACK")?;
         let outcome = call.outcome();
         self.check(&format!("{name} held up: {outcome:?}"), outcome.is_ok());
+        let noted = self.shared.take();
+        println!("online: {name} held up; longest statement {:?} ({})", noted.longest.0, noted.longest.1);
+        self.check("no writer waited for what was done meanwhile", noted.longest.0 < LONGEST);
+        self.errors(&noted);
         self.exact("once it is no longer held up", &[name]);
         self.drop(name)
     }
