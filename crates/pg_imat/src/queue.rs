@@ -93,20 +93,20 @@ pub fn append(maintained: &Maintained, changes: &BTreeMap<u32, Change>) {
 
 fn append_rows(maintained: &Maintained, queue: &Queue, delta: &Delta) {
     let Some((_, table)) = queue.table(&maintained.plan) else { return };
-    flush::within(maintained, || {
-        let connection = Connection::open();
-        delta.register(sql::CHANGE, 2.0);
-        let append = || connection.prepare(&sql::append(&queue.name, table), &[], true);
-        connection.execute(queue.append.get_or_init(append), &Params::default(), Snapshot::Transaction);
-        connection.close();
-    });
+    run(maintained, &queue.append, Some(delta), || sql::append(&queue.name, table));
 }
 
 fn note(maintained: &Maintained, queue: &Queue) {
+    run(maintained, &queue.note, None, || sql::note(&queue.name));
+}
+
+/// Runs a statement that is prepared the first time, and may read a change.
+fn run(maintained: &Maintained, kept: &OnceCell<Prepared>, change: Option<&Delta>, sql: impl FnOnce() -> Sql) {
     flush::within(maintained, || {
         let connection = Connection::open();
-        let note = || connection.prepare(&sql::note(&queue.name), &[], true);
-        connection.execute(queue.note.get_or_init(note), &Params::default(), Snapshot::Transaction);
+        change.iter().for_each(|delta| delta.register(sql::CHANGE, 2.0));
+        let statement = kept.get_or_init(|| connection.prepare(&sql(), &[], true));
+        connection.execute(statement, &Params::default(), Snapshot::Transaction);
         connection.close();
     });
 }
