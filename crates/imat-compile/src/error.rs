@@ -7,6 +7,15 @@ use std::fmt;
 pub struct SqlState(pub &'static str);
 
 impl SqlState {
+    pub const WARNING: SqlState = SqlState("01000");
+    pub const NULL_VALUE_NOT_ALLOWED: SqlState = SqlState("22004");
+    pub const INVALID_PARAMETER_VALUE: SqlState = SqlState("22023");
+    pub const ACTIVE_SQL_TRANSACTION: SqlState = SqlState("25001");
+    pub const DEPENDENT_OBJECTS_STILL_EXIST: SqlState = SqlState("2BP01");
+    pub const UNDEFINED_SCHEMA: SqlState = SqlState("3F000");
+    pub const INVALID_NAME: SqlState = SqlState("42602");
+    pub const DUPLICATE_TABLE: SqlState = SqlState("42P07");
+    pub const LOCK_NOT_AVAILABLE: SqlState = SqlState("55P03");
     pub const FEATURE_NOT_SUPPORTED: SqlState = SqlState("0A000");
     pub const INSUFFICIENT_PRIVILEGE: SqlState = SqlState("42501");
     pub const WRONG_OBJECT_TYPE: SqlState = SqlState("42809");

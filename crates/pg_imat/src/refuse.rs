@@ -22,12 +22,12 @@ pub fn already_maintained(name: &str) -> Error {
 }
 
 pub fn name_taken(name: &str) -> Error {
-    Error::new(SqlState("42P07"), format!("relation {name} already exists"))
+    Error::new(SqlState::DUPLICATE_TABLE, format!("relation {name} already exists"))
         .hint("Give another schema with schema => '...'.")
 }
 
 pub fn no_schema(schema: &str) -> Error {
-    Error::new(SqlState("3F000"), format!("schema \"{schema}\" does not exist"))
+    Error::new(SqlState::UNDEFINED_SCHEMA, format!("schema \"{schema}\" does not exist"))
         .hint("Create it, or leave the schema out to use \"imat\".")
 }
 
@@ -42,8 +42,11 @@ pub fn not_owner(kind: &str, name: &str) -> Error {
 }
 
 pub fn read_by_another(name: &str, reader: &str) -> Error {
-    Error::new(SqlState("2BP01"), format!("cannot drop {name} because maintained table {reader} reads it"))
-        .hint("Call drop_imat on that one first.")
+    Error::new(
+        SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+        format!("cannot drop {name} because maintained table {reader} reads it"),
+    )
+    .hint("Call drop_imat on that one first.")
 }
 
 pub fn read_too_early() -> Error {
@@ -53,7 +56,7 @@ pub fn read_too_early() -> Error {
 }
 
 pub fn unknown_event(event: &str) -> Error {
-    Error::new(SqlState("22023"), format!("unknown event \"{event}\""))
+    Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("unknown event \"{event}\""))
         .hint("Only the event triggers of pg_imat are to call this function.")
 }
 
@@ -171,7 +174,7 @@ pub fn serialization() -> Error {
 }
 
 pub fn qualified_name(name: &str) -> Error {
-    Error::new(SqlState("42602"), format!("\"{name}\" is not the name of one relation"))
+    Error::new(SqlState::INVALID_NAME, format!("\"{name}\" is not the name of one relation"))
         .hint("Give the name without a schema, and the schema with schema => '...'.")
 }
 
@@ -188,8 +191,11 @@ pub fn temporary_object(name: &str) -> Error {
 }
 
 pub fn view_below_replaced(view: &str, name: &str) -> Error {
-    Error::new(SqlState("2BP01"), format!("cannot replace view {view} because maintained table {name} depends on it"))
-        .hint("Call drop_imat, replace the view, and call create_imat again.")
+    Error::new(
+        SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+        format!("cannot replace view {view} because maintained table {name} depends on it"),
+    )
+    .hint("Call drop_imat, replace the view, and call create_imat again.")
 }
 
 pub fn trigger_dropped(relation: &str, name: &str) -> Error {
@@ -213,7 +219,7 @@ pub fn subscribed(name: &str) -> Error {
 /// A warning.
 pub fn stranger(target: &str, table: &str, role: &str) -> Error {
     Error::new(
-        SqlState("01000"),
+        SqlState::WARNING,
         format!("{target} will be maintained as a superuser, and reads a table of another role"),
     )
     .detail(format!("Table {table} belongs to {role}, whose indexes on it can run code as the superuser."))
@@ -222,7 +228,7 @@ pub fn stranger(target: &str, table: &str, role: &str) -> Error {
 
 /// A warning.
 pub fn stale(name: &str, reason: &str) -> Error {
-    Error::new(SqlState("01000"), format!("maintained table {name} is stale"))
+    Error::new(SqlState::WARNING, format!("maintained table {name} is stale"))
         .detail(format!("It does not follow its base tables, because {reason}."))
         .hint("It will be made anew when they are enabled again, by ALTER TABLE ... ENABLE TRIGGER or by refresh_imat.")
 }
@@ -288,7 +294,7 @@ pub fn concurrent_detach(table: &str, name: &str) -> Error {
 }
 
 pub fn null_argument(name: &str) -> Error {
-    Error::new(SqlState("22004"), format!("argument \"{name}\" must not be null"))
+    Error::new(SqlState::NULL_VALUE_NOT_ALLOWED, format!("argument \"{name}\" must not be null"))
 }
 
 pub fn no_columns() -> Error {
@@ -305,9 +311,12 @@ pub fn generated_columns(name: &str) -> Error {
 }
 
 pub fn online_in_transaction() -> Error {
-    Error::new(SqlState("25001"), "create_imat with online => true cannot run inside a transaction block")
-        .detail("It commits several times, so that nobody has to wait for it.")
-        .hint("CALL it as a statement of its own, not from a function, or use SELECT create_imat(...).")
+    Error::new(
+        SqlState::ACTIVE_SQL_TRANSACTION,
+        "create_imat with online => true cannot run inside a transaction block",
+    )
+    .detail("It commits several times, so that nobody has to wait for it.")
+    .hint("CALL it as a statement of its own, not from a function, or use SELECT create_imat(...).")
 }
 
 pub fn being_built(name: &str) -> Error {
@@ -323,6 +332,7 @@ pub fn unfinished(name: &str) -> Error {
 
 pub fn build_lost(name: &str) -> Error {
     Error::new(SqlState::UNDEFINED_OBJECT, format!("maintained table {name} was dropped while it was being built"))
+        .hint("Call create_imat again, if it is still wanted.")
 }
 
 pub fn build_stale(name: &str, reason: &str) -> Error {
@@ -331,6 +341,7 @@ pub fn build_stale(name: &str, reason: &str) -> Error {
         .hint("Enable them, and call create_imat again.")
 }
 
+/// Nobody gets to see it: it makes an attempt end.
 pub fn lock_not_available() -> Error {
-    Error::new(SqlState("55P03"), "could not keep writers out in time")
+    Error::new(SqlState::LOCK_NOT_AVAILABLE, "could not keep writers out in time")
 }
