@@ -19,6 +19,7 @@ use crate::pg::error::{notice, server_version, warn};
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{self, Param};
 use crate::pg::{query, xact};
+use crate::register::Registration;
 use crate::workshop::Workshop;
 use crate::{capture, carry, compile, flush, manage, queue, refuse, stale};
 
@@ -271,34 +272,15 @@ fn build(
     let workshop = Workshop::open(source.owner);
     let definition = define(source.view, DEFINITION, &workshop).ok_or_else(|| refuse::changed_meaning(&source.name))?;
     let (plan, construct) = choose(analysis, definition, &workshop);
-    let free = |schema: &str| QName::new(schema, unused(&target.name, |name| is_taken(schema, name)));
+    let names = Names::choose(target, &plan, &workshop, filling);
+    let state = make_state(source, &plan, &workshop, settings, &names.state_to_be, filling)?;
     let online = filling == Filling::Online;
-    let result_name = match online {
-        true => {
-            QName::new("imat_state", unused(&workshop.name("unfinished").name, |name| is_taken("imat_state", name)))
-        }
-        false => target.clone(),
-    };
-    let state_name = match plan.reading {
-        None => result_name.clone(),
-        Some(_) => free("imat_state"),
-    };
-    let state_to_be = if plan.reading.is_none() { target } else { &state_name };
-    let state = make_state(source, &plan, &workshop, settings, state_to_be, filling)?;
     // Of one that is built online that is seen when it is filled.
     let trusts_keys = online || workshop.within(settings, || flush::keys_hold(&plan));
     let result = ddl::create_result(&workshop.name(RESULT), &plan, &workshop.name(STATE));
     result.iter().for_each(|result| workshop.run(result));
-    workshop.deliver(STATE, &state_name);
-    let definition_name = free("imat_catalog");
-    workshop.deliver(DEFINITION, &definition_name);
-    if result.is_some() {
-        workshop.deliver(RESULT, &result_name);
-        ddl::create_guard(&result_name, true).iter().for_each(spi::run);
-    }
-    ddl::create_guard(&state_name, false).iter().for_each(spi::run);
-    [&state_name, &definition_name, &result_name].into_iter().for_each(carry::no_grants);
-    let name = exists(&result_name).ok_or_else(|| refuse::missing(&target.to_string()))?;
+    names.deliver(&workshop, result.is_some());
+    let name = exists(&names.result).ok_or_else(|| refuse::missing(&target.to_string()))?;
     match filling {
         Filling::Now => carry_over(source.view, target, result.is_some()),
         Filling::Online => queue::create(name, &plan, &workshop),
@@ -317,7 +299,7 @@ fn build(
         trusts_keys,
         target_to_be,
     };
-    capture::own_ddl(|| register(&new));
+    capture::own_ddl(|| new.enter());
     if let Some(construct) = construct {
         notice(
             &format!("{target} will be recomputed whole at every change of its tables"),
@@ -325,6 +307,44 @@ fn build(
         );
     }
     Ok(name)
+}
+
+/// What the parts are called when they are moved. One that is built online has not its own name yet.
+struct Names {
+    result: QName,
+    state: QName,
+    /// What the state is called in the end.
+    state_to_be: QName,
+    definition: QName,
+}
+
+impl Names {
+    fn choose(target: &QName, plan: &Plan, workshop: &Workshop, filling: Filling) -> Self {
+        let free = |schema: &str, wanted: &str| QName::new(schema, unused(wanted, |name| is_taken(schema, name)));
+        let result = match filling {
+            Filling::Now => target.clone(),
+            Filling::Online => free("imat_state", &workshop.name("unfinished").name),
+        };
+        // Where the state is read as it is, it is the result.
+        let apart = plan.reading.as_ref().map(|_| free("imat_state", &target.name));
+        Self {
+            state: apart.clone().unwrap_or_else(|| result.clone()),
+            state_to_be: apart.unwrap_or_else(|| target.clone()),
+            result,
+            definition: free("imat_catalog", &target.name),
+        }
+    }
+
+    fn deliver(&self, workshop: &Workshop, is_view: bool) {
+        workshop.deliver(STATE, &self.state);
+        workshop.deliver(DEFINITION, &self.definition);
+        if is_view {
+            workshop.deliver(RESULT, &self.result);
+            ddl::create_guard(&self.result, true).iter().for_each(spi::run);
+        }
+        ddl::create_guard(&self.state, false).iter().for_each(spi::run);
+        [&self.state, &self.definition, &self.result].into_iter().for_each(carry::no_grants);
+    }
 }
 
 /// Warns where a superuser's maintained table reads what others own. Planning a query evaluates
@@ -397,87 +417,6 @@ fn identity(state: u32) -> Option<String> {
          ORDER BY c.oid LIMIT 1",
     );
     spi::first(&QUERY, &[oid(state)], |row| row.need(1))
-}
-
-struct Registration<'a> {
-    name: u32,
-    state: u32,
-    definition: u32,
-    source: &'a Source,
-    analysis: &'a Analysis,
-    settings: &'a [(String, String)],
-    plan: &'a Plan,
-    construct: Option<&'a Unsupported>,
-    trusts_keys: bool,
-    /// What it will be called, where it is not yet.
-    target_to_be: Option<&'a QName>,
-}
-
-fn register(new: &Registration<'_>) {
-    const ENTRY: Sql = Sql::fixed(
-        "INSERT INTO imat_catalog.imat (name, state, definition, source, strategy, construct, shape, server_version, \
-             trusts_keys, settings, target, queued, depth) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $10, $11, $12, $12 IS NOT NULL, \
-             coalesce((SELECT pg_catalog.max(i.depth) + 1 FROM imat_catalog.imat AS i WHERE i.state = ANY ($9)), 0)",
-    );
-    let bases: Vec<Oid> = new.analysis.bases.iter().map(|base| Oid::from(base.oid)).collect();
-    let settings: Vec<String> = new.settings.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
-    spi::run_with(
-        &ENTRY,
-        &[
-            oid(new.name),
-            oid(new.state),
-            oid(new.definition),
-            new.source.origin.clone().into(),
-            new.plan.strategy.name().into(),
-            new.construct.map(|construct| construct.construct.clone()).into(),
-            new.plan.shape().into(),
-            server_version().into(),
-            bases.into(),
-            new.trusts_keys.into(),
-            settings.into(),
-            new.target_to_be.map(|target| vec![target.schema.clone(), target.name.clone()]).into(),
-        ],
-    );
-    for base in &new.analysis.bases {
-        for &relation in &base.relations {
-            note_source(new.name, base.oid, relation);
-            if new.target_to_be.is_none() {
-                watch(relation);
-            }
-        }
-    }
-}
-
-/// Makes changes of `relation` reach the maintained table as changes of its base table.
-pub fn add_source(name: u32, base: u32, relation: u32) {
-    note_source(name, base, relation);
-    watch(relation);
-}
-
-fn note_source(name: u32, base: u32, relation: u32) {
-    const SOURCE: Sql = Sql::fixed(
-        "INSERT INTO imat_catalog.source (name, base, relation, not_null) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-    );
-    let not_null = (base == relation).then(|| facts::not_null(base));
-    spi::run_with(&SOURCE, &[oid(name), oid(base), oid(relation), not_null.into()]);
-}
-
-/// Gives a relation its triggers, or makes all sessions look anew at who reads it.
-pub fn watch(relation: u32) {
-    const TRIGGERED: Sql = Sql::fixed(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $1 AND t.tgname = 'imat_open'), \
-             c.relkind = 'p' FROM pg_catalog.pg_class AS c WHERE c.oid = $1",
-    );
-    let Some(relation_name) = facts::name(relation) else { return };
-    match spi::first(&TRIGGERED, &[oid(relation)], |row| (row.need(1), row.need(2))) {
-        Some((true, _)) => {
-            xact::invalidate(relation);
-            stale::enable(&[Oid::from(relation)]);
-        }
-        Some((false, partitioned)) => ddl::create_triggers(&relation_name, partitioned).iter().for_each(spi::run),
-        None => {}
-    }
 }
 
 /// A query as a view of the session, made as the caller, on which [`create`] and `check_imat`

@@ -17,7 +17,7 @@ use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
-use crate::{analyze, cache, capture, create, refuse, stale};
+use crate::{analyze, cache, capture, create, refuse, register, stale};
 
 /// Something was dropped: removes maintained tables of which a part is gone, with the rest.
 /// `relations` are what was dropped, or has lost a trigger, and what inherits from it.
@@ -370,7 +370,7 @@ fn follow_families(relations: &[Oid]) {
             for &(name, base, relation, added) in &rows {
                 lock::relation(relation, Mode::Share);
                 if added {
-                    create::add_source(name, base, relation);
+                    register::add_source(name, base, relation);
                 } else {
                     spi::run_with(&REMOVE, &[oid(name), oid(base), oid(relation)]);
                     let shared = spi::first(&SHARED, &[oid(relation)], |row| row.need(1)).unwrap_or(false);

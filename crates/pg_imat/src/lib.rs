@@ -28,6 +28,7 @@ mod online;
 mod pg;
 mod queue;
 mod refuse;
+mod register;
 mod stale;
 mod workshop;
 

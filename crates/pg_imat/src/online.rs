@@ -31,7 +31,7 @@ use crate::pg::lock::{self, Mode};
 use crate::pg::procedure::{self, Reads, Transactions};
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
-use crate::{analyze, capture, queue, refuse, stale};
+use crate::{analyze, capture, queue, refuse, register, stale};
 
 /// For how many milliseconds a lock that keeps writers out is waited for, at first and at most.
 const LEAST: u64 = 10;
@@ -153,7 +153,7 @@ impl<'a> Build<'a> {
                         return;
                     }
                     lock::require_unused(relation, c"create a maintained table over");
-                    trusted(|| capture::own_ddl(|| create::watch(relation)));
+                    trusted(|| capture::own_ddl(|| register::watch(relation)));
                 })
             });
         }
