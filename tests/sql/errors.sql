@@ -56,15 +56,6 @@ SELECT drop_imat('v');
 TABLE left_behind;
 
 -- Base tables that can't be followed.
-CREATE FUNCTION refusal(command text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE detail text; hint text;
-BEGIN
-    EXECUTE command;
-    RETURN 'accepted';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RETURN regexp_replace(concat_ws(' | ', SQLSTATE, SQLERRM, detail, hint), '"?pg_temp_\d+"?\.', '');
-END $$;
 CREATE TEMPORARY TABLE tmp (a integer);
 CREATE TEMPORARY VIEW tmp_view AS SELECT * FROM tmp;
 SELECT refusal($$SELECT create_imat('x', query => 'SELECT a, count(*) FROM tmp GROUP BY a')$$);

@@ -3,15 +3,6 @@ CREATE EXTENSION pg_imat;
 \ir ../exact.sql
 CREATE EXTENSION file_fdw;
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
-CREATE FUNCTION refusal(command text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE detail text; hint text;
-BEGIN
-    EXECUTE command;
-    RETURN 'accepted';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RETURN regexp_replace(regexp_replace(concat_ws(' | ', SQLSTATE, SQLERRM, detail, hint), '"?pg_temp_\d+"?\.', ''), 'pg_toast_\d+', 'pg_toast_N', 'g');
-END $$;
 CREATE TABLE t (a integer NOT NULL, b text);
 INSERT INTO t VALUES (1, 'x'), (2, 'y');
 

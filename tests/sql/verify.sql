@@ -10,15 +10,6 @@ CREATE VIEW rows_ AS SELECT a, c, j FROM t;
 CREATE VIEW whole_ AS SELECT DISTINCT a FROM t;
 CREATE VIEW one AS SELECT count(*) AS k, max(b) AS m FROM t;
 SELECT create_imat('groups_'), create_imat('means'), create_imat('rows_'), create_imat('whole_'), create_imat('one');
-CREATE FUNCTION force(command text) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE state regclass;
-BEGIN
-    ALTER EVENT TRIGGER imat_change DISABLE;
-    FOR state IN SELECT s.state FROM imat_status AS s LOOP EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', state); END LOOP;
-    EXECUTE command;
-    FOR state IN SELECT s.state FROM imat_status AS s LOOP EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER imat_guard', state); END LOOP;
-    ALTER EVENT TRIGGER imat_change ENABLE;
-END $$;
 SELECT * FROM verify_imat('groups_');
 SELECT force('UPDATE imat_state.groups_ SET k = k + 1 WHERE a = 1');
 SELECT * FROM verify_imat('groups_') ORDER BY difference, "row"::text;
