@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Shared by the tests of dumps, upgrades and replicas. Each takes a database with maintained tables
-# of every kind somewhere else, and sees there that they go on following their base tables.
-# Source it after lib.sh.
+# Shared by the tests of dumps, upgrades, replicas and crashes. Source it after lib.sh.
+# Most of them take a database with maintained tables of every kind somewhere else, and see there that
+# they go on following their base tables.
 
 SUITE="$ROOT/tests/dump"
 passed=0 failed=0
@@ -12,17 +12,31 @@ make_tables() { run_psql "$1" "$2" "$3" -q -f - <"$SUITE/tables.sql" >/dev/null;
 # follow MAJOR DIR DATABASE: what changes of the base tables bring about.
 follow() { run_psql "$1" "$2" "$3" -qAt -f - <"$SUITE/changes.sql" 2>&1 | sed 's/^psql:<stdin>:[0-9]*: //' || true; }
 
-# expect NAME FILE COMMAND...: the command must print what is in the file.
-expect() {
-  local name="$1" expected="$2"
-  shift 2
-  if "$@" 2>&1 | diff -u --label expected --label "$name" "$expected" -; then
-    echo "ok      $name"
+# result NAME WRONG: counts and tells it; nothing is wrong where that is empty.
+result() {
+  if [ -z "$2" ]; then
+    echo "ok      $1"
     passed=$((passed + 1))
   else
-    echo "FAILED  $name"
+    printf 'FAILED  %s\n%s\n' "$1" "$2"
     failed=$((failed + 1))
   fi
+}
+
+# expect NAME FILE COMMAND...: the command must print what is in the file.
+expect() {
+  result "$1" "$("${@:3}" 2>&1 | diff -u --label expected --label "$1" "$2" - || true)"
+}
+
+# until_true COMMAND...: waits half a minute at most for it to print t.
+until_true() {
+  local attempt
+  for attempt in {1..600}; do
+    [ "$("$@" 2>/dev/null || true)" != t ] || return 0
+    sleep 0.05
+  done
+  echo "not true at $attempt attempts: $*"
+  return 1
 }
 
 # finish: the closing line, and the status.
