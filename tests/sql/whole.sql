@@ -76,3 +76,19 @@ ROLLBACK;
 TABLE wrong;
 TABLE imat.limit_;
 TABLE imat.top_groups;
+
+-- The names of columns; that an owner was changed before, or could not be, makes no difference.
+CREATE TABLE named (a integer, b integer);
+CREATE TABLE others (a integer);
+INSERT INTO named VALUES (1, 2);
+CREATE VIEW by_name AS SELECT to_json(named)::text AS row FROM named;
+SELECT create_imat('by_name');
+ALTER TABLE others OWNER TO CURRENT_USER;
+ALTER TABLE named RENAME a TO c;
+TABLE imat.by_name;
+ALTER TABLE named OWNER TO regress_nobody;
+ALTER TABLE named RENAME b TO d;
+TABLE imat.by_name;
+ALTER TABLE named OWNER TO CURRENT_USER, ADD e integer;
+TABLE imat.by_name;
+TABLE wrong;

@@ -150,7 +150,8 @@ REVOKE ALL ON FUNCTION imat_catalog.told(text, oid[]) FROM PUBLIC;
 fn told(event: &str, objects: Vec<Oid>) {
     match event {
         "dropped" => ddl::after_drop(&objects),
-        "altered" => ddl::after_alter(&objects),
+        "altered" => ddl::after_alter(&objects, false),
+        "owner changed" => ddl::after_alter(&objects, true),
         "triggers altered" => ddl::after_trigger(&objects),
         "subscribed" => ddl::after_subscription(&objects),
         "views replaced" => ddl::after_view(&objects),

@@ -64,9 +64,10 @@ CREATE FUNCTION imat_catalog.guard() RETURNS trigger LANGUAGE c AS 'MODULE_PATHN
 
 CREATE FUNCTION imat_catalog.replica() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_replica';
 CREATE FUNCTION imat_catalog.before_command() RETURNS event_trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_before_command';
+CREATE FUNCTION imat_catalog.changes_owner(pg_ddl_command) RETURNS boolean LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'imat_changes_owner';
 -- Whoever could call them from a trigger of his own could confuse the capture.
 REVOKE ALL ON FUNCTION imat_catalog.open(), imat_catalog.capture(), imat_catalog.guard(), imat_catalog.replica(),
-    imat_catalog.before_command() FROM PUBLIC;
+    imat_catalog.before_command(), imat_catalog.changes_owner(pg_ddl_command) FROM PUBLIC;
 
 -- unnest for plans that are made for many: the planner assumes ten elements.
 CREATE FUNCTION imat_catalog.tids(tid[]) RETURNS SETOF tid

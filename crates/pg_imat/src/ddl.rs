@@ -3,7 +3,7 @@
 //! Called by event triggers. What can be followed is followed; what would make a maintained
 //! table wrong without anybody noticing is refused.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use imat_compile::name::QName;
@@ -46,8 +46,9 @@ pub fn after_drop(relations: &[Oid]) {
 
 /// Tables were created or altered: `relations` are those of them, and of what inherits from them
 /// or the other way round, that some maintained table has to do with. Nothing else is looked at,
-/// so that what is wrong with one table stops nobody's work on others.
-pub fn after_alter(relations: &[Oid]) {
+/// so that what is wrong with one table stops nobody's work on others. The command may have done
+/// nothing but `give` them to another role.
+pub fn after_alter(relations: &[Oid], give: bool) {
     if capture::is_own_ddl() {
         return;
     }
@@ -63,7 +64,7 @@ pub fn after_alter(relations: &[Oid]) {
     stale::follow_triggers(relations);
     trusted(|| complete(catalog::affected(relations))).into_iter().for_each(cache::check);
     // A new owner changes no result, and the maintained table's may not be able to read for now.
-    if !OWNER_CHANGES.take() {
+    if !give {
         rebuild_whole(relations);
     }
     let rewritten: Vec<Oid> = capture::take_rewritten().into_iter().map(Oid::from).collect();
@@ -163,13 +164,6 @@ thread_local! {
     /// The maintained tables that a dump is just bringing back, of which a view is about to get
     /// its query.
     static RETURNING: RefCell<BTreeSet<u32>> = RefCell::default();
-    /// Whether the command under way does nothing but give a table to another role.
-    static OWNER_CHANGES: Cell<bool> = const { Cell::new(false) };
-}
-
-/// An ALTER TABLE begins.
-pub fn before_alter(changes_owner: bool) {
-    OWNER_CHANGES.set(changes_owner);
 }
 
 /// A command that can replace a view begins; `view` is that, if it exists.

@@ -175,11 +175,13 @@ DECLARE
     touched oid[];
     views oid[];
     callers oid[];
+    given boolean;
 BEGIN
     SELECT array_agg(c.classid), array_agg(c.objid), array_agg(c.objid) FILTER (WHERE c.classid = 'pg_class'::regclass),
         array_agg(coalesce(t.tgrelid, r.ev_class)) FILTER (WHERE t.oid IS NOT NULL OR r.oid IS NOT NULL),
-        array_agg(coalesce(r.ev_class, c.objid)) FILTER (WHERE c.command_tag = 'CREATE VIEW' OR r.ev_type = '1')
-    INTO classes, objects, relations, touched, views
+        array_agg(coalesce(r.ev_class, c.objid)) FILTER (WHERE c.command_tag = 'CREATE VIEW' OR r.ev_type = '1'),
+        bool_and(imat_catalog.changes_owner(c.command))
+    INTO classes, objects, relations, touched, views, given
     FROM pg_event_trigger_ddl_commands() AS c
         LEFT JOIN pg_trigger AS t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
         LEFT JOIN pg_rewrite AS r ON c.classid = 'pg_rewrite'::regclass AND r.oid = c.objid
@@ -197,7 +199,7 @@ BEGIN
         PERFORM imat_catalog.told('views replaced', views);
     END IF;
     IF relations <> '{}' THEN
-        PERFORM imat_catalog.told('altered', relations);
+        PERFORM imat_catalog.told(CASE WHEN given THEN 'owner changed' ELSE 'altered' END, relations);
     END IF;
     IF callers <> '{}' THEN
         PERFORM imat_catalog.told('meaning changed', callers);

@@ -1,4 +1,4 @@
-//! The event trigger that has to see the command itself.
+//! What event triggers can only tell from the command itself.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -25,15 +25,6 @@ unsafe fn detaches_concurrently(command: &pg_sys::AlterTableStmt) -> bool {
             (*part).subtype == pg_sys::AlterTableType::AT_DetachPartition
                 && (*(*part).def.cast::<pg_sys::PartitionCmd>()).concurrent
         })
-    }
-}
-
-/// Whether the command gives a table to another role, and does nothing else.
-unsafe fn changes_owner(command: &pg_sys::AlterTableStmt) -> bool {
-    // SAFETY: as above.
-    unsafe {
-        let parts = pgrx::PgList::<pg_sys::AlterTableCmd>::from_pg(command.cmds);
-        parts.iter_ptr().all(|part| (*part).subtype == pg_sys::AlterTableType::AT_ChangeOwner)
     }
 }
 
@@ -65,7 +56,6 @@ pub extern "C-unwind" fn imat_before_command(fcinfo: pg_sys::FunctionCallInfo) -
                 if detaches_concurrently(command) {
                     relation(command.relation).into_iter().for_each(ddl::before_concurrent_detach);
                 }
-                ddl::before_alter(changes_owner(command));
             }
             T_DropStmt => {
                 dropped(&*command.cast::<pg_sys::DropStmt>()).into_iter().for_each(ddl::before_index_drop);
@@ -79,5 +69,35 @@ pub extern "C-unwind" fn imat_before_command(fcinfo: pg_sys::FunctionCallInfo) -
 
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_imat_before_command() -> &'static pg_sys::Pg_finfo_record {
+    &V1
+}
+
+/// How PostgreSQL's `CollectedCommand` begins, a `pg_ddl_command` in SQL.
+#[repr(C)]
+struct Collected {
+    _kind: u32,
+    _in_extension: bool,
+    statement: *mut pg_sys::Node,
+}
+
+/// Whether a command gave a relation to another role, and did nothing else.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn imat_changes_owner(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: the argument's type has no other values than such commands; a statement is what its tag says.
+    unsafe {
+        let command = (*fcinfo).args.as_slice(1)[0].value.cast_mut_ptr::<Collected>();
+        let alters = |node: &*mut pg_sys::Node| !node.is_null() && (**node).type_ == pg_sys::NodeTag::T_AlterTableStmt;
+        let changes_owner = Some((*command).statement).filter(alters).is_some_and(|node| {
+            let parts = (*node.cast::<pg_sys::AlterTableStmt>()).cmds;
+            let parts = pgrx::PgList::<pg_sys::AlterTableCmd>::from_pg(parts);
+            parts.iter_ptr().all(|part| (*part).subtype == pg_sys::AlterTableType::AT_ChangeOwner)
+        });
+        pg_sys::Datum::from(changes_owner)
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_imat_changes_owner() -> &'static pg_sys::Pg_finfo_record {
     &V1
 }
