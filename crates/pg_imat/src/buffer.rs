@@ -165,13 +165,10 @@ impl Buffer {
     /// Makes one chunk of several of a base table, where nobody has taken one without the other
     /// and their subtransactions may be put together.
     pub fn tidy(&mut self, may: impl Fn(u32, u32) -> bool) {
-        if std::mem::replace(&mut self.torn, true) {
+        if self.torn || self.chunks.len() < 2 {
             return;
         }
-        if self.chunks.len() < 2 {
-            self.torn = false;
-            return;
-        }
+        self.torn = true;
         let taken = &self.taken;
         let apart = |a: u32, b: u32| taken.iter().any(|taken| (a.min(b)..a.max(b)).contains(&taken.epoch));
         let mut tidied: Vec<Chunk> = Vec::with_capacity(self.chunks.len());
