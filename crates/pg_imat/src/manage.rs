@@ -138,7 +138,13 @@ fn remake(entry: &Entry) {
 pub fn rebuild(name: u32) {
     xact::register();
     cache::fresh();
-    let maintained = cache::maintained(name);
+    let mut maintained = cache::maintained(name);
+    if maintained.entry.queued {
+        // As whoever writes a base table does, so that the queues are not done with before this is committed.
+        maintained.members.first().into_iter().for_each(|&relation| lock::relation(relation, Mode::RowExclusive));
+        cache::fresh();
+        maintained = cache::maintained(name);
+    }
     if maintained.entry.queued {
         return queue::start_again(&maintained);
     }

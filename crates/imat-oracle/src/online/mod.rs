@@ -38,11 +38,12 @@ CREATE TABLE item_1 PARTITION OF item FOR VALUES FROM (MINVALUE) TO (100000);
 CREATE TABLE item_2 PARTITION OF item FOR VALUES FROM (100000) TO (MAXVALUE);
 CREATE INDEX ON item (grp);
 CREATE INDEX ON item (dim);
+CREATE FUNCTION scaled(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 % 10';
 INSERT INTO dim SELECT i, 'n' || i % 7 FROM generate_series(0, 199) i;
 INSERT INTO item (grp, dim, price) SELECT i % 1000, i % 210, i % 5000 FROM generate_series(1, 200000) i;
 ANALYZE";
 
-const VIEWS: [(&str, &str); 5] = [
+const VIEWS: [(&str, &str); 6] = [
     ("sums", "SELECT grp, count(*) AS n, sum(price) AS total FROM oracle_online.item GROUP BY grp"),
     (
         "extremes",
@@ -57,6 +58,7 @@ const VIEWS: [(&str, &str); 5] = [
         "rows",
         "SELECT i.id, d.name, i.price FROM oracle_online.item i JOIN oracle_online.dim d ON d.id = i.dim WHERE i.grp < 20",
     ),
+    ("called", "SELECT oracle_online.scaled(grp) AS g, count(*) AS n FROM oracle_online.item GROUP BY 1"),
     ("whole", "SELECT name, rank() OVER (ORDER BY count(*)) AS place FROM oracle_online.dim GROUP BY name"),
 ];
 
@@ -128,6 +130,7 @@ impl Run<'_> {
             }
         }
         self.hold_up()?;
+        self.redefine()?;
         self.truncate()
     }
 
@@ -223,6 +226,27 @@ impl Run<'_> {
         self.check("no writer waited for what was done meanwhile", noted.longest.0 < LONGEST);
         self.errors(&noted);
         self.exact("once it is no longer held up", &[name]);
+        self.drop(name)
+    }
+
+    /// A function that a view calls is replaced while its table is filled, in a transaction that goes on
+    /// for longer than the filling.
+    fn redefine(&mut self) -> Result<()> {
+        let name = "called";
+        let phase = Phase {
+            text: "filling",
+            obstacle: "",
+            later: "BEGIN; CREATE OR REPLACE FUNCTION oracle_online.scaled(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 % 20'",
+        };
+        let mut other = pg::connect(self.url, "redefining")?;
+        let call = self.call(name)?;
+        let reached = self.reaches(&phase, &mut other)?;
+        self.check("redefined: reaches 'filling'", reached);
+        thread::sleep(Duration::from_secs(3));
+        other.batch_execute("COMMIT")?;
+        let outcome = call.outcome();
+        self.check(&format!("{name} redefined: {outcome:?}"), outcome.is_ok());
+        self.exact("after its function was replaced", &[name]);
         self.drop(name)
     }
 
