@@ -149,7 +149,11 @@ fn attempt_unless<T>(expected: fn(PgSqlErrorCode) -> bool, body: impl FnOnce() -
             pg_sys::RollbackAndReleaseCurrentSubTransaction();
             back();
             match &error {
-                CaughtError::PostgresError(report) if expected(report.sql_error_code()) => None,
+                CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
+                    if expected(report.sql_error_code()) =>
+                {
+                    None
+                }
                 _ => error.rethrow(),
             }
         })
