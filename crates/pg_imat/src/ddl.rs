@@ -286,12 +286,7 @@ fn check_bases(relations: &[Oid]) {
 /// The owner may index it, put AFTER triggers on it and policies that don't concern himself.
 fn check_states(relations: &[Oid]) {
     const QUERY: Sql = Sql::fixed(
-        "WITH near AS ( \
-             SELECT r.oid FROM pg_catalog.unnest($1) AS r(oid) \
-             UNION SELECT i.inhparent FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = ANY ($1) \
-             UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = ANY ($1)) \
-         SELECT i.name::oid, a.action FROM near AS n JOIN imat_catalog.imat AS i ON i.state = n.oid \
-         JOIN pg_catalog.pg_class AS c ON c.oid = i.state \
+        "SELECT i.name::oid, a.action FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.state \
          CROSS JOIN LATERAL (SELECT CASE \
              WHEN c.relpersistence <> 'p' THEN 'turn off logging of' \
              WHEN c.relrowsecurity AND c.relforcerowsecurity THEN 'force row-level security on' \
@@ -300,7 +295,7 @@ fn check_states(relations: &[Oid]) {
                  THEN 'create a BEFORE row trigger on' \
              WHEN EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE c.oid IN (h.inhparent, h.inhrelid)) \
                  THEN 'use inheritance with' END) AS a(action) \
-         WHERE a.action IS NOT NULL ORDER BY 1 LIMIT 1",
+         WHERE i.state = ANY ($1) AND a.action IS NOT NULL ORDER BY 1 LIMIT 1",
     );
     let params = [relations.to_vec().into()];
     if let Some((name, action)) = spi::first(&QUERY, &params, |row| (row.oid(1), row.need::<String>(2))) {
