@@ -149,6 +149,7 @@ fn attempt_unless<T>(expected: fn(PgSqlErrorCode) -> bool, body: impl FnOnce() -
             pg_sys::RollbackAndReleaseCurrentSubTransaction();
             back();
             match &error {
+                // PostgreSQL's own, and one that was raised here.
                 CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
                     if expected(report.sql_error_code()) =>
                 {
