@@ -169,6 +169,12 @@ TABLE wrong;
 ALTER TABLE t9 RENAME COLUMN a TO renamed;
 TABLE imat.mooded;
 TABLE wrong;
+-- The names of a table's columns, in a query that is not understood.
+CREATE VIEW named9 AS SELECT to_jsonb(t9) AS j FROM t9;
+SELECT create_imat('named9');
+ALTER TABLE t9 RENAME COLUMN renamed TO a;
+SELECT * FROM imat.named9 ORDER BY j;
+TABLE wrong;
 CREATE VIEW pair_text AS SELECT to_jsonb(p) AS j FROM pairs;
 SELECT create_imat('pair_text');
 ALTER TYPE pair RENAME ATTRIBUTE b TO c;

@@ -35,6 +35,7 @@ CALL create_imat('above', online => true);
 SELECT name, strategy, source, state, status FROM imat_status ORDER BY name::text;
 SELECT name, pid, phase FROM imat_catalog.progress;
 SELECT * FROM imat_catalog.queue;
+SELECT * FROM imat_catalog.builders;
 SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'direct' AND schemaname = 'imat' ORDER BY 1;
 SELECT obj_description('imat.direct'::regclass), col_description('imat.direct'::regclass, 2);
 SELECT has_table_privilege('regress_online_reader', 'imat.direct', 'SELECT'), has_table_privilege('regress_online_reader', 'imat.sums', 'SELECT'),

@@ -25,6 +25,27 @@ RESET TimeZone; RESET DateStyle; RESET IntervalStyle; RESET extra_float_digits; 
 SET TimeZone = 'UTC';
 TABLE wrong;
 TABLE imat.days ORDER BY day;
+-- What is made under one setting and read under another: the text of constants.
+CREATE VIEW constants AS SELECT n || 'a\b' AS text, d >= '2024-02-01' AS late, count(*) AS k FROM t GROUP BY 1, 2;
+SELECT create_imat('constants');
+SET DateStyle = 'SQL, DMY'; SET standard_conforming_strings = off;
+DELETE FROM t WHERE n = 4;
+SET DateStyle = 'SQL, MDY'; SET standard_conforming_strings = on;
+INSERT INTO t VALUES ('2024-01-15', '2024-01-15', 5);
+RESET DateStyle; RESET standard_conforming_strings;
+TABLE wrong;
+SELECT drop_imat('constants');
+-- An index that may leave rows out.
+CREATE TABLE tagged (g integer NOT NULL, n integer, tags integer[]);
+CREATE INDEX ON tagged USING gin (tags) WITH (fastupdate = off);
+INSERT INTO tagged SELECT i % 3, i, '{1}' FROM generate_series(1, 900) AS i;
+CREATE VIEW tags AS SELECT g, count(DISTINCT n) AS d FROM tagged WHERE tags @> '{1}' GROUP BY g;
+SELECT create_imat('tags');
+SET gin_fuzzy_search_limit = 1;
+INSERT INTO tagged VALUES (0, 901, '{1}');
+RESET gin_fuzzy_search_limit;
+TABLE wrong;
+SELECT drop_imat('tags');
 -- A failing flush gives the session's settings back.
 SET TimeZone = 'Asia/Tokyo';
 CREATE FUNCTION picky(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN 100 / $1; END $$;
