@@ -93,6 +93,10 @@ pub fn append(maintained: &Maintained, changes: &BTreeMap<u32, Change>) {
 
 fn append_rows(maintained: &Maintained, queue: &Queue, delta: &Delta) {
     let Some((_, table)) = queue.table(&maintained.plan) else { return };
+    // A statement can learn of a table between its rows and its flush, before that is watched.
+    if !delta.has(&table.columns) {
+        return note(maintained, queue);
+    }
     run(maintained, &queue.append, Some(delta), || sql::append(&queue.name, table));
 }
 

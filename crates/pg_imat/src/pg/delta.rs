@@ -374,6 +374,11 @@ impl Delta {
         self.statements += other.statements;
     }
 
+    /// Whether it was collected with these columns of the base table.
+    pub fn has(&self, columns: &[i16]) -> bool {
+        columns.iter().all(|column| self.layout.fields.iter().any(|field| field.base == *column))
+    }
+
     /// The number of rows.
     pub fn count(&self) -> u64 {
         self.count
