@@ -36,6 +36,7 @@ pgrx::pg_module_magic!();
 
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    pg::memory::prepare();
     pg::setting::define();
 }
 

@@ -5,6 +5,7 @@
 //! wrong, then the second, until a run meets no fault. After each fault, and after further changes
 //! in the same session, every maintained table must equal its query.
 
+mod memory;
 mod schema;
 mod spill;
 
@@ -119,7 +120,8 @@ pub fn run(options: &Options) -> Result<Tally> {
                 tally.count(wrong.is_empty());
             }
         }
-        for wrong in [spill::check(&mut bench)?, idle(&mut bench)?] {
+        let others = [Some(spill::check(&mut bench)?), Some(idle(&mut bench)?), memory::check(&mut bench)?];
+        for wrong in others.into_iter().flatten() {
             println!("{} {name} {}", verdict(&wrong.1), wrong.0);
             wrong.1.iter().for_each(|what| println!("    {what}"));
             tally.count(wrong.1.is_empty());

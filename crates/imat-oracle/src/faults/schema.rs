@@ -175,3 +175,9 @@ pub const AFTERWARDS: [&str; 5] = [
     "DELETE FROM orders WHERE id % 2 = 0",
     "INSERT INTO parts VALUES (1, 7), (9, 9)",
 ];
+
+/// Larger than the least memory that a session can be told to use, but not by much.
+pub const LARGE: &str = "
+INSERT INTO customers SELECT i, 'n' || i % 50 FROM generate_series(1000, 1400) AS i;
+INSERT INTO orders SELECT i, 1000 + i % 400, i % 97 FROM generate_series(1000, 9000) AS i;
+INSERT INTO parts SELECT i % 40, i FROM generate_series(1, 9000) AS i;";

@@ -15,7 +15,7 @@ pub fn check(bench: &mut Bench) -> Result<(&'static str, Vec<String>)> {
         // kB, in steps that meet both the collecting and the applying of the delta.
         let limit = 64 * step;
         bench.session.batch_execute(&format!("SET temp_file_limit = '{limit}kB'; BEGIN; SAVEPOINT p"))?;
-        let outcome = bench.session.batch_execute(LARGE).map_err(PgError::from);
+        let outcome = bench.session.batch_execute(schema::LARGE).map_err(PgError::from);
         let done = match outcome {
             Ok(()) => true,
             Err(error) => {
@@ -48,9 +48,3 @@ pub fn check(bench: &mut Bench) -> Result<(&'static str, Vec<String>)> {
     bench.compare("when all is gone", &mut wrong);
     Ok(("temporary disk full", wrong))
 }
-
-/// Larger than the memory that a session may use, but not by much.
-const LARGE: &str = "
-INSERT INTO customers SELECT i, 'n' || i % 50 FROM generate_series(1000, 1400) AS i;
-INSERT INTO orders SELECT i, 1000 + i % 400, i % 97 FROM generate_series(1000, 9000) AS i;
-INSERT INTO parts SELECT i % 40, i FROM generate_series(1, 9000) AS i";

@@ -164,16 +164,10 @@ impl Values {
     }
 
     unsafe fn put(&self, store: *mut pg_sys::Tuplestorestate, descriptor: pg_sys::TupleDesc) {
-        // SAFETY: as wide as the descriptor, by which the row is copied; nothing is written to it. The
-        // store has a memory context of its own. The current one is where pgrx copies an error to,
-        // which for want of memory would be the next error, until the server panics: PostgreSQL
-        // keeps a reserve in that for errors.
+        // SAFETY: as wide as the descriptor, by which the row is copied; nothing is written to it.
         unsafe {
             let (values, nulls) = (self.values.as_ptr().cast_mut(), self.nulls.as_ptr().cast_mut());
-            let context = pg_sys::CurrentMemoryContext;
-            pg_sys::CurrentMemoryContext = pg_sys::ErrorContext;
             pg_sys::tuplestore_putvalues(store, descriptor, values, nulls);
-            pg_sys::CurrentMemoryContext = context;
         }
     }
 

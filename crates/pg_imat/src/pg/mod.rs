@@ -14,6 +14,7 @@ mod event;
 mod executor;
 pub mod image;
 pub mod lock;
+pub mod memory;
 mod merge;
 pub mod procedure;
 pub mod progress;

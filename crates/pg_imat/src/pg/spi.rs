@@ -6,7 +6,7 @@ use imat_compile::sql::Sql;
 use pgrx::pg_sys;
 use pgrx::{FromDatum, IntoDatum};
 
-use super::context;
+use super::{context, memory};
 
 // As they are in the server: the bindings of these names catch errors and raise them anew, without the
 // names of schema, table and constraint, and any SQLSTATE that pgrx does not know becomes XX000.
@@ -156,6 +156,7 @@ fn fail(action: &str, code: i32) -> ! {
 
 impl Connection {
     pub fn open() -> Self {
+        memory::require();
         // SAFETY: paired with `close`, or with the transaction's abort.
         let code = unsafe { pg_sys::SPI_connect() };
         if code != pg_sys::SPI_OK_CONNECT as i32 {

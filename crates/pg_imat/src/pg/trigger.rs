@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 
 use super::delta::Transition;
 use super::image::V1;
-use super::{error, xact};
+use super::{error, memory, xact};
 use crate::capture;
 
 /// What fired.
@@ -46,6 +46,7 @@ pub extern "C-unwind" fn imat_open(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::
     // SAFETY: the data is valid for the call.
     let relation = unsafe { (*data(fcinfo).tg_relation).rd_id.to_u32() };
     xact::register();
+    memory::require();
     capture::open(relation);
     pg_sys::Datum::null()
 }
@@ -90,6 +91,7 @@ pub extern "C-unwind" fn imat_replica(fcinfo: pg_sys::FunctionCallInfo) -> pg_sy
         ((*data.tg_relation).rd_id.to_u32(), Transition::of_row(data))
     };
     xact::register();
+    memory::require();
     capture::row(relation, &row);
     pg_sys::Datum::null()
 }

@@ -1,0 +1,127 @@
+//! When memory runs out: an error, and never the server's end.
+//!
+//! Two things would be its end. Rust ends the process when an allocation fails. And pgrx, which makes a
+//! panic of PostgreSQL's error, copies it to the current memory context while its own handler is still
+//! the one that errors come back to: for want of memory the copy is the next error, and the next, until
+//! PostgreSQL has no room for more and panics. That is in every call that pgrx guards
+//! (`pg_guard_ffi_boundary` of pgrx-pg-sys), so it is mended in the one function that all of them
+//! call: our library is linked with `--wrap=CopyErrorData`.
+//!
+//! The copy goes to a context that has its memory already. For what Rust needs on the way out there is
+//! a reserve, which whoever runs out gives back to the allocator. Nothing is begun without it.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+use imat_compile::error::{Error, SqlState};
+use pgrx::pg_sys;
+
+/// Enough to compile a view, which takes nothing of PostgreSQL that would fail before. It is never
+/// written to, and so takes no memory that others could use.
+const RESERVE: Layout = Layout::new::<[u8; 1 << 20]>();
+
+/// What error data takes, but for long contexts.
+const COPY: usize = 16 << 10;
+
+static KEPT: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+static COPIES: AtomicPtr<pg_sys::MemoryContextData> = AtomicPtr::new(null_mut());
+
+/// Sets aside what an error is copied to, when the library is loaded.
+pub fn prepare() {
+    // SAFETY: the name is static, and the context lives as long as the backend.
+    let context = unsafe {
+        let (parent, largest) = (pg_sys::TopMemoryContext, pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize);
+        pg_sys::AllocSetContextCreateInternal(parent, c"pg_imat errors".as_ptr(), COPY, COPY, largest)
+    };
+    COPIES.store(context, Relaxed);
+}
+
+/// Sees to it that there is a reserve.
+pub fn require() {
+    if KEPT.load(Relaxed).is_null() {
+        keep();
+    }
+}
+
+#[cold]
+fn keep() {
+    // SAFETY: of a size that is not zero.
+    let reserve = unsafe { System.alloc(RESERVE) };
+    if reserve.is_null() {
+        super::error::raise(
+            &Error::new(SqlState("53200"), "out of memory").detail("Nothing is left to be set aside for errors."),
+        );
+    }
+    KEPT.store(reserve, Relaxed);
+}
+
+/// Gives the reserve back.
+fn release() {
+    let reserve = KEPT.swap(null_mut(), Relaxed);
+    if !reserve.is_null() {
+        // SAFETY: allocated in `keep`, and nobody else has it.
+        unsafe { System.dealloc(reserve, RESERVE) };
+    }
+}
+
+/// Rust's own memory. The wrapper costs a comparison.
+struct Allocator;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
+#[cold]
+fn again(allocate: impl Fn() -> *mut u8) -> *mut u8 {
+    release();
+    allocate()
+}
+
+fn or_again(allocate: impl Fn() -> *mut u8) -> *mut u8 {
+    let memory = allocate();
+    if memory.is_null() { again(allocate) } else { memory }
+}
+
+// SAFETY: all is the system's; what failed changed nothing, and may be tried once more.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        or_again(|| unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        or_again(|| unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        or_again(|| unsafe { System.realloc(memory, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[cfg(target_os = "linux")]
+unsafe extern "C-unwind" {
+    fn geterrcode() -> std::ffi::c_int;
+    /// PostgreSQL's.
+    fn __real_CopyErrorData() -> *mut pg_sys::ErrorData;
+}
+
+/// What pgrx calls in its handler.
+#[cfg(target_os = "linux")]
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn __wrap_CopyErrorData() -> *mut pg_sys::ErrorData {
+    // SAFETY: called while an error is being handled. Whoever gets the copy frees it by its address.
+    unsafe {
+        if geterrcode() == pgrx::PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY as i32 {
+            release();
+        }
+        let (context, copies) = (pg_sys::CurrentMemoryContext, COPIES.load(Relaxed));
+        // PostgreSQL keeps memory for errors too, until there is ours.
+        pg_sys::CurrentMemoryContext = if copies.is_null() { pg_sys::ErrorContext } else { copies };
+        let copy = __real_CopyErrorData();
+        pg_sys::CurrentMemoryContext = context;
+        copy
+    }
+}
