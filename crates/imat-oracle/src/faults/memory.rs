@@ -37,7 +37,7 @@ pub fn check(bench: &mut Bench) -> Result<Option<(&'static str, Vec<String>)>> {
 
 /// Whether a session that may take only so many kB more fails.
 fn one_limit(bench: &mut Bench, step: u64, more: u64, wrong: &mut Vec<String>) -> Result<bool> {
-    let pid = prepare(bench, step % 2 == 0)?;
+    let pid = prepare(bench, step.is_multiple_of(2))?;
     let allowed = size(bench, pid, "VmSize")? + more;
     bench.control.batch_execute(&limit(pid, "as", Some(allowed * 1024)))?;
     let alone = step % 4 < 2;

@@ -5,6 +5,7 @@
 //! wrong, then the second, until a run meets no fault. After each fault, and after further changes
 //! in the same session, every maintained table must equal its query.
 
+mod disk;
 mod memory;
 mod schema;
 mod spill;
@@ -121,14 +122,20 @@ pub fn run(options: &Options) -> Result<Tally> {
             }
         }
         let others = [Some(spill::check(&mut bench)?), Some(idle(&mut bench)?), memory::check(&mut bench)?];
-        for wrong in others.into_iter().flatten() {
-            println!("{} {name} {}", verdict(&wrong.1), wrong.0);
-            wrong.1.iter().for_each(|what| println!("    {what}"));
-            tally.count(wrong.1.is_empty());
-        }
+        others.into_iter().flatten().for_each(|outcome| report(name, outcome, &mut tally));
+    }
+    if options.filter.as_ref().is_none_or(|filter| "disk".contains(filter.as_str())) {
+        bench.set_up(disk::VIEWS)?;
+        disk::check(&mut bench)?.into_iter().for_each(|outcome| report("large", outcome, &mut tally));
     }
     bench.counts.iter().for_each(|(code, n)| println!("  {code}: {n}"));
     Ok(tally)
+}
+
+fn report(name: &str, (what, wrong): (&str, Vec<String>), tally: &mut Tally) {
+    println!("{} {name} {what}", verdict(&wrong));
+    wrong.iter().for_each(|what| println!("    {what}"));
+    tally.count(wrong.is_empty());
 }
 
 fn verdict(wrong: &[String]) -> &'static str {
