@@ -42,11 +42,13 @@ pub struct Buffer {
     epoch: u32,
     /// Sums of several chunks, made for the flush that is running.
     sums: Vec<Delta>,
+    /// Of subtransactions that were rolled back when there was no room to free them.
+    abandoned: Vec<Delta>,
     /// An error interrupted the work on the chunks: what is left of them is not to be trusted.
     torn: bool,
 }
 
-/// From how many chunks on the buffer is tidied before it is flushed.
+/// From how many chunks on the buffer is tidied before it gets another.
 const MANY: usize = 64;
 
 impl Change {
@@ -110,7 +112,13 @@ impl Buffer {
     pub fn add(&mut self, subtransaction: u32, base: u32, change: Change) {
         match self.current(subtransaction, base) {
             Some(known) => known.add(change),
-            None => self.chunks.push(Chunk { subtransaction, epoch: self.epoch, base, change }),
+            None => {
+                // A trigger with an exception block leaves a chunk for each row.
+                if self.chunks.len() > MANY {
+                    self.tidy(|left, right| left == right);
+                }
+                self.chunks.push(Chunk { subtransaction, epoch: self.epoch, base, change });
+            }
         }
     }
 
@@ -215,9 +223,16 @@ impl Buffer {
         self.taken.clear();
         self.sums.drain(..).for_each(Delta::end);
         self.chunks.drain(..).for_each(|chunk| chunk.change.end());
+        self.free();
     }
 
-    /// What a subtransaction did belongs to its parent now.
+    /// Frees what could not be freed before; what still can't, PostgreSQL will with the transaction.
+    pub fn free(&mut self) {
+        self.abandoned = self.abandoned.drain(..).filter_map(Delta::abandon).collect();
+    }
+
+    /// What a subtransaction did belongs to its parent now. This must not fail, as half of the
+    /// subtransaction is committed, so nothing is written here.
     pub fn release(&mut self, mine: u32, parent: u32) {
         self.chunks
             .iter_mut()
@@ -229,10 +244,6 @@ impl Buffer {
             self.taken.retain(|taken| (taken.subtransaction, taken.reader) != (parent, reader));
             self.taken.push(Taken { subtransaction: parent, epoch, reader });
         }
-        // A trigger with an exception block leaves a chunk for each row.
-        if self.chunks.len() > MANY {
-            self.tidy(|left, right| left == right);
-        }
     }
 
     /// What a subtransaction did never happened.
@@ -240,6 +251,7 @@ impl Buffer {
         self.taken.retain(|taken| taken.subtransaction < mine);
         let (kept, dropped) = self.chunks.drain(..).partition(|chunk| chunk.subtransaction < mine);
         self.chunks = kept;
-        dropped.into_iter().for_each(|chunk: Chunk| chunk.change.end());
+        let deltas = Vec::into_iter(dropped).filter_map(|chunk: Chunk| chunk.change.delta);
+        self.abandoned.extend(deltas.filter_map(Delta::abandon));
     }
 }

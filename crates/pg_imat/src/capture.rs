@@ -358,6 +358,7 @@ pub fn before_commit() {
     if session(|session| !session.buffer.is_empty()) {
         xact::at_end(|| as_collected(|| {}));
     }
+    session(|session| session.buffer.free());
 }
 
 /// The transaction is over, and with it the memory that the buffer points to.

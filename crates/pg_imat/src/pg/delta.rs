@@ -1,9 +1,10 @@
 //! Signed rows of one base table, and how statements read them.
 
 use std::ffi::CString;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-use pgrx::pg_sys;
+use pgrx::{PgTryBuilder, pg_sys};
 
 use super::image::{attribute, same};
 use super::spi::{Params, Prepared};
@@ -446,6 +447,27 @@ impl Delta {
                 Rows::Many(store) => pg_sys::tuplestore_end(*store),
                 Rows::Gone => {}
             }
+        }
+    }
+
+    /// Frees it where no error may come, as when a subtransaction aborts; returns it if it can't be done
+    /// yet. To close a file is to write what it lacks, for which the disk may be too full.
+    pub fn abandon(self) -> Option<Delta> {
+        let kept = self.clone();
+        // SAFETY: what fails changes nothing, and may be tried again. An error drops the hold on
+        // interrupts that an abort has, which is put back.
+        unsafe {
+            let held = pg_sys::InterruptHoldoffCount;
+            let end = || {
+                self.end();
+                true
+            };
+            let fail = |_| {
+                pg_sys::InterruptHoldoffCount = held;
+                false
+            };
+            let freed = PgTryBuilder::new(AssertUnwindSafe(end)).catch_others(fail).execute();
+            (!freed).then_some(kept)
         }
     }
 }
