@@ -63,3 +63,18 @@ UPDATE readings SET v = 8 WHERE sensor = 2;
 COMMIT;
 SELECT * FROM imat.sums ORDER BY sensor;
 SELECT exact('sums');
+
+-- What a flush may write is nobody's to write once the flush has failed, however deep in triggers.
+CREATE TABLE others (id int);
+CREATE FUNCTION forge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM imat_state.sums; RETURN NULL; END $$;
+CREATE TRIGGER forge AFTER INSERT ON others FOR EACH ROW EXECUTE FUNCTION forge();
+DO $$
+BEGIN
+  BEGIN
+    INSERT INTO readings VALUES (1, -1);
+  EXCEPTION WHEN SQLSTATE 'U0001' THEN
+    RAISE WARNING '%', SQLERRM;
+  END;
+  INSERT INTO others VALUES (1);
+END $$;
+SELECT exact('sums');
