@@ -29,3 +29,25 @@ INSERT INTO children VALUES (7, 1), (8, 1);
 TABLE held;
 COMMIT;
 SELECT exact('joined');
+
+-- What a savepoint was rolled back to is not held, and what it was released with is.
+BEGIN;
+INSERT INTO children VALUES (9, 1);
+SAVEPOINT a;
+INSERT INTO children VALUES (10, 1), (11, 1);
+ROLLBACK TO a;
+INSERT INTO children VALUES (12, 1);
+RELEASE a;
+SAVEPOINT b;
+SAVEPOINT c;
+INSERT INTO children VALUES (9, 1), (13, 1);
+RELEASE c;
+TABLE held;
+ROLLBACK TO b;
+TABLE held;
+INSERT INTO children VALUES (14, 1);
+TABLE held;
+INSERT INTO children VALUES (15, 1);
+TABLE held;
+COMMIT;
+SELECT exact('joined');

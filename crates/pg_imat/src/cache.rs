@@ -56,13 +56,15 @@ pub struct Maintained {
     pub display: String,
     pub state: QName,
     pub plan: Plan,
+    /// The base tables.
+    pub bases: BTreeSet<u32>,
     /// The relations whose writers write any base table, by OID.
     pub members: BTreeSet<u32>,
     pub settings: Vec<(String, String)>,
     /// Where changes of its base tables go while it is being built.
     pub queues: Vec<Queue>,
-    statements: RefCell<HashMap<(TableSet, Signs, Size), Rc<Statements>>>,
-    locks: RefCell<HashMap<(TableSet, Idle, Size), Rc<Locks>>>,
+    statements: RefCell<Vec<(TableSet, Signs, Rc<Statements>)>>,
+    locks: RefCell<Vec<(TableSet, Idle, Size, Rc<Locks>)>>,
 }
 
 /// The statements of a flush, prepared.
@@ -218,6 +220,7 @@ fn load(name: u32) -> Maintained {
     let foreign = catalog::trusted(|| catalog::runs_user_code(entry.definition, entry.state));
     let settings = if foreign { with_path(entry.settings()) } else { entry.settings() };
     Maintained {
+        bases: plan.tables.iter().map(|table| table.oid).collect(),
         members,
         entry,
         display,
@@ -265,13 +268,15 @@ impl Maintained {
         size: Size,
         prepare: impl FnOnce(Flush) -> Statements,
     ) -> Rc<Statements> {
-        let key = (changed.clone(), signs, size);
-        if let Some(found) = self.statements.borrow().get(&key) {
+        let is_it = |(of, with, made): &&(TableSet, Signs, Rc<Statements>)| {
+            of == changed && *with == signs && made.size == size
+        };
+        if let Some((.., found)) = self.statements.borrow().iter().find(is_it) {
             return found.clone();
         }
         let flush = self.plan.flush(&self.state, changed, signs, size);
         let made = Rc::new(prepare(flush));
-        self.statements.borrow_mut().insert(key, made.clone());
+        self.statements.borrow_mut().push((changed.clone(), signs, made.clone()));
         made
     }
 
@@ -283,12 +288,14 @@ impl Maintained {
         size: Size,
         prepare: impl FnOnce(Locking) -> Locks,
     ) -> Rc<Locks> {
-        let key = (changed.clone(), idle.clone(), size);
-        if let Some(found) = self.locks.borrow().get(&key) {
+        let is_it = |(of, beside, like, _): &&(TableSet, Idle, Size, Rc<Locks>)| {
+            of == changed && beside == idle && *like == size
+        };
+        if let Some((.., found)) = self.locks.borrow().iter().find(is_it) {
             return found.clone();
         }
         let made = Rc::new(prepare(self.plan.locking(changed, idle, size)));
-        self.locks.borrow_mut().insert(key, made.clone());
+        self.locks.borrow_mut().push((changed.clone(), idle.clone(), size, made.clone()));
         made
     }
 }

@@ -212,7 +212,7 @@ pub fn pending() -> BTreeSet<u32> {
     let open: BTreeSet<u32> = session(|session| session.open.iter().map(|open| open.relation).collect());
     if !open.is_empty() {
         let busy: BTreeSet<u32> = open.into_iter().flat_map(bases_of).collect();
-        pending.retain(|&reader| cache::maintained(reader).plan.tables.iter().all(|table| !busy.contains(&table.oid)));
+        pending.retain(|&reader| cache::maintained(reader).bases.is_disjoint(&busy));
     }
     pending
 }
@@ -223,10 +223,10 @@ fn bases_of(relation: u32) -> Vec<u32> {
 
 /// What a maintained table has to take now: one change for each of its base tables.
 pub fn take(reader: u32) -> BTreeMap<u32, Change> {
-    let bases = cache::maintained(reader).plan.tables.iter().map(|table| table.oid).collect();
+    let maintained = cache::maintained(reader);
     let subtransaction = xact::subtransaction();
     session(|session| {
-        let net = session.buffer.net(reader, &bases);
+        let net = session.buffer.net(reader, &maintained.bases);
         session.buffer.take(subtransaction, reader);
         net
     })
@@ -375,6 +375,7 @@ pub fn release_subtransaction(mine: u32, parent: u32) {
         owners.chain(flushing).chain(own_ddl).filter(|owner| **owner == mine).for_each(|owner| *owner = parent);
         buffer.release(mine, parent);
     });
+    locks::release_subtransaction(mine, parent);
 }
 
 /// What a subtransaction did never happened.
@@ -389,4 +390,5 @@ pub fn abort_subtransaction(mine: u32) {
         session.rewritten.retain(|rewritten| rewritten.subtransaction < mine);
         session.buffer.abort(mine);
     });
+    locks::abort_subtransaction(mine);
 }

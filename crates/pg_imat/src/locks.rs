@@ -3,7 +3,7 @@
 //! A flush visits maintained tables in one order, from the lowest upwards, and takes at each of them
 //! first its locks and then, writing, its rows. Two flushes thus can't wait for each other.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use imat_compile::plan::Locking;
@@ -16,6 +16,7 @@ use crate::pg::lock::{self, Mode, Target};
 use crate::pg::record::Record;
 use crate::pg::setting;
 use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
+use crate::pg::xact;
 
 /// What one kind of change of a maintained table locks, prepared.
 pub enum Locks {
@@ -31,8 +32,20 @@ pub enum Keys {
 }
 
 thread_local! {
-    /// How many keys the transaction has locked.
-    static HELD: Cell<usize> = const { Cell::new(0) };
+    /// How many keys the transaction holds, by the subtransaction that locked them, outer ones first:
+    /// what is rolled back gives its locks back.
+    static HELD: RefCell<Vec<(u32, usize)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn held() -> usize {
+    HELD.with_borrow(|held| held.iter().map(|(_, keys)| keys).sum())
+}
+
+fn hold(subtransaction: u32, more: usize) {
+    HELD.with_borrow_mut(|held| match held.last_mut() {
+        Some((last, keys)) if *last == subtransaction => *keys += more,
+        _ => held.push((subtransaction, more)),
+    });
 }
 
 /// From how many changed rows for each key that may be locked on, nobody asks for their keys.
@@ -79,7 +92,7 @@ pub fn take(maintained: &Maintained, connection: &Connection, locks: &Locks, row
 
 /// Locks the keys of some edges, or all of their keys where there are too many.
 fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Keys, row: &Params, rows: u64) {
-    let room = setting::max_key_locks().saturating_sub(HELD.get());
+    let room = setting::max_key_locks().saturating_sub(held());
     let found = (rows <= ROWS_A_KEY.saturating_mul(room as u64)).then(|| found(connection, keys, row, room + 1));
     let mut wanted = Wanted::default();
     match found.filter(|found| found.len() <= room) {
@@ -94,7 +107,7 @@ fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Keys, 
     }
     for ((edge, target), mode) in wanted.0 {
         if lock::key(view, edge, target, mode) && matches!(target, Target::Key(_)) {
-            HELD.set(HELD.get() + 1);
+            hold(xact::subtransaction(), 1);
         }
     }
 }
@@ -146,7 +159,19 @@ pub fn take_for_rebuilds() {
     members.into_iter().for_each(|relation| lock::relation(relation, Mode::Share));
 }
 
+/// What a subtransaction holds belongs to its parent now.
+pub fn release_subtransaction(mine: u32, parent: u32) {
+    if let Some((_, keys)) = HELD.with_borrow_mut(|held| held.pop_if(|(last, _)| *last == mine)) {
+        hold(parent, keys);
+    }
+}
+
+/// Its locks are gone.
+pub fn abort_subtransaction(mine: u32) {
+    HELD.with_borrow_mut(|held| held.retain(|(owner, _)| *owner < mine));
+}
+
 /// The transaction is over, and its locks are gone.
 pub fn end_transaction() {
-    HELD.set(0);
+    HELD.with_borrow_mut(Vec::clear);
 }

@@ -398,10 +398,10 @@ impl Delta {
     /// passed as parameters.
     pub fn only_row(&self, columns: &[i16]) -> Option<Params> {
         let Rows::One(row) = &self.rows else { return None };
-        let fields = || self.layout.fields.iter().enumerate().filter(|(_, field)| columns.contains(&field.base));
-        self.layout.plain.then(|| {
+        let fields = self.layout.fields.iter().enumerate().filter(|(_, field)| columns.contains(&field.base));
+        (self.layout.plain && self.has(columns)).then(|| {
             let mut params = Params::default();
-            for (position, _) in fields() {
+            for (position, _) in fields {
                 // SAFETY: the position is a field's.
                 let ty = unsafe { (*attribute(self.layout.descriptor, position)).atttypid };
                 params.push(row.values[position], row.nulls[position], ty);
