@@ -63,8 +63,23 @@ pub struct Maintained {
     pub settings: Vec<(String, String)>,
     /// Where changes of its base tables go while it is being built.
     pub queues: Vec<Queue>,
-    statements: RefCell<Vec<(TableSet, Signs, Rc<Statements>)>>,
-    locks: RefCell<Vec<(TableSet, Idle, Size, Rc<Locks>)>>,
+    statements: Made<(TableSet, Signs, Size), Statements>,
+    locks: Made<(TableSet, Idle, Size), Locks>,
+}
+
+/// What was made for some kinds of changes. There are few, which are sooner compared than hashed.
+struct Made<Kind, T>(RefCell<Vec<(Kind, Rc<T>)>>);
+
+impl<Kind, T> Made<Kind, T> {
+    fn get_or(&self, is_it: impl Fn(&Kind) -> bool, make: impl FnOnce() -> (Kind, T)) -> Rc<T> {
+        if let Some((_, found)) = self.0.borrow().iter().find(|(kind, _)| is_it(kind)) {
+            return found.clone();
+        }
+        let (kind, made) = make();
+        let made = Rc::new(made);
+        self.0.borrow_mut().push((kind, made.clone()));
+        made
+    }
 }
 
 /// The statements of a flush, prepared.
@@ -228,8 +243,8 @@ fn load(name: u32) -> Maintained {
         plan,
         settings,
         queues,
-        statements: RefCell::default(),
-        locks: RefCell::default(),
+        statements: Made(RefCell::default()),
+        locks: Made(RefCell::default()),
     }
 }
 
@@ -268,16 +283,9 @@ impl Maintained {
         size: Size,
         prepare: impl FnOnce(Flush) -> Statements,
     ) -> Rc<Statements> {
-        let is_it = |(of, with, made): &&(TableSet, Signs, Rc<Statements>)| {
-            of == changed && *with == signs && made.size == size
-        };
-        if let Some((.., found)) = self.statements.borrow().iter().find(is_it) {
-            return found.clone();
-        }
-        let flush = self.plan.flush(&self.state, changed, signs, size);
-        let made = Rc::new(prepare(flush));
-        self.statements.borrow_mut().push((changed.clone(), signs, made.clone()));
-        made
+        let is_it = |(of, with, like): &(TableSet, Signs, Size)| of == changed && *with == signs && *like == size;
+        let make = || prepare(self.plan.flush(&self.state, changed, signs, size));
+        self.statements.get_or(is_it, || ((changed.clone(), signs, size), make()))
     }
 
     /// What such a change locks, likewise.
@@ -288,14 +296,8 @@ impl Maintained {
         size: Size,
         prepare: impl FnOnce(Locking) -> Locks,
     ) -> Rc<Locks> {
-        let is_it = |(of, beside, like, _): &&(TableSet, Idle, Size, Rc<Locks>)| {
-            of == changed && beside == idle && *like == size
-        };
-        if let Some((.., found)) = self.locks.borrow().iter().find(is_it) {
-            return found.clone();
-        }
-        let made = Rc::new(prepare(self.plan.locking(changed, idle, size)));
-        self.locks.borrow_mut().push((changed.clone(), idle.clone(), size, made.clone()));
-        made
+        let is_it = |(of, beside, like): &(TableSet, Idle, Size)| of == changed && beside == idle && *like == size;
+        let make = || prepare(self.plan.locking(changed, idle, size));
+        self.locks.get_or(is_it, || ((changed.clone(), idle.clone(), size), make()))
     }
 }

@@ -141,9 +141,8 @@ pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas
     changed.retain(|position| !idle.contains_key(position));
     let connection = Connection::open();
     let rows: u64 = deltas.iter().map(|(_, delta)| delta.count()).sum();
-    let columns = |table: usize| maintained.plan.tables[table].columns.as_slice();
     let (size, row) = match deltas {
-        [(table, delta)] if let Some(row) = delta.only_row(columns(*table)) => (Size::One, row),
+        [(table, delta)] if let Some(row) = delta.only_row(&maintained.plan.tables[*table].columns) => (Size::One, row),
         _ => {
             let (size, expected) = if rows < LARGE { (Size::Small, 2.0) } else { (Size::Large, 10_000.0) };
             deltas.iter().for_each(|(position, delta)| delta.register(&delta_name(*position), expected));
@@ -153,8 +152,7 @@ pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas
     // Nobody else writes one that is being built.
     if !maintained.entry.queued {
         let point = |sql: &Sql, params: &Params| connection.prepare(sql, &params.types, size != Size::Large);
-        let locks = maintained
-            .locks(&changed, idle, size, |locking| locks::prepare(locking, columns(deltas[0].0), &row, point));
+        let locks = maintained.locks(&changed, idle, size, |locking| locks::prepare(locking, &row, point));
         locks::take(maintained, &connection, &locks, &row, rows);
     }
     if !changed.is_empty() {

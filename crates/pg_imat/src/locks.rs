@@ -51,20 +51,17 @@ fn hold(subtransaction: u32, more: usize) {
 /// From how many changed rows for each key that may be locked on, nobody asks for their keys.
 const ROWS_A_KEY: u64 = 100;
 
-/// For changes like that of this row with these columns, or for registered ones.
-pub fn prepare(locking: Locking, columns: &[i16], row: &Params, prepare: impl Fn(&Sql, &Params) -> Prepared) -> Locks {
+/// For changes like that of this row, or for registered ones.
+pub fn prepare(locking: Locking, row: &Params, prepare: impl Fn(&Sql, &Params) -> Prepared) -> Locks {
+    let of_columns = |(edge, side, columns)| (edge, side, Record::new(row, columns));
+    let keys = |keys| match keys {
+        locks::Keys::Query(query) => Keys::Query(prepare(&query, &limited(0, row))),
+        locks::Keys::Columns(keys) => Keys::Columns(keys.into_iter().map(of_columns).collect()),
+    };
     match locking {
         Locking::Rows => Locks::Rows,
         Locking::View => Locks::View,
         Locking::Keys(steps) => {
-            let column = |number: i16| columns.iter().position(|&column| column == number).unwrap_or_default();
-            let record = |numbers: Vec<i16>| Record::new(row, numbers.into_iter().map(column).collect());
-            let keys = |keys| match keys {
-                locks::Keys::Query(query) => Keys::Query(prepare(&query, &limited(0, row))),
-                locks::Keys::Columns(keys) => {
-                    Keys::Columns(keys.into_iter().map(|(edge, side, numbers)| (edge, side, record(numbers))).collect())
-                }
-            };
             Locks::Keys(steps.into_iter().map(|Step { sides, keys: found }| (sides, keys(found))).collect())
         }
     }

@@ -29,8 +29,8 @@ use crate::facts::Table;
 use crate::lower::Core;
 use crate::name::ident;
 use crate::ops::Scan;
-use crate::plan::Size;
 use crate::plan::references::Idle;
+use crate::plan::{Row, Signs};
 use crate::rel::term::Term;
 use crate::rel::{Image, Rel, TableSet};
 use crate::scalar::Scalar;
@@ -66,19 +66,9 @@ pub enum Keys {
     /// Returns `edge`, `side` (0 is the child's) and the hash of a `key`, integers all: one row for
     /// each changed one, or, where rows are followed from leaf to leaf, no more than `$1`.
     Query(Sql),
-    /// `hash_record` of these columns of the only changed row, where none is NULL; 0 of no columns.
-    Columns(Vec<(u16, Side, Vec<i16>)>),
-}
-
-impl Step {
-    /// See [`Sql::over`].
-    pub(super) fn over(self, relation: &str) -> Self {
-        let keys = match self.keys {
-            Keys::Query(query) => Keys::Query(query.over(relation)),
-            columns => columns,
-        };
-        Self { keys, ..self }
-    }
+    /// `hash_record` of these of the only changed row's columns, by their position among those that its table's
+    /// delta has, where none is NULL; 0 of no columns.
+    Columns(Vec<(u16, Side, Vec<usize>)>),
 }
 
 /// The join tree of a view.
@@ -126,7 +116,7 @@ impl Tree {
     /// What to lock when these tables change, some of them so that it makes no difference by itself. Their
     /// rows lock all but what leads to rows that reference them, of which nobody else can have any: rows
     /// that this transaction goes on to add there will meet others by way of them.
-    pub fn steps(&self, changed: &TableSet, idle: &Idle, size: Size, core: &Core) -> Vec<Step> {
+    pub fn steps(&self, changed: &TableSet, idle: &Idle, row: Option<Row<'_>>, core: &Core) -> Vec<Step> {
         let table = |leaf: usize| self.leaves[leaf].table;
         let leaves =
             (0..self.leaves.len()).filter(|&leaf| changed.contains(&table(leaf)) || idle.contains_key(&table(leaf)));
@@ -143,7 +133,7 @@ impl Tree {
                 None => parts.push(needs),
             }
         }
-        parts.iter().map(|part| self.step(part, size, core)).collect()
+        parts.iter().map(|part| self.step(part, row, core)).collect()
     }
 
     /// What an edge's keys are, for people to read.
@@ -198,17 +188,16 @@ impl Tree {
         path.windows(2).any(|pair| pair == [child, parent])
     }
 
-    fn step(&self, needs: &[Need], size: Size, core: &Core) -> Step {
+    fn step(&self, needs: &[Need], row: Option<Row<'_>>, core: &Core) -> Step {
         let sides: BTreeSet<(u16, Side)> = needs.iter().map(|need| (need.edge as u16, need.side)).collect();
-        let columns = || needs.iter().map(|need| self.columns(need, core)).collect();
-        let keys = match if size == Size::One { columns() } else { None } {
-            Some(columns) => Keys::Columns(columns),
-            None => {
-                let follows = needs.iter().any(|need| need.path.len() > 1);
-                let queries: Vec<(Rel, [Scalar; 3])> = needs.iter().map(|need| self.query(need)).collect();
-                Keys::Query(sql::keys(&queries, &core.tables, follows))
-            }
+        let columns = row.and_then(|row| needs.iter().map(|need| self.columns(need, row, core)).collect());
+        let query = || {
+            let follows = needs.iter().any(|need| need.path.len() > 1);
+            let queries: Vec<(Rel, [Scalar; 3])> = needs.iter().map(|need| self.query(need)).collect();
+            let query = sql::keys(&queries, &core.tables, follows);
+            row.map_or(query.clone(), |row| query.over(&row.relation(Signs::Additions, 2)))
         };
+        let keys = columns.map_or_else(|| Keys::Query(query()), Keys::Columns);
         Step { sides: sides.into_iter().collect(), keys }
     }
 
@@ -220,14 +209,15 @@ impl Tree {
         })
     }
 
-    /// The numbers of the changed row's own columns that are the key, where they are.
-    fn columns(&self, need: &Need, core: &Core) -> Option<(u16, Side, Vec<i16>)> {
-        let number = |key: &Scalar| {
+    /// The changed row's own columns that are the key, where they are.
+    fn columns(&self, need: &Need, row: Row<'_>, core: &Core) -> Option<(u16, Side, Vec<usize>)> {
+        let position = |key: &Scalar| {
             let (leaf, column) = locate(&self.leaves, key.as_column()?);
-            Some(core.tables[self.leaves[leaf].table].columns[column].number)
+            let number = core.tables[self.leaves[leaf].table].columns[column].number;
+            row.columns.iter().position(|&other| other == number)
         };
-        let numbers = self.ends(need).map(number).collect::<Option<Vec<i16>>>()?;
-        (need.path.len() == 1).then_some((need.edge as u16, need.side, numbers))
+        let positions = self.ends(need).map(position).collect::<Option<Vec<usize>>>()?;
+        (need.path.len() == 1).then_some((need.edge as u16, need.side, positions))
     }
 
     /// The rows at the end of a path, and what to lock of each: edge, side, key.

@@ -208,6 +208,20 @@ pub(crate) struct Source {
     references: Vec<Reference>,
 }
 
+/// The only changed row: its table, and the columns that are parameters.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    table: usize,
+    columns: &'a [i16],
+}
+
+impl Row<'_> {
+    /// The delta that it is, with the parameters from the `first` on: see [`Sql::over`].
+    fn relation(&self, signs: Signs, first: usize) -> String {
+        render::row(self.table, self.columns, signs, first)
+    }
+}
+
 /// A change of which one changed row is at most one row.
 pub(crate) struct One {
     /// FROM and WHERE.
@@ -285,10 +299,10 @@ impl Source {
             .collect())
     }
 
-    fn locking(&self, changed: &TableSet, idle: &Idle, size: Size) -> Locking {
+    fn locking(&self, changed: &TableSet, idle: &Idle, row: Option<Row<'_>>) -> Locking {
         match Tree::new(&self.core) {
             Some(tree) if tree.is_leaf() => Locking::Rows,
-            Some(tree) => Locking::Keys(tree.steps(changed, idle, size, &self.core)),
+            Some(tree) => Locking::Keys(tree.steps(changed, idle, row, &self.core)),
             None => Locking::View,
         }
     }
@@ -369,21 +383,14 @@ impl Plan {
             Body::Grouped(grouped) => grouped.flush(self, state, changed, signs, size),
             Body::Rows(rows) => rows.flush(self, state, changed, size),
         };
-        let Some(row) = self.row(changed.iter(), signs, size, 1) else { return flush };
-        let over = |sql: Sql| sql.over(&row);
+        let Some(row) = self.row(changed.iter(), size) else { return flush };
+        let over = |sql: Sql| sql.over(&row.relation(signs, 1));
         Flush { digest: flush.digest.map(over), apply: over(flush.apply), twins: flush.twins.map(over), ..flush }
     }
 
-    /// The delta of a table that is one row: see [`Sql::over`].
-    fn row<'a>(
-        &self,
-        mut tables: impl Iterator<Item = &'a usize>,
-        signs: Signs,
-        size: Size,
-        first: usize,
-    ) -> Option<String> {
+    fn row<'a>(&self, mut tables: impl Iterator<Item = &'a usize>, size: Size) -> Option<Row<'_>> {
         let &table = tables.next().filter(|_| size == Size::One)?;
-        Some(render::row(table, &self.tables[table].columns, signs, first))
+        Some(Row { table, columns: &self.tables[table].columns })
     }
 
     /// Makes the state what it would be if it were new.
@@ -402,15 +409,8 @@ impl Plan {
     /// What must be locked before a change of these tables is applied, and when others change idly.
     /// With [`Size::One`] the changed row's columns are `$2`, `$3`, ….
     pub fn locking(&self, changed: &TableSet, idle: &Idle, size: Size) -> Locking {
-        let locking = match &self.body {
-            Body::Grouped(grouped) => grouped.source.locking(changed, idle, size),
-            Body::Rows(rows) => rows.locking(changed, idle, size),
-        };
-        let row = self.row(changed.iter().chain(idle.keys()), Signs::Additions, size, 2);
-        match (locking, row) {
-            (Locking::Keys(steps), Some(row)) => Locking::Keys(steps.into_iter().map(|step| step.over(&row)).collect()),
-            (locking, _) => locking,
-        }
+        let row = self.row(changed.iter().chain(idle.keys()), size);
+        self.source().map_or(Locking::View, |source| source.locking(changed, idle, row))
     }
 
     fn source(&self) -> Option<&Source> {

@@ -4,10 +4,7 @@ use crate::error::Unsupported;
 use crate::facts::Type;
 use crate::lower::Core;
 use crate::name::QName;
-use crate::plan::references::Idle;
-use crate::plan::{
-    Body, Flush, Key, Locking, Plan, Reading, Size, Source, StateColumn, Strategy, TableUse, Types, hidden_name,
-};
+use crate::plan::{Body, Flush, Key, Plan, Reading, Size, Source, StateColumn, Strategy, TableUse, Types, hidden_name};
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
 use crate::sql::rows as sql;
@@ -30,10 +27,6 @@ pub(crate) enum Query {
 impl Rows {
     pub(crate) fn content(&self, plan: &Plan) -> (Vec<String>, String) {
         sql::content(plan, &self.query)
-    }
-
-    pub(crate) fn locking(&self, changed: &TableSet, idle: &Idle, size: Size) -> Locking {
-        self.source().map_or(Locking::View, |source| source.locking(changed, idle, size))
     }
 
     pub(crate) fn source(&self) -> Option<&Source> {

@@ -51,8 +51,8 @@ fn locks(plan: &Plan, locking: &Locking, changed: &TableSet, size: Size) {
             }
             Keys::Columns(keys) => {
                 assert_eq!(size, Size::One, "many rows have no columns");
-                let given = changed.iter().flat_map(|&table| &plan.tables[table].columns).collect::<Vec<_>>();
-                assert!(keys.iter().flat_map(|(.., columns)| columns).all(|column| given.contains(&column)));
+                let given = changed.iter().map(|&table| plan.tables[table].columns.len()).sum();
+                assert!(keys.iter().flat_map(|(.., columns)| columns).all(|&column| column < given));
                 let sides: BTreeSet<_> = keys.iter().map(|(edge, side, _)| (*edge, *side)).collect();
                 assert!(sides.into_iter().eq(step.sides.iter().copied()), "a side without a key: {step:?}");
             }
