@@ -124,11 +124,12 @@ preload_settings() {
 }
 
 # pg_command MAJOR DIR COMMAND...: runs a server program (initdb, pg_ctl) in a clean environment.
+# The fetched servers' libraries look for libpq where they were built.
 pg_command() {
   local bin home="$2"
   bin="$(pg_bin "$1")"
   shift 2
-  (cd / && as_server env -i PATH="$bin:/usr/bin:/bin" HOME="$home" LC_ALL=C.UTF-8 TZ=UTC "$@")
+  (cd / && as_server env -i PATH="$bin:/usr/bin:/bin" LD_LIBRARY_PATH="$bin/../lib" HOME="$home" LC_ALL=C.UTF-8 TZ=UTC "$@")
 }
 
 # init_server MAJOR DIR [test|demo|bench]: a fresh cluster in DIR, unless there is one.
