@@ -5,9 +5,11 @@
 //! the one that errors come back to: for want of memory the copy is the next error, and the next, until
 //! PostgreSQL has no room for more and panics. That is in every call that pgrx guards
 //! (`pg_guard_ffi_boundary` of pgrx-pg-sys), so it is mended in the one function that all of them
-//! call: our library is linked with `--wrap=CopyErrorData`.
+//! call: our library is linked with `--wrap=CopyErrorData`. Where the panic becomes PostgreSQL's error
+//! again, its texts are copied to the current memory context too, which may ask for a block of a megabyte
+//! to hold them, and nobody is left to catch the panic of that: hence `--wrap=errstart`.
 //!
-//! The copy goes to a context that has its memory already. For what Rust needs on the way out there is
+//! Both go to a context that has its memory already. For what Rust needs on the way out there is
 //! a reserve, which whoever runs out gives back to the allocator. Nothing is begun without it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -106,6 +108,15 @@ unsafe extern "C-unwind" {
     fn geterrcode() -> std::ffi::c_int;
     /// PostgreSQL's.
     fn __real_CopyErrorData() -> *mut pg_sys::ErrorData;
+    fn __real_errstart(level: std::ffi::c_int, domain: *const std::ffi::c_char) -> bool;
+}
+
+/// Where errors are copied to. PostgreSQL keeps memory for errors too, until there is ours.
+#[cfg(target_os = "linux")]
+fn copies() -> pg_sys::MemoryContext {
+    let copies = COPIES.load(Relaxed);
+    // SAFETY: reads a variable.
+    if copies.is_null() { unsafe { pg_sys::ErrorContext } } else { copies }
 }
 
 /// What pgrx calls in its handler.
@@ -117,11 +128,24 @@ unsafe extern "C-unwind" fn __wrap_CopyErrorData() -> *mut pg_sys::ErrorData {
         if geterrcode() == pgrx::PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY as i32 {
             release();
         }
-        let (context, copies) = (pg_sys::CurrentMemoryContext, COPIES.load(Relaxed));
-        // PostgreSQL keeps memory for errors too, until there is ours.
-        pg_sys::CurrentMemoryContext = if copies.is_null() { pg_sys::ErrorContext } else { copies };
+        let context = pg_sys::CurrentMemoryContext;
+        pg_sys::CurrentMemoryContext = copies();
         let copy = __real_CopyErrorData();
         pg_sys::CurrentMemoryContext = context;
         copy
+    }
+}
+
+/// What pgrx calls before it hands over an error's texts, which it frees.
+#[cfg(target_os = "linux")]
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn __wrap_errstart(level: std::ffi::c_int, domain: *const std::ffi::c_char) -> bool {
+    // SAFETY: an error does not come back, and whoever catches it goes on in a memory context of his own.
+    unsafe {
+        let wanted = __real_errstart(level, domain);
+        if wanted && level >= pgrx::PgLogLevel::ERROR as i32 {
+            pg_sys::CurrentMemoryContext = copies();
+        }
+        wanted
     }
 }
