@@ -179,6 +179,8 @@ children_of() {
 crash_server() {
   local major="$1" dir="$2" main pid pids
   main="$(head -n 1 "$dir/data/postmaster.pid")"
+  # So that it starts no process which is not on the list.
+  kill -STOP "$main" 2>/dev/null || true
   pids="$main $(children_of "$main" | tr '\n' ' ')"
   # shellcheck disable=SC2086 # one argument each
   kill -9 $pids 2>/dev/null || true
