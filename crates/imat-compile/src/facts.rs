@@ -48,6 +48,13 @@ pub struct Table {
     pub foreign_keys: Vec<ForeignKey>,
 }
 
+impl Table {
+    /// Whether values of the columns that are `given` belong to no more than one row, by the primary key.
+    pub fn is_found_by(&self, given: impl Fn(&i16) -> bool) -> bool {
+        !self.primary_key.is_empty() && self.primary_key.iter().all(given)
+    }
+}
+
 /// Columns whose values, where none is NULL, are those of exactly one row of another table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignKey {

@@ -109,7 +109,7 @@ impl<'a> Groups<'a> {
                 self.keys[..self.listed].iter().any(|key| key.bare.as_column() == Some(column))
             })
         };
-        !table.primary_key.is_empty() && table.primary_key.iter().all(listed)
+        table.is_found_by(listed)
     }
 
     fn aggregate(&mut self, node: &SyntaxNode) -> Result<usize, Unsupported> {

@@ -327,31 +327,30 @@ impl<'a> Links<'a> {
 
     /// Whether another leaf finds this one's rows by their primary key, so that many match one.
     fn is_one(&self, leaf: usize) -> bool {
-        let table = &self.tables[self.leaves[leaf].table];
-        let key = &table.primary_key;
-        (0..self.leaves.len()).any(|other| {
-            let numbers: Vec<i16> =
-                self.between(leaf, other).iter().map(|(end, _)| table.columns[end.column].number).collect();
-            !key.is_empty() && key.iter().all(|number| numbers.contains(number))
-        })
+        (0..self.leaves.len()).any(|other| self.is_found_by(leaf, &[other], |_| true))
     }
 
     /// Whether each row of a leaf is joined to no more than one of every other: each is found by its
     /// primary key from those that were found before.
     pub fn is_many_to_one(&self, leaf: usize) -> bool {
+        // Of a value that is cast several may become the same.
+        let plain = |end: &End| end.value.as_column().is_some();
         let mut found = vec![leaf];
-        let is_found = |leaf: usize, by: &[usize]| {
-            let table = &self.tables[self.leaves[leaf].table];
-            let ends = by.iter().flat_map(|&other| self.between(leaf, other));
-            // Of a value that is cast several may become the same.
-            let ends = ends.filter(|(end, _)| end.value.as_column().is_some());
-            let numbers: Vec<i16> = ends.map(|(end, _)| table.columns[end.column].number).collect();
-            !table.primary_key.is_empty() && table.primary_key.iter().all(|number| numbers.contains(number))
+        let next = |found: &[usize]| {
+            (0..self.leaves.len()).find(|leaf| !found.contains(leaf) && self.is_found_by(*leaf, found, plain))
         };
-        while let Some(next) = (0..self.leaves.len()).find(|leaf| !found.contains(leaf) && is_found(*leaf, &found)) {
+        while let Some(next) = next(&found) {
             found.push(next);
         }
         found.len() == self.leaves.len()
+    }
+
+    /// Whether what these other leaves equate with a leaf's columns, at such ends, has its primary key in it.
+    fn is_found_by(&self, leaf: usize, others: &[usize], such: impl Fn(&End) -> bool) -> bool {
+        let table = &self.tables[self.leaves[leaf].table];
+        let ends = others.iter().flat_map(|&other| self.between(leaf, other)).map(|(end, _)| end);
+        let numbers: Vec<i16> = ends.filter(|end| such(end)).map(|end| table.columns[end.column].number).collect();
+        table.is_found_by(|number| numbers.contains(number))
     }
 
     /// Each leaf's parent, where every leaf that can be reached by keys is.

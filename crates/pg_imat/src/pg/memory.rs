@@ -103,49 +103,51 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
+/// What the linker lets us answer instead of PostgreSQL.
 #[cfg(target_os = "linux")]
-unsafe extern "C-unwind" {
-    fn geterrcode() -> std::ffi::c_int;
-    /// PostgreSQL's.
-    fn __real_CopyErrorData() -> *mut pg_sys::ErrorData;
-    fn __real_errstart(level: std::ffi::c_int, domain: *const std::ffi::c_char) -> bool;
-}
+mod wrapped {
+    use super::{COPIES, Relaxed, pg_sys, release};
 
-/// Where errors are copied to. PostgreSQL keeps memory for errors too, until there is ours.
-#[cfg(target_os = "linux")]
-fn copies() -> pg_sys::MemoryContext {
-    let copies = COPIES.load(Relaxed);
-    // SAFETY: reads a variable.
-    if copies.is_null() { unsafe { pg_sys::ErrorContext } } else { copies }
-}
-
-/// What pgrx calls in its handler.
-#[cfg(target_os = "linux")]
-#[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn __wrap_CopyErrorData() -> *mut pg_sys::ErrorData {
-    // SAFETY: called while an error is being handled. Whoever gets the copy frees it by its address.
-    unsafe {
-        if geterrcode() == pgrx::PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY as i32 {
-            release();
-        }
-        let context = pg_sys::CurrentMemoryContext;
-        pg_sys::CurrentMemoryContext = copies();
-        let copy = __real_CopyErrorData();
-        pg_sys::CurrentMemoryContext = context;
-        copy
+    unsafe extern "C-unwind" {
+        fn geterrcode() -> std::ffi::c_int;
+        /// PostgreSQL's.
+        fn __real_CopyErrorData() -> *mut pg_sys::ErrorData;
+        fn __real_errstart(level: std::ffi::c_int, domain: *const std::ffi::c_char) -> bool;
     }
-}
 
-/// What pgrx calls before it hands over an error's texts, which it frees.
-#[cfg(target_os = "linux")]
-#[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn __wrap_errstart(level: std::ffi::c_int, domain: *const std::ffi::c_char) -> bool {
-    // SAFETY: an error does not come back, and whoever catches it goes on in a memory context of his own.
-    unsafe {
-        let wanted = __real_errstart(level, domain);
-        if wanted && level >= pgrx::PgLogLevel::ERROR as i32 {
+    /// Where errors are copied to. PostgreSQL keeps memory for errors too, until there is ours.
+    fn copies() -> pg_sys::MemoryContext {
+        let copies = COPIES.load(Relaxed);
+        // SAFETY: reads a variable.
+        if copies.is_null() { unsafe { pg_sys::ErrorContext } } else { copies }
+    }
+
+    /// What pgrx calls in its handler.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __wrap_CopyErrorData() -> *mut pg_sys::ErrorData {
+        // SAFETY: called while an error is being handled. Whoever gets the copy frees it by its address.
+        unsafe {
+            if geterrcode() == pgrx::PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY as i32 {
+                release();
+            }
+            let context = pg_sys::CurrentMemoryContext;
             pg_sys::CurrentMemoryContext = copies();
+            let copy = __real_CopyErrorData();
+            pg_sys::CurrentMemoryContext = context;
+            copy
         }
-        wanted
+    }
+
+    /// What pgrx calls before it hands over an error's texts, which it frees.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __wrap_errstart(level: std::ffi::c_int, domain: *const std::ffi::c_char) -> bool {
+        // SAFETY: an error does not come back, and whoever catches it goes on in a memory context of his own.
+        unsafe {
+            let wanted = __real_errstart(level, domain);
+            if wanted && level >= pgrx::PgLogLevel::ERROR as i32 {
+                pg_sys::CurrentMemoryContext = copies();
+            }
+            wanted
+        }
     }
 }
