@@ -67,3 +67,13 @@ SELECT oid::regclass FROM pg_class WHERE relnamespace IN ('imat'::regnamespace, 
 SELECT c.relname FROM pg_class AS c WHERE relnamespace = 'imat_catalog'::regnamespace AND relkind IN ('v', 'r') ORDER BY 1;
 SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgname LIKE 'imat%';
 INSERT INTO regions VALUES ('last', 'Z');
+-- What is not read any more is still maintained itself, and only that.
+CREATE VIEW lower_ AS SELECT country, count(*) AS n FROM regions GROUP BY country;
+SELECT create_imat('lower_');
+CREATE VIEW upper_ AS SELECT n, count(*) AS k FROM imat.lower_ GROUP BY n;
+SELECT create_imat('upper_');
+SELECT drop_imat('upper_');
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'imat.lower_'::regclass;
+DELETE FROM imat.lower_;
+INSERT INTO regions VALUES ('more', 'Z');
+TABLE wrong;

@@ -156,6 +156,7 @@ fn told(event: &str, objects: Vec<Oid>) {
         "subscribed" => ddl::after_subscription(&objects),
         "views replaced" => ddl::after_view(&objects),
         "meaning changed" => ddl::after_redefinition(&objects),
+        "table altered" => capture::end_alter(),
         "rows to be rewritten" => objects.iter().for_each(|relation| capture::before_rewrite(relation.to_u32())),
         _ => raise(&refuse::unknown_event(event)),
     }

@@ -11,7 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::pg::delta::{Delta, Layout, Transition};
+use crate::pg::delta::{Delta, Layout};
+use crate::pg::transition::Transition;
 
 /// What statements did to a base table.
 #[derive(Clone, Default)]

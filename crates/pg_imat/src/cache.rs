@@ -18,9 +18,10 @@ use crate::catalog::{self, Entry};
 use crate::facts::SystemCatalog;
 use crate::locks::Locks;
 use crate::pg::context::{Role, with_path, with_text, within};
-use crate::pg::delta::{Field, Layout, Transition};
+use crate::pg::delta::Layout;
 use crate::pg::error::raise;
 use crate::pg::spi::Prepared;
+use crate::pg::transition::{Field, Transition};
 use crate::pg::xact;
 use crate::queue::Queue;
 use crate::{compile, facts, refuse};
@@ -151,24 +152,24 @@ fn capture(base: u32, relation: u32) -> Capture {
         .flat_map(|reader| reader.plan.tables.iter().filter(|table| table.oid == base))
         .flat_map(|table| table.columns.iter().copied())
         .collect();
-    let fields = || -> Vec<Field> {
-        match base == relation {
-            true => used.iter().map(|&number| Field { base: number, fired: number }).collect(),
-            false => {
-                let pairs = catalog::attributes(base, relation).into_iter();
-                let fields: BTreeSet<Field> =
-                    pairs.filter(|(base, _)| used.contains(base)).map(|(base, fired)| Field { base, fired }).collect();
-                fields.into_iter().collect()
-            }
-        }
-    };
     Capture {
         base,
-        fields: (!derived.is_empty()).then(fields),
+        fields: (!derived.is_empty()).then(|| fields(base, relation, &used)),
         layout: OnceCell::new(),
         tells: !whole.is_empty(),
         is_state: catalog::is_state(base),
     }
+}
+
+/// Where these columns of a base table are in a relation that reaches it, by their numbers in the former.
+pub fn fields(base: u32, relation: u32, used: &BTreeSet<i16>) -> Vec<Field> {
+    if base == relation {
+        return used.iter().map(|&number| Field { base: number, fired: number }).collect();
+    }
+    let pairs = catalog::attributes(base, relation).into_iter();
+    let fields: BTreeSet<Field> =
+        pairs.filter(|(base, _)| used.contains(base)).map(|(base, fired)| Field { base, fired }).collect();
+    fields.into_iter().collect()
 }
 
 /// The maintained tables that read a base table and follow it, by OID.

@@ -18,8 +18,8 @@ use imat_compile::error::{Error, SqlState};
 
 use crate::buffer::{Buffer, Change};
 use crate::cache::Capture;
-use crate::pg::delta::Transition;
 use crate::pg::error::raise;
+use crate::pg::transition::Transition;
 use crate::pg::trigger::{self, Event};
 use crate::pg::xact;
 use crate::{cache, catalog, facts, flush, locks, refuse};
@@ -46,6 +46,16 @@ struct Session {
     rewritten: Vec<Rewritten>,
     /// Rows have come without a statement.
     applying: bool,
+    /// In which command of the transaction rows were collected last.
+    collected: Option<u32>,
+    /// The ALTER TABLEs that are running, each within the one before.
+    altering: Vec<Altering>,
+}
+
+struct Altering {
+    subtransaction: u32,
+    /// The command of the transaction with which it began.
+    command: u32,
 }
 
 struct Rewritten {
@@ -112,6 +122,7 @@ fn is_applying() -> bool {
 fn collect(relation: u32, event: Event, transition: &Transition) {
     let captures = cache::captures(relation);
     let subtransaction = xact::subtransaction();
+    session(|session| session.collected = Some(xact::command()));
     for capture in captures.iter() {
         if is_flushing() && !capture.is_state {
             raise(&refuse::changed_by_flush());
@@ -147,7 +158,8 @@ pub fn defer_rebuild(bases: &[u32]) -> bool {
     busy
 }
 
-fn is_busy() -> bool {
+/// Whether a change is under way, of which the rest is not collected or applied yet.
+pub fn is_busy() -> bool {
     is_applying() || session(|session| !session.open.is_empty() || session.flushing.is_some())
 }
 
@@ -170,6 +182,23 @@ pub fn before_rewrite(relation: u32) {
 /// The relations of which the command that is over did so.
 pub fn take_rewritten() -> Vec<u32> {
     session(|session| session.rewritten.drain(..).map(|rewritten| rewritten.relation).collect())
+}
+
+/// An ALTER TABLE begins.
+pub fn begin_alter() {
+    xact::register();
+    let altering = Altering { subtransaction: xact::subtransaction(), command: xact::command() };
+    session(|session| session.altering.push(altering));
+}
+
+/// The ALTER TABLE that began last is over.
+pub fn end_alter() {
+    session(|session| session.altering.pop());
+}
+
+/// Whether rows may have been collected since the running ALTER TABLE began.
+pub fn has_collected_in_alter() -> bool {
+    session(|session| session.altering.last().is_none_or(|altering| session.collected > Some(altering.command)))
 }
 
 /// Whether such DDL is under way.
@@ -369,9 +398,10 @@ pub fn end_transaction() {
 
 /// What a subtransaction did belongs to its parent now.
 pub fn release_subtransaction(mine: u32, parent: u32) {
-    session(|Session { open, flushing, own_ddl, rewritten, buffer, .. }| {
+    session(|Session { open, flushing, own_ddl, rewritten, altering, buffer, .. }| {
         let owners = open.iter_mut().map(|open| &mut open.subtransaction);
         let owners = owners.chain(rewritten.iter_mut().map(|rewritten| &mut rewritten.subtransaction));
+        let owners = owners.chain(altering.iter_mut().map(|altering| &mut altering.subtransaction));
         owners.chain(flushing).chain(own_ddl).filter(|owner| **owner == mine).for_each(|owner| *owner = parent);
         buffer.release(mine, parent);
     });
@@ -388,6 +418,7 @@ pub fn abort_subtransaction(mine: u32) {
         session.merges.retain(|_| !session.open.is_empty());
         session.own_ddl = session.own_ddl.filter(|&owner| owner < mine);
         session.rewritten.retain(|rewritten| rewritten.subtransaction < mine);
+        session.altering.retain(|altering| altering.subtransaction < mine);
         session.buffer.abort(mine);
     });
     locks::abort_subtransaction(mine);

@@ -12,12 +12,11 @@ use pgrx::pg_sys::Oid;
 
 use crate::catalog::{self, trusted};
 use crate::facts::{self, oid};
-use crate::manage::{rebuild, remove, silence};
+use crate::manage::{rebuild, remove};
 use crate::pg::error::raise;
-use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
-use crate::{analyze, cache, capture, create, refuse, register, stale};
+use crate::{analyze, cache, capture, create, family, refuse, stale};
 
 /// Something was dropped: removes maintained tables of which a part is gone, with the rest.
 /// `relations` are what was dropped, or has lost a trigger, and what inherits from it.
@@ -41,7 +40,7 @@ pub fn after_drop(relations: &[Oid]) {
         });
         check_triggers(relations, true);
     });
-    follow_families(relations);
+    family::follow(relations);
 }
 
 /// Tables were created or altered: `relations` are those of them, and of what inherits from them
@@ -60,7 +59,7 @@ pub fn after_alter(relations: &[Oid], give: bool) {
             stale::restore_triggers(relations);
         });
     });
-    follow_families(relations);
+    family::follow(relations);
     stale::follow_triggers(relations);
     trusted(|| complete(catalog::affected(relations))).into_iter().for_each(cache::check);
     // A new owner changes no result, and the maintained table's may not be able to read for now.
@@ -214,7 +213,8 @@ pub fn after_redefinition(names: &[Oid]) {
     names.into_iter().for_each(rebuild);
 }
 
-fn display(relation: u32) -> String {
+/// What a relation is called in messages.
+pub fn display(relation: u32) -> String {
     facts::name(relation).map(|name: QName| name.to_string()).unwrap_or_default()
 }
 
@@ -319,79 +319,6 @@ fn follow_owners(relations: &[Oid]) {
         }
         let names = parts.into_iter().filter_map(facts::name);
         names.for_each(|part| spi::run(&sql::change_owner(&part, &role)));
-    }
-}
-
-/// Maintained tables over a partitioned or inherited table whose members changed learn of the
-/// new ones, and are made anew.
-fn follow_families(relations: &[Oid]) {
-    const CHANGED: Sql = Sql::fixed(
-        "WITH RECURSIVE known AS ( \
-             SELECT s.* FROM imat_catalog.source AS s \
-             WHERE s.name IN (SELECT r.name FROM imat_catalog.source AS r WHERE r.relation = ANY ($1))), \
-         down AS ( \
-             SELECT DISTINCT s.name::oid AS name, s.base::oid AS base, s.base::oid AS relation FROM known AS s \
-             UNION SELECT d.name, d.base, i.inhrelid FROM down AS d \
-                 JOIN pg_catalog.pg_inherits AS i ON i.inhparent = d.relation \
-                 WHERE NOT i.inhdetachpending), \
-         up AS ( \
-             SELECT d.name, d.base, d.relation FROM down AS d \
-             UNION SELECT u.name, u.base, i.inhparent FROM up AS u \
-                 JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = u.relation \
-                 WHERE NOT i.inhdetachpending), \
-         now AS (SELECT name, base, relation FROM down UNION SELECT name, base, relation FROM up) \
-         SELECT coalesce(n.name, s.name::oid), coalesce(n.base, s.base::oid), coalesce(n.relation, s.relation::oid), \
-             s.relation IS NULL \
-         FROM now AS n FULL JOIN known AS s \
-             ON s.name::oid = n.name AND s.base::oid = n.base AND s.relation::oid = n.relation \
-         WHERE n.relation IS NULL OR s.relation IS NULL ORDER BY 1, 2, 3",
-    );
-    const REMOVE: Sql = Sql::fixed("DELETE FROM imat_catalog.source WHERE name = $1 AND base = $2 AND relation = $3");
-    const SHARED: Sql = Sql::fixed("SELECT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = $1)");
-    let changed = trusted(|| {
-        let rows = spi::rows(&CHANGED, &[relations.to_vec().into()], |row| {
-            (row.oid(1), row.oid(2), row.oid(3), row.need::<bool>(4))
-        });
-        for &(name, base, ..) in rows.iter().filter(|&&(.., added)| added) {
-            check_family(name, base);
-        }
-        capture::own_ddl(|| {
-            for &(name, base, relation, added) in &rows {
-                lock::relation(relation, Mode::Share);
-                if added {
-                    register::add_source(name, base, relation);
-                } else {
-                    spi::run_with(&REMOVE, &[oid(name), oid(base), oid(relation)]);
-                    let shared = spi::first(&SHARED, &[oid(relation)], |row| row.need(1)).unwrap_or(false);
-                    silence(&[(relation, shared)]);
-                }
-            }
-        });
-        rows.into_iter().filter(|&(_, _, relation, _)| !is_empty(relation)).collect::<Vec<_>>()
-    });
-    let mut names: Vec<u32> = changed.into_iter().map(|(name, ..)| name).collect();
-    names.dedup();
-    names.iter().copied().for_each(rebuild);
-    stale::follow(&names);
-}
-
-/// Whether a relation came or went without a row, and so changes nothing. It is asked for its size:
-/// a query would be planned here with the extension's rights, and planning evaluates constants in
-/// the expressions of the owner's indexes and statistics. What was dropped has no size any more.
-fn is_empty(relation: u32) -> bool {
-    const QUERY: Sql = Sql::fixed("SELECT pg_catalog.pg_relation_size($1::pg_catalog.regclass, 'main') = 0");
-    spi::first(&QUERY, &[oid(relation)], |row| row.get(1)).flatten().unwrap_or(false)
-}
-
-/// Refuses a new partition, child or parent with which the maintained table could not be what it is.
-fn check_family(name: u32, base: u32) {
-    let refuse = |reason: &str| raise(&refuse::family_altered(&display(base), &display(name), reason));
-    match (analyze::check_family(base), catalog::entry(name)) {
-        (Err(error), _) => refuse(&format!("{}.", error.message)),
-        (Ok(Some(construct)), Some(entry)) if entry.construct.is_none() => {
-            refuse(&format!("It would have to be recomputed whole, because of: {construct}."))
-        }
-        _ => {}
     }
 }
 

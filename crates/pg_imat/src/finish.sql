@@ -204,6 +204,9 @@ BEGIN
     IF callers <> '{}' THEN
         PERFORM imat_catalog.told('meaning changed', callers);
     END IF;
+    IF tg_tag = 'ALTER TABLE' THEN
+        PERFORM imat_catalog.told('table altered', '{}');
+    END IF;
 END $$;
 CREATE EVENT TRIGGER imat_change ON ddl_command_end EXECUTE FUNCTION imat_catalog.on_change();
 

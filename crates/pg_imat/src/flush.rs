@@ -15,7 +15,7 @@ use imat_compile::sql::Sql;
 use imat_compile::sql::rebuild::DIFFERENCE;
 use imat_compile::sql::render::delta_name;
 
-use crate::buffer::Change;
+use crate::buffer::{Buffer, Change};
 use crate::cache::{self, Maintained, Statements};
 use crate::capture;
 use crate::pg::context::{self, Role};
@@ -39,16 +39,31 @@ pub fn run() {
             continue;
         }
         let next = settled(next);
-        one(&next, &capture::take(next.entry.name));
+        one(next.clone(), &capture::take(next.entry.name));
     }
 }
 
 /// The maintained table as it is when nobody can rename or replace what its statements name.
 /// PostgreSQL looks names up again when a plan has become invalid, and might find another table.
-fn settled(mut maintained: Rc<Maintained>) -> Rc<Maintained> {
-    loop {
+fn settled(maintained: Rc<Maintained>) -> Rc<Maintained> {
+    locked(maintained, |maintained| {
         let tables = maintained.plan.tables.iter().map(|table| table.oid);
         tables.chain([maintained.entry.state]).for_each(|relation| lock::relation(relation, Mode::AccessShare));
+    })
+}
+
+/// The maintained table as it is when nobody else writes or makes it.
+fn alone(maintained: Rc<Maintained>) -> Rc<Maintained> {
+    locked(maintained, |maintained| {
+        maintained.members.iter().for_each(|&relation| lock::relation(relation, Mode::Share));
+        lock::relation(maintained.entry.definition, Mode::Exclusive);
+    })
+}
+
+/// The maintained table as it is under locks, which may have been waited for.
+fn locked(mut maintained: Rc<Maintained>, lock: impl Fn(&Maintained)) -> Rc<Maintained> {
+    loop {
+        lock(&maintained);
         if cache::is_fresh() {
             return maintained;
         }
@@ -63,7 +78,7 @@ fn next() -> Option<Rc<Maintained>> {
     pending.min_by_key(|maintained| (maintained.entry.depth, maintained.entry.name))
 }
 
-fn one(maintained: &Maintained, changes: &BTreeMap<u32, Change>) {
+fn one(maintained: Rc<Maintained>, changes: &BTreeMap<u32, Change>) {
     let tables = &maintained.plan.tables;
     let whole = maintained.is_whole();
     let change = |position: usize| changes.get(&tables[position].oid);
@@ -85,12 +100,12 @@ fn one(maintained: &Maintained, changes: &BTreeMap<u32, Change>) {
                 changed.iter().filter_map(|&position| Some((position, change(position)?.delta.clone()?))).collect()
             }
         };
-        let idle = idle(maintained, &changed, &deltas);
+        let idle = idle(&maintained, &changed, &deltas);
         // Beside the table that references it there is none to which its keys could lead.
         if tables.len() == 2 && idle.len() == changed.len() {
             return;
         }
-        within(maintained, || apply(maintained, changed, &idle, &deltas));
+        within(&maintained, || apply(&maintained, changed, &idle, &deltas));
     }
 }
 
@@ -248,12 +263,21 @@ fn prepare(connection: &Connection, flush: Flush, size: Size, row: &Params) -> S
 
 /// Makes the state anew from the tables as they are. No other transaction may have changes of
 /// them under way, so all of them are locked, in OID order.
-pub fn rebuild(maintained: &Maintained) {
-    within(maintained, || {
-        maintained.members.iter().for_each(|&relation| lock::relation(relation, Mode::Share));
-        lock::relation(maintained.entry.definition, Mode::Exclusive);
-        fill(&maintained.plan, &maintained.state, can_be_stale(maintained));
-    });
+pub fn rebuild(maintained: Rc<Maintained>) {
+    let maintained = alone(maintained);
+    within(&maintained, || fill(&maintained.plan, &maintained.state, can_be_stale(&maintained)));
+}
+
+/// Applies what is changed otherwise than by statements, which `collect` puts into the buffer when nobody else
+/// can change anything. If it can't, the state is made anew.
+pub fn add(maintained: Rc<Maintained>, collect: impl FnOnce(&Maintained, &mut Buffer) -> bool) {
+    let maintained = alone(maintained);
+    let mut buffer = Buffer::default();
+    match collect(&maintained, &mut buffer) {
+        true => one(maintained.clone(), &buffer.net(maintained.entry.name, &maintained.bases)),
+        false => rebuild(maintained),
+    }
+    buffer.clear();
 }
 
 /// Writes what a state lacks, and deletes what it should not have. Readers are in nobody's way, and

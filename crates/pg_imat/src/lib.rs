@@ -21,6 +21,7 @@ mod compile;
 mod create;
 mod ddl;
 mod facts;
+mod family;
 mod flush;
 mod locks;
 mod manage;

@@ -108,12 +108,19 @@ pub fn forget(name: u32) -> Vec<(u32, bool)> {
     relations
 }
 
-/// Takes the triggers off relations that reach no maintained table any more.
+/// Takes the triggers off relations that reach no maintained table any more. One that is maintained itself
+/// stays guarded.
 pub fn silence(relations: &[(u32, bool)]) {
+    const TRIGGERS: Sql = Sql::fixed(
+        "SELECT t.tgname::text FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+         WHERE t.tgrelid = $1 AND t.tgname <> $2 AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace ORDER BY 1",
+    );
     for &(relation, shared) in relations {
         match facts::name(relation) {
             Some(_) if shared => xact::invalidate(relation),
-            Some(name) => ddl::drop_triggers(&name).iter().for_each(spi::run),
+            Some(name) => spi::rows(&TRIGGERS, &[oid(relation), ddl::GUARD.into()], |row| row.need::<String>(1))
+                .iter()
+                .for_each(|trigger| spi::run(&ddl::drop_trigger(&name, trigger))),
             None => {}
         }
     }
@@ -153,7 +160,7 @@ pub fn rebuild(name: u32) {
     }
     let bases: Vec<u32> = maintained.plan.tables.iter().map(|table| table.oid).collect();
     if !capture::defer_rebuild(&bases) {
-        capture::as_collected(|| flush::rebuild(&maintained));
+        capture::as_collected(|| flush::rebuild(maintained.clone()));
     }
 }
 

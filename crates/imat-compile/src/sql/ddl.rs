@@ -143,12 +143,8 @@ pub fn enable_trigger(relation: &QName, trigger: &str) -> Sql {
     Sql::new(format!("ALTER TABLE {relation} ENABLE {when} TRIGGER {}", ident(trigger)))
 }
 
-pub fn drop_triggers(relation: &QName) -> Vec<Sql> {
-    TRIGGERS
-        .iter()
-        .chain([&REPLICA])
-        .map(|name| Sql::new(format!("DROP TRIGGER IF EXISTS {name} ON {relation}")))
-        .collect()
+pub fn drop_trigger(relation: &QName, trigger: &str) -> Sql {
+    Sql::new(format!("DROP TRIGGER {} ON {relation}", ident(trigger)))
 }
 
 /// Refuses direct changes of a table, or of the view over it.

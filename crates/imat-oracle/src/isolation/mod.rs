@@ -60,6 +60,7 @@ const FILES: &[(&str, &str)] = &[
     ("mixed", include_str!("../../specs/mixed.spec")),
     ("prepared", include_str!("../../specs/prepared.spec")),
     ("create", include_str!("../../specs/create.spec")),
+    ("partitions", include_str!("../../specs/partitions.spec")),
 ];
 
 fn specs() -> std::result::Result<Vec<spec::Spec>, String> {

@@ -8,6 +8,7 @@ use pgrx::{PgTryBuilder, pg_sys};
 
 use super::image::{attribute, same};
 use super::spi::{Params, Prepared};
+use super::transition::{Field, Reader, Transition};
 
 /// The columns of a base table's deltas: `c<attribute number>` for each used column, then `w`.
 pub struct Layout {
@@ -38,125 +39,10 @@ enum Rows {
     Gone,
 }
 
-/// The rows that a trigger saw: the transition tables of one statement, or what it is fired for.
-pub struct Transition {
-    pub(super) relation: pg_sys::Relation,
-    pub(super) old: Side,
-    pub(super) new: Side,
-}
-
-/// The rows of before or after a change.
-#[derive(Clone, Copy)]
-pub(super) enum Side {
-    None,
-    Table(*mut pg_sys::Tuplestorestate),
-    Row(*mut pg_sys::TupleTableSlot),
-}
-
-impl Side {
-    fn is_empty(self) -> bool {
-        match self {
-            Side::None => true,
-            // SAFETY: the store is the trigger's.
-            Side::Table(store) => unsafe { pg_sys::tuplestore_tuple_count(store) == 0 },
-            Side::Row(_) => false,
-        }
-    }
-}
-
-impl Transition {
-    /// What a trigger for each statement gets.
-    pub(super) fn of_statement(data: &pg_sys::TriggerData) -> Self {
-        let table = |store: *mut pg_sys::Tuplestorestate| if store.is_null() { Side::None } else { Side::Table(store) };
-        Self { relation: data.tg_relation, old: table(data.tg_oldtable), new: table(data.tg_newtable) }
-    }
-
-    /// What a trigger for each row gets.
-    pub(super) fn of_row(data: &pg_sys::TriggerData) -> Self {
-        let (row, updated) = (Side::Row(data.tg_trigslot), Side::Row(data.tg_newslot));
-        let (old, new) = match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
-            pg_sys::TRIGGER_EVENT_INSERT => (Side::None, row),
-            pg_sys::TRIGGER_EVENT_UPDATE => (row, updated),
-            _ => (row, Side::None),
-        };
-        Self { relation: data.tg_relation, old, new }
-    }
-
-    /// Whether no row was changed.
-    pub fn is_empty(&self) -> bool {
-        self.old.is_empty() && self.new.is_empty()
-    }
-}
-
-/// A column of the delta: its number in the base table, and in the relation that fired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Field {
-    pub base: i16,
-    pub fired: i16,
-}
-
 /// One row's fields.
-struct Values {
-    values: Vec<pg_sys::Datum>,
-    nulls: Vec<bool>,
-}
-
-/// Reads one side of a change row by row.
-struct Reader {
-    side: Side,
-    slot: *mut pg_sys::TupleTableSlot,
-}
-
-impl Reader {
-    unsafe fn new(side: Side, relation: pg_sys::Relation) -> Option<Self> {
-        // SAFETY: the store is the trigger's; its first read pointer is nobody's between
-        // statements, and a statement that reads it brings its own.
-        let slot = match side {
-            Side::None => return None,
-            Side::Row(slot) => slot,
-            Side::Table(store) => unsafe {
-                pg_sys::tuplestore_select_read_pointer(store, 0);
-                pg_sys::tuplestore_rescan(store);
-                pg_sys::MakeSingleTupleTableSlot((*relation).rd_att, &pg_sys::TTSOpsMinimalTuple)
-            },
-        };
-        Some(Self { side, slot })
-    }
-
-    unsafe fn next(&mut self, fields: &[Field], into: &mut Values) -> bool {
-        // SAFETY: attribute numbers are those of the relation's descriptor; values stay valid
-        // until the slot's next row.
-        unsafe {
-            let found = match self.side {
-                Side::Table(store) => pg_sys::tuplestore_gettupleslot(store, true, false, self.slot),
-                Side::Row(_) => true,
-                Side::None => false,
-            };
-            if !found {
-                return false;
-            }
-            // A row that is given is the only one; a table tells its end.
-            if let Side::Row(_) = self.side {
-                self.side = Side::None;
-            }
-            for (position, field) in fields.iter().enumerate() {
-                let number = i32::from(field.fired);
-                if i32::from((*self.slot).tts_nvalid) < number {
-                    pg_sys::slot_getsomeattrs_int(self.slot, number);
-                }
-                into.values[position] = *(*self.slot).tts_values.add(number as usize - 1);
-                into.nulls[position] = *(*self.slot).tts_isnull.add(number as usize - 1);
-            }
-            true
-        }
-    }
-
-    unsafe fn close(self) {
-        if let Side::Table(_) = self.side {
-            // SAFETY: made by `new`.
-            unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.slot) }
-        }
-    }
+pub(super) struct Values {
+    pub values: Vec<pg_sys::Datum>,
+    pub nulls: Vec<bool>,
 }
 
 impl Values {

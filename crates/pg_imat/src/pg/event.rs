@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::image::V1;
-use crate::ddl;
+use crate::{capture, ddl};
 
 /// A relation by the name that a command gives, if there is one.
 unsafe fn relation(name: *mut pg_sys::RangeVar) -> Option<u32> {
@@ -49,7 +49,11 @@ pub extern "C-unwind" fn imat_before_command(fcinfo: pg_sys::FunctionCallInfo) -
         if context.is_null() || (*context).type_ != T_EventTriggerData {
             return pg_sys::Datum::null();
         }
-        let command = (*context.cast::<pg_sys::EventTriggerData>()).parsetree;
+        let data = &*context.cast::<pg_sys::EventTriggerData>();
+        if data.tag == pg_sys::CommandTag::CMDTAG_ALTER_TABLE {
+            capture::begin_alter();
+        }
+        let command = data.parsetree;
         match (*command).type_ {
             T_AlterTableStmt => {
                 let command = &*command.cast::<pg_sys::AlterTableStmt>();

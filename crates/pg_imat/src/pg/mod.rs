@@ -22,5 +22,6 @@ pub mod query;
 pub mod record;
 pub mod setting;
 pub mod spi;
+pub mod transition;
 pub mod trigger;
 pub mod xact;

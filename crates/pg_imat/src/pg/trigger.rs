@@ -3,8 +3,8 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::delta::Transition;
 use super::image::V1;
+use super::transition::Transition;
 use super::{error, memory, xact};
 use crate::capture;
 

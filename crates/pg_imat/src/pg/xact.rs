@@ -23,6 +23,12 @@ pub fn subtransaction() -> u32 {
     unsafe { pg_sys::GetCurrentSubTransactionId() }
 }
 
+/// The current command. Numbers grow to the end of the transaction.
+pub fn command() -> u32 {
+    // SAFETY: reads a variable.
+    unsafe { pg_sys::GetCurrentCommandId(false) }
+}
+
 /// Raises an error in a read-only transaction, as every one on a standby is.
 pub fn require_writable(verb: &CStr) {
     // SAFETY: the name is only printed.

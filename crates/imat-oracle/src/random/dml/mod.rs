@@ -5,6 +5,7 @@ mod basic;
 mod blocks;
 mod compound;
 pub mod inside;
+mod partitions;
 
 use super::schema::{Column, Place, Role, Schema, Table};
 use super::values;
@@ -61,6 +62,7 @@ pub fn random(d: &mut Dml) -> Vec<Action> {
         (4, 11),
         (3, 12),
         (6, 13),
+        (5, 14),
     ]) {
         0 => basic::insert(d),
         1 => compound::insert_select(d),
@@ -76,6 +78,7 @@ pub fn random(d: &mut Dml) -> Vec<Action> {
         10 => compound::update_from(d),
         11 => return blocks::prepared(d),
         13 => return vec![Action::Sql(inside::statement(d))],
+        14 => return vec![Action::Sql(partitions::statement(d))],
         _ => return blocks::cursor(d),
     };
     vec![if d.dice.chance(15) { Action::Extended(sql) } else { Action::Sql(sql) }]

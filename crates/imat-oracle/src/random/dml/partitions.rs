@@ -1,0 +1,32 @@
+//! Partitions that come and go, with their rows.
+
+use super::blocks::{CAUGHT, simple};
+use super::{Dml, basic};
+use crate::pg::ident;
+use crate::random::schema::Shape;
+
+/// Detaches a partition, or attaches it again, which fails where it is or where the default partition has got its
+/// rows; or both in a block, where it can be undone. Without any, it is an UPDATE.
+pub fn statement(d: &mut Dml) -> String {
+    let partitioned = |at: &usize| d.schema.tables[*at].shape == Shape::Partitioned;
+    let tables: Vec<usize> = (0..d.schema.tables.len()).filter(partitioned).collect();
+    if tables.is_empty() {
+        return basic::update(d);
+    }
+    let table = *d.dice.pick(&tables);
+    let (suffix, bounds) = *d.dice.pick(&[("_mid", "(15) TO (30)"), ("_lo", "(MINVALUE) TO (15)")]);
+    let places = d.schema.places.iter().filter(|place| place.table == table);
+    let part = places.map(|place| &place.name).find(|name| name.ends_with(suffix)).cloned().unwrap_or_default();
+    let root = ident(&d.schema.tables[table].name);
+    let detach = format!("ALTER TABLE {root} DETACH PARTITION {}", ident(&part));
+    let attach = format!("ALTER TABLE {root} ATTACH PARTITION {} FOR VALUES FROM {bounds}", ident(&part));
+    let change = simple(d);
+    match d.dice.index(6) {
+        0 => detach,
+        1..=3 => attach,
+        4 => format!("DO $do$ BEGIN\n{detach};\n{change};\n{attach};\nEND $do$"),
+        _ => format!(
+            "DO $do$ BEGIN BEGIN\n{detach};\n{change};\nRAISE EXCEPTION 'undo';\n{CAUGHT}\n{attach};\nEND; END $do$"
+        ),
+    }
+}
