@@ -27,5 +27,10 @@ EXECUTE u(250);
 EXECUTE d(2001);
 EXECUTE d(250);
 SET log_planner_stats = off;
+ANALYZE w;
+\echo == anew
+SET log_planner_stats = on;
+EXECUTE i(2002);
+SET log_planner_stats = off;
 \echo == differences
 SELECT v.difference FROM imat_status AS i, verify_imat(i.name::text) AS v;

@@ -27,6 +27,14 @@ impl Sql {
         Self(Cow::Borrowed(text))
     }
 
+    /// Its text, if it is one of those.
+    pub fn as_fixed(&self) -> Option<&'static str> {
+        match self.0 {
+            Cow::Borrowed(text) => Some(text),
+            Cow::Owned(_) => None,
+        }
+    }
+
     /// The statement with a relation added that it reads, a WITH query.
     pub(crate) fn over(&self, relation: &str) -> Self {
         Self::new(match self.0.strip_prefix("WITH ") {

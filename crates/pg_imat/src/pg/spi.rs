@@ -1,5 +1,7 @@
 //! Running [`Sql`].
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::CString;
 
 use imat_compile::sql::Sql;
@@ -171,36 +173,49 @@ impl Connection {
     }
 
     /// Analyses and plans a statement; the delta relations that it names must be registered.
-    /// Its text is read under the settings for text. Planning computes constants, so it is done
-    /// under those of the moment.
+    /// Planning computes constants, so it is done under the settings of the moment.
     ///
     /// A `point` statement touches few rows of tables that may be empty now and large later,
     /// so it is planned to use an index wherever there is one.
     pub fn prepare(&self, sql: &Sql, params: &[pg_sys::Oid], point: bool) -> Prepared {
-        let text = CString::new(sql.as_str()).unwrap_or_default();
-        let mut params = params.to_vec();
-        // SAFETY: the text and types outlive the call; the plan is moved to long-lived memory.
-        unsafe {
-            // One plan for all values of the parameters: it must never be made again.
-            let options = pg_sys::CURSOR_OPT_GENERIC_PLAN as i32;
-            let plan = context::with_text(|| {
-                pg_sys::SPI_prepare_cursor(text.as_ptr(), params.len() as i32, params.as_mut_ptr(), options)
-            });
-            if plan.is_null() {
-                fail("SPI_prepare", pg_sys::SPI_result);
-            }
-            let code = pg_sys::SPI_keepplan(plan);
-            if code != 0 {
-                fail("SPI_keepplan", code);
-            }
-            context::with_settings(if point { &[("enable_seqscan", "off")] } else { &[] }, || {
-                let planned = pg_sys::SPI_plan_get_cached_plan(plan);
+        let prepared = self.general(sql, params);
+        context::with_settings(if point { &[("enable_seqscan", "off")] } else { &[] }, || {
+            // SAFETY: the plan is of one statement; what is planned is released, and stays.
+            unsafe {
+                let planned = pg_sys::SPI_plan_get_cached_plan(prepared.plan);
                 if !planned.is_null() {
                     pg_sys::ReleaseCachedPlan(planned, pg_sys::CurrentResourceOwner);
                 }
-            });
-            Prepared { plan }
+            }
+        });
+        prepared
+    }
+
+    /// Analyses a statement, under the settings of the moment. It lives as long as the connection.
+    fn analyse(&self, sql: &Sql, params: &[pg_sys::Oid], options: u32) -> pg_sys::SPIPlanPtr {
+        let text = CString::new(sql.as_str()).unwrap_or_default();
+        let mut params = params.to_vec();
+        // SAFETY: the text and types outlive the call.
+        let plan = unsafe {
+            pg_sys::SPI_prepare_cursor(text.as_ptr(), params.len() as i32, params.as_mut_ptr(), options as i32)
+        };
+        if plan.is_null() {
+            // SAFETY: reads a variable.
+            fail("SPI_prepare", unsafe { pg_sys::SPI_result });
         }
+        plan
+    }
+
+    /// A statement with one plan for all values of the parameters, which must never be made again. Its text is
+    /// read under the settings for text.
+    fn general(&self, sql: &Sql, params: &[pg_sys::Oid]) -> Prepared {
+        let plan = context::with_text(|| self.analyse(sql, params, pg_sys::CURSOR_OPT_GENERIC_PLAN));
+        // SAFETY: the plan was just made, and is moved to memory that lives as long as the backend.
+        let code = unsafe { pg_sys::SPI_keepplan(plan) };
+        if code != 0 {
+            fail("SPI_keepplan", code);
+        }
+        Prepared { plan }
     }
 
     /// Runs a statement; returns how many rows it processed.
@@ -333,22 +348,36 @@ impl Row {
     }
 }
 
+thread_local! {
+    /// The bookkeeping queries that this backend has used, by their text.
+    static KEPT: RefCell<HashMap<&'static str, Prepared>> = RefCell::default();
+}
+
+/// A bookkeeping query, prepared. One that is written out in the extension is kept for the next time.
+/// The connection is open.
+fn query(connection: &Connection, sql: &Sql, types: &[pg_sys::Oid]) -> pg_sys::SPIPlanPtr {
+    let Some(text) = sql.as_fixed() else { return connection.analyse(sql, types, 0) };
+    if let Some(plan) = KEPT.with_borrow(|kept| kept.get(text).map(|prepared| prepared.plan)) {
+        return plan;
+    }
+    let prepared = connection.general(sql, types);
+    let plan = prepared.plan;
+    KEPT.with_borrow_mut(|kept| kept.insert(text, prepared));
+    plan
+}
+
 /// The rows of a bookkeeping query, each made into a value. It reads what is committed by now,
 /// whatever the transaction's snapshot: what a trigger of this moment belongs to may be newer.
 pub fn rows<T>(sql: &Sql, params: &[Param], make: impl Fn(&Row) -> T) -> Vec<T> {
     let connection = Connection::open();
-    let text = CString::new(sql.as_str()).unwrap_or_default();
-    let mut types: Vec<pg_sys::Oid> = params.iter().map(|param| param.ty).collect();
+    let types: Vec<pg_sys::Oid> = params.iter().map(|param| param.ty).collect();
     let mut values: Vec<pg_sys::Datum> =
         params.iter().map(|param| param.value.unwrap_or(pg_sys::Datum::null())).collect();
     let nulls: Vec<std::ffi::c_char> =
         params.iter().map(|param| if param.value.is_some() { b' ' } else { b'n' } as _).collect();
-    // SAFETY: all that is passed outlives the calls; rows are read before the connection closes.
+    let plan = query(&connection, sql, &types);
+    // SAFETY: all that is passed outlives the call; rows are read before the connection closes.
     let made = unsafe {
-        let plan = pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
-        if plan.is_null() {
-            fail("SPI_prepare", pg_sys::SPI_result);
-        }
         let latest = pg_sys::GetLatestSnapshot();
         let none = std::ptr::null_mut();
         let code =
@@ -380,13 +409,9 @@ pub struct ColumnType {
 /// The types of a query's columns; the query isn't run.
 pub fn describe(sql: &Sql) -> Vec<ColumnType> {
     let connection = Connection::open();
-    let text = CString::new(sql.as_str()).unwrap_or_default();
+    let plan = connection.analyse(sql, &[], 0);
     // SAFETY: the plan and its sources live until the connection closes; what is read is copied.
     let types = unsafe {
-        let plan = pg_sys::SPI_prepare(text.as_ptr(), 0, std::ptr::null_mut());
-        if plan.is_null() {
-            fail("SPI_prepare", pg_sys::SPI_result);
-        }
         let sources = pgrx::PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(plan));
         match sources.get_ptr(0) {
             Some(source) if !(*source).resultDesc.is_null() => {
