@@ -16,7 +16,10 @@ SET imat.max_key_locks = 3;
 BEGIN;
 INSERT INTO children VALUES (1, 1), (2, 1), (3, 1);
 TABLE held;
-INSERT INTO children VALUES (4, 1);
+-- Those that it holds already are no more.
+UPDATE children SET n = n + 1;
+TABLE held;
+INSERT INTO children VALUES (4, 1), (1, 1);
 TABLE held;
 COMMIT;
 

@@ -89,10 +89,10 @@ pub fn take(maintained: &Maintained, connection: &Connection, locks: &Locks, row
 
 /// Locks the keys of some edges, or all of their keys where there are too many.
 fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Keys, row: &Params, rows: u64) {
-    let room = setting::max_key_locks().saturating_sub(held());
-    let found = (rows <= ROWS_A_KEY.saturating_mul(room as u64)).then(|| found(connection, keys, row, room + 1));
+    let most = setting::max_key_locks();
+    let found = (rows <= ROWS_A_KEY.saturating_mul(most as u64)).then(|| found(connection, keys, row, most + 1));
     let mut wanted = Wanted::default();
-    match found.filter(|found| found.len() <= room) {
+    match found.filter(|found| has_room(view, found, most.saturating_sub(held()))) {
         Some(found) => found.into_iter().for_each(|(edge, side, key)| {
             wanted.add(edge, Target::Writers(side), Mode::RowExclusive);
             wanted.add(edge, Target::Key(key), mode(side));
@@ -107,6 +107,12 @@ fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Keys, 
             hold(xact::subtransaction(), 1);
         }
     }
+}
+
+/// Whether no more of these keys than that are not held yet.
+fn has_room(view: u32, found: &BTreeSet<(u16, Side, i32)>, room: usize) -> bool {
+    let is_new = |&&(edge, side, key): &&(u16, Side, i32)| !lock::holds_key(view, edge, key, mode(side));
+    found.len() <= room || found.iter().filter(is_new).count() <= room
 }
 
 /// The keys of a step, no more than `most` where there can be any number.

@@ -129,31 +129,46 @@ pub enum Target {
     Key(i32),
 }
 
-/// Waits for such a lock, which PostgreSQL releases at the end of the transaction; returns whether
-/// the transaction did not hold it before. It is one of PostgreSQL's advisory locks, in a space
-/// that its functions can't reach.
-pub fn key(view: u32, edge: u16, target: Target, mode: Mode) -> bool {
-    let kind = if matches!(target, Target::Key(_)) { "key" } else { "writers" };
-    if left_out(format_args!("{kind} {mode:?}")) {
-        return false;
-    }
+/// The tag of such a lock: one of PostgreSQL's advisory locks, in a space that its functions can't reach.
+fn tag_of_key(view: u32, edge: u16, target: Target) -> pg_sys::LOCKTAG {
     let (number, kind) = match target {
         Target::Writers(Side::Child) => (0, 0),
         Target::Writers(Side::Parent) => (1, 0),
         Target::Key(hash) => (hash as u32, 1),
     };
+    pg_sys::LOCKTAG {
+        // SAFETY: reads a variable.
+        locktag_field1: unsafe { pg_sys::MyDatabaseId.to_u32() },
+        locktag_field2: view,
+        locktag_field3: number,
+        // PostgreSQL's own advisory locks have 1 and 2 here.
+        locktag_field4: 0x8000 | edge << 1 | kind,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
+        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+    }
+}
+
+/// Waits for such a lock, which PostgreSQL releases at the end of the transaction; returns whether
+/// the transaction did not hold it before.
+pub fn key(view: u32, edge: u16, target: Target, mode: Mode) -> bool {
+    let kind = if matches!(target, Target::Key(_)) { "key" } else { "writers" };
+    if left_out(format_args!("{kind} {mode:?}")) {
+        return false;
+    }
+    let tag = tag_of_key(view, edge, target);
     // SAFETY: the tag is complete; nothing that it names needs to exist.
+    unsafe { pg_sys::LockAcquire(&tag, mode.number(), false, false) == pg_sys::LockAcquireResult::LOCKACQUIRE_OK }
+}
+
+/// Whether the transaction holds the lock of a key in this mode.
+pub fn holds_key(view: u32, edge: u16, key: i32, mode: Mode) -> bool {
+    let tag = tag_of_key(view, edge, Target::Key(key));
+    // SAFETY: only looks it up.
     unsafe {
-        let tag = pg_sys::LOCKTAG {
-            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
-            locktag_field2: view,
-            locktag_field3: number,
-            // PostgreSQL's own advisory locks have 1 and 2 here.
-            locktag_field4: 0x8000 | edge << 1 | kind,
-            locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
-            locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
-        };
-        pg_sys::LockAcquire(&tag, mode.number(), false, false) == pg_sys::LockAcquireResult::LOCKACQUIRE_OK
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        return pg_sys::LockHeldByMe(&tag, mode.number(), false);
+        #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+        return pg_sys::LockHeldByMe(&tag, mode.number());
     }
 }
 
