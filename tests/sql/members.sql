@@ -129,3 +129,17 @@ SELECT tableoid::regclass, count(*) FROM p GROUP BY 1 ORDER BY 1;
 DROP EVENT TRIGGER a_meddle;
 ALTER TABLE p DETACH PARTITION p3;
 TABLE wrong;
+-- One that alters what has just gone.
+CREATE TABLE p4 PARTITION OF p FOR VALUES FROM (30) TO (40);
+INSERT INTO p VALUES (30, 'a', 30), (31, 'z', 31);
+CREATE OR REPLACE FUNCTION meddle() RETURNS event_trigger LANGUAGE plpgsql SET search_path = public AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() AS c WHERE c.objid = 'p'::regclass) THEN
+        ALTER TABLE p4 ALTER n TYPE bigint USING n + 1000;
+    END IF;
+END $$;
+CREATE EVENT TRIGGER a_meddle ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION meddle();
+ALTER TABLE p DETACH PARTITION p4;
+TABLE wrong;
+TABLE p4;
+DROP EVENT TRIGGER a_meddle;

@@ -196,9 +196,10 @@ pub fn end_alter() {
     session(|session| session.altering.pop());
 }
 
-/// Whether rows may have been collected since the running ALTER TABLE began.
-pub fn has_collected_in_alter() -> bool {
-    session(|session| session.altering.last().is_none_or(|altering| session.collected > Some(altering.command)))
+/// Whether an ALTER TABLE is running within which nothing else has happened: neither were rows collected since it
+/// began, nor does another one run in it.
+pub fn is_plain_alter() -> bool {
+    session(|session| matches!(session.altering[..], [Altering { command, .. }] if session.collected <= Some(command)))
 }
 
 /// Whether such DDL is under way.

@@ -41,11 +41,11 @@ pub fn follow(relations: &[Oid]) {
         capture::own_ddl(|| members.iter().for_each(note));
         members.into_iter().filter(|member| !is_empty(member.relation)).collect::<Vec<_>>()
     });
-    // Another event trigger of the command may have written to a new partition by way of its root, and that is
-    // collected. What all this brings about is too, later.
-    let unknown = capture::has_collected_in_alter();
+    // Another event trigger of the command may have written to a new partition by way of its root, which was collected,
+    // or have altered an old one. What all this brings about is collected too, later.
+    let is_plain = capture::is_plain_alter();
     for members in changed.chunk_by(|one, other| one.name == other.name) {
-        match !unknown && members.iter().all(|member| member.is_partition) {
+        match is_plain && members.iter().all(|member| member.is_partition) {
             true => apply(members),
             false => rebuild(members[0].name),
         }
@@ -138,18 +138,13 @@ fn apply(members: &[Member]) {
     capture::as_collected(|| flush::add(maintained, |maintained, buffer| collect(maintained, members, buffer)));
 }
 
-/// Collects their rows; returns whether that could be done.
-fn collect(maintained: &Maintained, members: &[Member], buffer: &mut Buffer) -> bool {
+fn collect(maintained: &Maintained, members: &[Member], buffer: &mut Buffer) {
     for &Member { base, relation, comes, .. } in members {
         let tables = maintained.plan.tables.iter().filter(|table| table.oid == base);
         let used: BTreeSet<i16> = tables.flat_map(|table| table.columns.iter().copied()).collect();
         let fields = trusted(|| cache::fields(base, relation, &used));
-        if fields.len() < used.len() {
-            return false;
-        }
         Transition::of_table(relation, comes, |rows| {
             buffer.collect(0, base, rows, &Layout::new(rows, &fields).into());
         });
     }
-    true
 }

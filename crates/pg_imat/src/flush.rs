@@ -269,14 +269,12 @@ pub fn rebuild(maintained: Rc<Maintained>) {
 }
 
 /// Applies what is changed otherwise than by statements, which `collect` puts into the buffer when nobody else
-/// can change anything. If it can't, the state is made anew.
-pub fn add(maintained: Rc<Maintained>, collect: impl FnOnce(&Maintained, &mut Buffer) -> bool) {
+/// can change anything.
+pub fn add(maintained: Rc<Maintained>, collect: impl FnOnce(&Maintained, &mut Buffer)) {
     let maintained = alone(maintained);
     let mut buffer = Buffer::default();
-    match collect(&maintained, &mut buffer) {
-        true => one(maintained.clone(), &buffer.net(maintained.entry.name, &maintained.bases)),
-        false => rebuild(maintained),
-    }
+    collect(&maintained, &mut buffer);
+    one(maintained.clone(), &buffer.net(maintained.entry.name, &maintained.bases));
     buffer.clear();
 }
 
