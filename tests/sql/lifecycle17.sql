@@ -46,3 +46,12 @@ ALTER TABLE p ALTER b SET EXPRESSION AS (a * 3);
 TABLE imat.parts ORDER BY k;
 TABLE imat.part;
 SELECT s.name, v.* FROM imat_status AS s CROSS JOIN LATERAL verify_imat(s.name::text) AS v;
+-- A child that leaves, and whose rows are computed anew in the same command.
+CREATE TABLE mother (a int, b int GENERATED ALWAYS AS (a * 2) STORED);
+CREATE TABLE daughter () INHERITS (mother);
+INSERT INTO mother VALUES (1);
+INSERT INTO daughter VALUES (2);
+SELECT create_imat('of_mother', query => 'SELECT sum(b) AS s, count(*) AS n FROM mother');
+ALTER TABLE daughter NO INHERIT mother, ALTER b SET EXPRESSION AS (a * 100);
+TABLE imat.of_mother;
+TABLE daughter;

@@ -184,6 +184,11 @@ pub fn take_rewritten() -> Vec<u32> {
     session(|session| session.rewritten.drain(..).map(|rewritten| rewritten.relation).collect())
 }
 
+/// Whether it did so of this one.
+pub fn is_rewritten(relation: u32) -> bool {
+    session(|session| session.rewritten.iter().any(|rewritten| rewritten.relation == relation))
+}
+
 /// An ALTER TABLE begins.
 pub fn begin_alter() {
     xact::register();

@@ -1,8 +1,8 @@
 //! Partitions and children that come and go.
 //!
-//! What becomes a partition, or ceases to be one, is a change of the partitioned table: all of its rows are
-//! added, or taken away. Where that can't be told any more, as when it is dropped, and for children of tables
-//! that are not partitioned, the maintained tables are made anew.
+//! A table that becomes a partition or a child, or ceases to be one, is a change of the base table: all of its rows
+//! are added, or taken away. Where these can't be told any more, as when it is dropped, the maintained tables are
+//! made anew.
 
 use std::collections::BTreeSet;
 
@@ -28,8 +28,8 @@ struct Member {
     base: u32,
     relation: u32,
     comes: bool,
-    /// It is a table that has become a partition, or that has been one, of the base table.
-    is_partition: bool,
+    /// It is a table that is still there.
+    is_table: bool,
 }
 
 /// Maintained tables over a partitioned or inherited table whose members changed learn of the new ones, and
@@ -45,7 +45,7 @@ pub fn follow(relations: &[Oid]) {
     // or have altered an old one. What all this brings about is collected too, later.
     let is_plain = capture::is_plain_alter();
     for members in changed.chunk_by(|one, other| one.name == other.name) {
-        match is_plain && members.iter().all(|member| member.is_partition) {
+        match is_plain && members.iter().all(Member::has_its_rows) {
             true => apply(members),
             false => rebuild(members[0].name),
         }
@@ -53,8 +53,7 @@ pub fn follow(relations: &[Oid]) {
     stale::follow(&changed.iter().map(|member| member.name).collect::<Vec<_>>());
 }
 
-/// What differs from the bookkeeping, by maintained table. The ancestors of a partitioned table have no rows of
-/// their own, so a table that has reached one, or does now, is its partition.
+/// What differs from the bookkeeping, by maintained table.
 fn changed(relations: &[Oid]) -> Vec<Member> {
     const CHANGED: Sql = Sql::fixed(
         "WITH RECURSIVE known AS ( \
@@ -72,9 +71,8 @@ fn changed(relations: &[Oid]) -> Vec<Member> {
                  WHERE NOT i.inhdetachpending) \
          SELECT coalesce(n.name, s.name::oid), coalesce(n.base, s.base::oid), coalesce(n.relation, s.relation::oid), \
              s.relation IS NULL, \
-             EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = coalesce(n.base, s.base::oid) AND c.relkind = 'p') \
-                 AND EXISTS (SELECT FROM pg_catalog.pg_class AS c \
-                     WHERE c.oid = coalesce(n.relation, s.relation::oid) AND c.relkind = 'r') \
+             EXISTS (SELECT FROM pg_catalog.pg_class AS c \
+                 WHERE c.oid = coalesce(n.relation, s.relation::oid) AND c.relkind = 'r') \
          FROM up AS n FULL JOIN known AS s \
              ON s.name::oid = n.name AND s.base::oid = n.base AND s.relation::oid = n.relation \
          WHERE n.relation IS NULL OR s.relation IS NULL ORDER BY 1, 2, 3",
@@ -84,7 +82,7 @@ fn changed(relations: &[Oid]) -> Vec<Member> {
         base: row.oid(2),
         relation: row.oid(3),
         comes: row.need(4),
-        is_partition: row.need(5),
+        is_table: row.need(5),
     })
 }
 
@@ -123,14 +121,21 @@ fn is_empty(relation: u32) -> bool {
     spi::first(&QUERY, &[oid(relation)], |row| row.get(1)).flatten().unwrap_or(false)
 }
 
-/// Applies partitions of base tables of one maintained table, that came or went, as changes of these, if it
-/// follows changes by their rows.
+impl Member {
+    /// Whether its rows are what they were when it came or went.
+    fn has_its_rows(&self) -> bool {
+        self.is_table && !capture::is_rewritten(self.relation)
+    }
+}
+
+/// Applies what came and went as changes of the base tables of one maintained table, if it follows these by their
+/// rows. None of them has a parent then, so all members are below them.
 fn apply(members: &[Member]) {
     let name = members[0].name;
     cache::fresh();
     let maintained = cache::maintained(name);
     let entry = &maintained.entry;
-    // A partition's rows can be newer than the transaction's snapshot: making it anew finds out.
+    // The rows can be newer than the transaction's snapshot: making it anew finds out.
     let is_late = capture::is_busy() || lock::transaction_snapshot();
     if is_late || maintained.is_whole() || entry.queued || entry.stale.is_some() {
         return rebuild(name);
