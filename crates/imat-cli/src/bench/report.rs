@@ -47,7 +47,12 @@ pub fn table(variants: &[&Variant], lines: &[Line]) -> Table {
                 Unit::Micros => text::micros(value),
                 Unit::PerSecond | Unit::Bytes => text::count(value.round() as i64),
             };
-            cells.push(if index == 0 { figure } else { format!("{figure}  {}", ratio(line.ratio(index))) });
+            let figure = if value.is_nan() { "-".to_owned() } else { figure };
+            cells.push(if index == 0 || value.is_nan() {
+                figure
+            } else {
+                format!("{figure}  {}", ratio(line.ratio(index)))
+            });
         }
         table.add_row(cells);
     }

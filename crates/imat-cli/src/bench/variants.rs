@@ -12,7 +12,32 @@ pub struct Variant {
     pub after_statement: Option<&'static str>,
     /// The relation that holds the result.
     pub summary: Option<&'static str>,
+    /// The same for orders and lines, where it is compared.
+    pub orders: Option<&'static str>,
 }
+
+/// How many orders there are in the beginning.
+pub const ORDERS: u64 = 20_000;
+
+const ORDERS_AND_LINES: &str = "
+    CREATE TABLE orders (
+      id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+      customer int NOT NULL,
+      discount int NOT NULL
+    );
+    CREATE TABLE lines (
+      id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+      ord bigint NOT NULL REFERENCES orders,
+      qty int NOT NULL,
+      price int NOT NULL
+    );
+    CREATE INDEX ON lines (ord);
+    INSERT INTO orders (customer, discount) SELECT n % 1000, n % 50 FROM generate_series(1, {orders}) AS n;
+    INSERT INTO lines (ord, qty, price) SELECT n % {orders} + 1, n % 9 + 1, n % 97 FROM generate_series(1, 3 * {orders}) AS n;
+    ANALYZE orders, lines;";
+
+const ORDER_QUERY: &str = "SELECT o.customer, sum(l.qty * l.price * (100 - o.discount)) AS total, count(*) AS n \
+    FROM orders AS o JOIN lines AS l ON l.ord = o.id GROUP BY o.customer";
 
 /// 1,000 groups of 100 rows: the summary that a shop would look at.
 const SALES: &str = "
@@ -78,13 +103,21 @@ const TRIGGER: &str = "
       FOR EACH STATEMENT EXECUTE FUNCTION sales_deleted();";
 
 const VARIANTS: [Variant; 5] = [
-    Variant { name: "none", what: "no view: the table alone", set_up: "", after_statement: None, summary: None },
+    Variant {
+        name: "none",
+        what: "no view: the table alone",
+        set_up: "",
+        after_statement: None,
+        summary: None,
+        orders: Some(""),
+    },
     Variant {
         name: "trigger",
         what: "the best hand-written plpgsql statement triggers",
         set_up: TRIGGER,
         after_statement: None,
         summary: Some("summary"),
+        orders: None,
     },
     Variant {
         name: "imat",
@@ -92,6 +125,7 @@ const VARIANTS: [Variant; 5] = [
         set_up: "CREATE MATERIALIZED VIEW summary AS {query}; SELECT create_imat('summary');",
         after_statement: None,
         summary: Some("imat.summary"),
+        orders: Some("CREATE MATERIALIZED VIEW order_totals AS {query}; SELECT create_imat('order_totals');"),
     },
     Variant {
         name: "refresh",
@@ -99,6 +133,7 @@ const VARIANTS: [Variant; 5] = [
         set_up: "CREATE MATERIALIZED VIEW summary AS {query};",
         after_statement: Some("REFRESH MATERIALIZED VIEW summary"),
         summary: Some("summary"),
+        orders: None,
     },
     Variant {
         name: "pg_ivm",
@@ -106,6 +141,7 @@ const VARIANTS: [Variant; 5] = [
         set_up: "SELECT {pg_ivm}.create_immv('summary', '{query}');",
         after_statement: None,
         summary: Some("summary"),
+        orders: Some("SELECT {pg_ivm}.create_immv('order_totals', '{query}');"),
     },
 ];
 
@@ -143,7 +179,9 @@ impl Variant {
         let schema = self.schema();
         client.batch_execute(&format!("CREATE SCHEMA {schema}; {};", self.session()))?;
         client.batch_execute(SALES)?;
-        let mut set_up = self.set_up.replace("{query}", QUERY);
+        client.batch_execute(&ORDERS_AND_LINES.replace("{orders}", &ORDERS.to_string()))?;
+        let orders = self.orders.unwrap_or_default().replace("{query}", ORDER_QUERY);
+        let mut set_up = format!("{}{orders}", self.set_up.replace("{query}", QUERY));
         match self.name {
             "imat" => client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_imat SCHEMA public")?,
             "pg_ivm" => {
@@ -159,11 +197,19 @@ impl Variant {
         Ok(())
     }
 
-    /// Counts the rows in which the summary and its query differ.
-    pub fn differences(&self, summary: &str) -> String {
-        let summary = if summary.contains('.') { summary.to_owned() } else { format!("{}.{summary}", self.schema()) };
-        let query = QUERY.replace("FROM sales", &format!("FROM {}.sales", self.schema()));
-        let columns = "region, product_id, total::numeric, n";
+    /// Each counts the rows in which a summary and its query differ.
+    pub fn comparisons(&self) -> Vec<String> {
+        let Some(summary) = self.summary else { return Vec::new() };
+        let orders = summary.replace("summary", "order_totals");
+        let sales = self.differences(summary, QUERY, "region, product_id, total::numeric, n");
+        let orders = self.orders.map(|_| self.differences(&orders, ORDER_QUERY, "customer, total::numeric, n"));
+        [sales].into_iter().chain(orders).collect()
+    }
+
+    fn differences(&self, summary: &str, query: &str, columns: &str) -> String {
+        let schema = self.schema();
+        let summary = if summary.contains('.') { summary.to_owned() } else { format!("{schema}.{summary}") };
+        let query = query.replace("FROM ", &format!("FROM {schema}.")).replace("JOIN ", &format!("JOIN {schema}."));
         format!(
             "SELECT count(*) FROM (
                (SELECT {columns} FROM {summary} EXCEPT ALL SELECT {columns} FROM ({query}) AS q)
