@@ -71,6 +71,17 @@ pub const MEASURES: [Measure; 10] = [
     orders("orders_discounts", "… while one client updates orders", true),
 ];
 
+/// The measures of these names, or all.
+pub fn wanted(names: &[String]) -> Result<Vec<&'static Measure>> {
+    let known = |name: &String| MEASURES.iter().any(|measure| measure.name == name);
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        let all: Vec<&str> = MEASURES.iter().map(|measure| measure.name).collect();
+        return Err(anyhow!("there is no measure {unknown}; there are {}", all.join(", ")));
+    }
+    let is_wanted = |measure: &&Measure| names.is_empty() || names.iter().any(|name| name == measure.name);
+    Ok(MEASURES.iter().filter(is_wanted).collect())
+}
+
 pub struct Sample {
     pub measure: &'static Measure,
     pub variant: &'static str,

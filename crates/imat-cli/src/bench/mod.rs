@@ -32,6 +32,9 @@ pub struct Options {
     /// Only these variants, such as none,imat
     #[arg(long, value_delimiter = ',')]
     pub variants: Vec<String>,
+    /// Only these measures, by their names in the CSV, such as single_row,orders
+    #[arg(long, value_delimiter = ',')]
+    pub measures: Vec<String>,
 }
 
 pub fn run(options: &Options) -> Result<()> {
@@ -43,15 +46,16 @@ pub fn run(options: &Options) -> Result<()> {
         println!("  {:<12} {}", variant.name, variant.what);
         variant.create(&mut client).with_context(|| format!("cannot set up the variant {}", variant.name))?;
     }
-    let bar = text::steps(measures::MEASURES.len() as u64);
+    let measures = measures::wanted(&options.measures)?;
+    let bar = text::steps(measures.len() as u64);
     let mut samples = Vec::new();
-    for measure in &measures::MEASURES {
+    for &measure in &measures {
         bar.set_message(measure.title);
         samples.extend(measures::take(measure, options, &variants)?);
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let summary = report::summarize(&variants, &samples);
+    let summary = report::summarize(&measures, &variants, &samples);
     println!("{}", report::table(&variants, &summary));
     println!(
         "(ratios are speed against no view, for WAL the volume against it; medians of {} rounds)",
