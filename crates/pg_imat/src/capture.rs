@@ -121,14 +121,14 @@ fn is_applying() -> bool {
 
 fn collect(relation: u32, event: Event, transition: &Transition) {
     let captures = cache::captures(relation);
-    let subtransaction = xact::subtransaction();
-    session(|session| session.collected = Some(xact::command()));
+    let (subtransaction, command) = (xact::subtransaction(), xact::command());
     for capture in captures.iter() {
         if is_flushing() && !capture.is_state {
             raise(&refuse::changed_by_flush());
         }
         let layout = capture.layout(transition);
-        session(|Session { buffer, merges, .. }| {
+        session(|Session { buffer, merges, collected, .. }| {
+            *collected = Some(command);
             if event == Event::Truncate || merges.contains(&relation) {
                 return buffer.add(subtransaction, capture.base, Change::truncated());
             }
