@@ -36,9 +36,17 @@ struct Taken {
     reader: u32,
 }
 
+/// A maintained table is to be made anew.
+struct Remake {
+    subtransaction: u32,
+    epoch: u32,
+    reader: u32,
+}
+
 #[derive(Default)]
 pub struct Buffer {
     chunks: Vec<Chunk>,
+    remakes: Vec<Remake>,
     taken: Vec<Taken>,
     epoch: u32,
     /// Sums of several chunks, made for the flush that is running.
@@ -82,7 +90,7 @@ impl Change {
 
 impl Buffer {
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.chunks.is_empty() && self.remakes.is_empty()
     }
 
     pub fn is_torn(&self) -> bool {
@@ -97,6 +105,21 @@ impl Buffer {
             *last = chunk.epoch.max(*last);
         }
         changed
+    }
+
+    /// The maintained tables that are to be made anew, and have not been.
+    pub fn remade(&self) -> BTreeSet<u32> {
+        self.remakes.iter().map(|remake| remake.reader).filter(|&reader| self.is_remade(reader)).collect()
+    }
+
+    fn is_remade(&self, reader: u32) -> bool {
+        let from = self.taken(reader);
+        self.remakes.iter().any(|remake| remake.reader == reader && Some(remake.epoch) > from)
+    }
+
+    /// Has a maintained table made anew.
+    pub fn remake(&mut self, subtransaction: u32, reader: u32) {
+        self.remakes.push(Remake { subtransaction, epoch: self.epoch, reader });
     }
 
     /// The base tables that were truncated.
@@ -149,7 +172,8 @@ impl Buffer {
         }
     }
 
-    /// What these base tables changed that a maintained table has not taken: one change each.
+    /// What these base tables changed that a maintained table has not taken: one change each. To one that is
+    /// to be made anew they are as good as truncated.
     pub fn net(&mut self, reader: u32, bases: &BTreeSet<u32>) -> BTreeMap<u32, Change> {
         let from = self.taken(reader);
         let mut pending: BTreeMap<u32, Vec<&Change>> = BTreeMap::new();
@@ -168,7 +192,12 @@ impl Buffer {
                 truncated: changes.iter().any(|change| change.truncated),
             }
         };
-        pending.into_iter().map(|(base, changes)| (base, net(changes))).collect()
+        let mut changes: BTreeMap<u32, Change> =
+            pending.into_iter().map(|(base, changes)| (base, net(changes))).collect();
+        if self.is_remade(reader) {
+            bases.iter().for_each(|&base| changes.entry(base).or_default().truncated = true);
+        }
+        changes
     }
 
     /// Makes one chunk of several of a base table, where nobody has taken one without the other
@@ -215,6 +244,13 @@ impl Buffer {
         };
         let (done, kept) = self.chunks.drain(..).partition(by_all);
         self.chunks = kept;
+        self.remakes.retain(|remake| {
+            !taken.iter().any(|taken| {
+                taken.reader == remake.reader
+                    && taken.epoch >= remake.epoch
+                    && taken.subtransaction <= remake.subtransaction
+            })
+        });
         Vec::into_iter(done).for_each(|chunk| chunk.change.end());
     }
 
@@ -222,6 +258,7 @@ impl Buffer {
     pub fn clear(&mut self) {
         self.epoch = 0;
         self.taken.clear();
+        self.remakes.clear();
         self.sums.drain(..).for_each(Delta::end);
         self.chunks.drain(..).for_each(|chunk| chunk.change.end());
         self.free();
@@ -239,6 +276,10 @@ impl Buffer {
             .iter_mut()
             .filter(|chunk| chunk.subtransaction == mine)
             .for_each(|chunk| chunk.subtransaction = parent);
+        self.remakes
+            .iter_mut()
+            .filter(|remake| remake.subtransaction == mine)
+            .for_each(|remake| remake.subtransaction = parent);
         let (released, kept) = self.taken.drain(..).partition(|taken| taken.subtransaction == mine);
         self.taken = kept;
         for Taken { epoch, reader, .. } in Vec::into_iter(released) {
@@ -250,6 +291,7 @@ impl Buffer {
     /// What a subtransaction did never happened.
     pub fn abort(&mut self, mine: u32) {
         self.taken.retain(|taken| taken.subtransaction < mine);
+        self.remakes.retain(|remake| remake.subtransaction < mine);
         let (kept, dropped) = self.chunks.drain(..).partition(|chunk| chunk.subtransaction < mine);
         self.chunks = kept;
         let deltas = Vec::into_iter(dropped).filter_map(|chunk: Chunk| chunk.change.delta);

@@ -144,7 +144,8 @@ pub fn captures(relation: u32) -> Rc<Vec<Capture>> {
     captures
 }
 
-fn capture(base: u32, relation: u32) -> Capture {
+/// What they have to be collected for as changes of a base table.
+pub fn capture(base: u32, relation: u32) -> Capture {
     let readers: Vec<Rc<Maintained>> = readers(base).into_iter().map(maintained).collect();
     let (whole, derived): (Vec<_>, Vec<_>) = readers.iter().partition(|reader| reader.is_whole());
     let used: BTreeSet<i16> = derived
@@ -162,7 +163,7 @@ fn capture(base: u32, relation: u32) -> Capture {
 }
 
 /// Where these columns of a base table are in a relation that reaches it, by their numbers in the former.
-pub fn fields(base: u32, relation: u32, used: &BTreeSet<i16>) -> Vec<Field> {
+fn fields(base: u32, relation: u32, used: &BTreeSet<i16>) -> Vec<Field> {
     if base == relation {
         return used.iter().map(|&number| Field { base: number, fired: number }).collect();
     }
@@ -187,23 +188,29 @@ pub fn readers(base: u32) -> Vec<u32> {
 
 /// A maintained table, compiled.
 pub fn maintained(name: u32) -> Rc<Maintained> {
+    find(name).unwrap_or_else(|| raise(&refuse::not_maintained(&name.to_string())))
+}
+
+/// The same, if there is one of that name.
+pub fn find(name: u32) -> Option<Rc<Maintained>> {
     if let Some(found) = CACHE.with_borrow(|cache| cache.maintained.get(&name).cloned()) {
-        return found;
+        return Some(found);
     }
-    let loaded = Rc::new(load(name));
+    let loaded = Rc::new(load(catalog::trusted(|| catalog::entry(name))?));
     CACHE.with_borrow_mut(|cache| {
         let entry = &loaded.entry;
         cache.relations.extend([entry.name, entry.state, entry.definition]);
         cache.relations.extend(loaded.plan.tables.iter().map(|table| table.oid));
         cache.maintained.insert(name, loaded.clone());
     });
-    loaded
+    Some(loaded)
 }
 
 /// Raises an error where a maintained table does not fit what it is made of any more. Where it
 /// still does, all sessions compile it anew: of a child's NOT NULL they are not told otherwise.
 pub fn check(name: u32) {
-    let maintained = load(name);
+    let Some(entry) = catalog::trusted(|| catalog::entry(name)) else { return };
+    let maintained = load(entry);
     let entry = &maintained.entry;
     xact::invalidate(entry.state);
     let columns = |relation| catalog::trusted(|| facts::columns(relation));
@@ -212,13 +219,11 @@ pub fn check(name: u32) {
     }
 }
 
-fn load(name: u32) -> Maintained {
-    let entry =
-        catalog::trusted(|| catalog::entry(name)).unwrap_or_else(|| raise(&refuse::not_maintained(&name.to_string())));
+fn load(entry: Entry) -> Maintained {
     // Types are asked for as the owner, who may use the functions and tables of the query.
     let compile = || {
         let names = (facts::name(entry.state), facts::name(entry.name));
-        let (Some(state), Some(display)) = names else { raise(&refuse::not_maintained(&name.to_string())) };
+        let (Some(state), Some(display)) = names else { raise(&refuse::not_maintained(&entry.name.to_string())) };
         (compiled(&entry), state, display.to_string())
     };
     let (plan, state, display) = within(Role::Restricted(entry.owner), &with_path(Vec::new()), || with_text(compile));

@@ -122,40 +122,34 @@ fn is_applying() -> bool {
 fn collect(relation: u32, event: Event, transition: &Transition) {
     let captures = cache::captures(relation);
     let (subtransaction, command) = (xact::subtransaction(), xact::command());
+    session(|session| session.collected = Some(command));
     for capture in captures.iter() {
         if is_flushing() && !capture.is_state {
             raise(&refuse::changed_by_flush());
         }
-        let layout = capture.layout(transition);
-        session(|Session { buffer, merges, collected, .. }| {
-            *collected = Some(command);
-            if event == Event::Truncate || merges.contains(&relation) {
-                return buffer.add(subtransaction, capture.base, Change::truncated());
-            }
-            if capture.tells && !transition.is_empty() {
-                buffer.add(subtransaction, capture.base, Change::unseen());
-            }
-            if let Some(layout) = layout {
-                buffer.collect(subtransaction, capture.base, transition, layout);
-            }
-        });
+        if event == Event::Truncate || session(|session| session.merges.contains(&relation)) {
+            session(|session| session.buffer.add(subtransaction, capture.base, Change::truncated()));
+        } else {
+            collect_rows(subtransaction, capture, transition);
+        }
     }
+}
+
+/// Collects rows for whoever follows the base table.
+pub fn collect_rows(subtransaction: u32, capture: &Capture, rows: &Transition) {
+    let layout = capture.layout(rows);
+    session(|Session { buffer, .. }| {
+        if capture.tells && !rows.is_empty() {
+            buffer.add(subtransaction, capture.base, Change::unseen());
+        }
+        if let Some(layout) = layout {
+            buffer.collect(subtransaction, capture.base, rows, layout);
+        }
+    });
 }
 
 fn is_flushing() -> bool {
     session(|session| session.flushing.is_some())
-}
-
-/// Makes the next flush build anew whatever reads these base tables, if a change is under way;
-/// returns whether one is.
-pub fn defer_rebuild(bases: &[u32]) -> bool {
-    let busy = is_busy();
-    if busy {
-        let subtransaction = xact::subtransaction();
-        let truncate = |buffer: &mut Buffer, base| buffer.add(subtransaction, base, Change::truncated());
-        session(|session| bases.iter().for_each(|&base| truncate(&mut session.buffer, base)));
-    }
-    busy
 }
 
 /// Whether a change is under way, of which the rest is not collected or applied yet.
@@ -180,13 +174,12 @@ pub fn before_rewrite(relation: u32) {
 }
 
 /// The relations of which the command that is over did so.
-pub fn take_rewritten() -> Vec<u32> {
-    session(|session| session.rewritten.drain(..).map(|rewritten| rewritten.relation).collect())
+pub fn rewritten() -> BTreeSet<u32> {
+    session(|session| session.rewritten.iter().map(|rewritten| rewritten.relation).collect())
 }
 
-/// Whether it did so of this one.
-pub fn is_rewritten(relation: u32) -> bool {
-    session(|session| session.rewritten.iter().any(|rewritten| rewritten.relation == relation))
+pub fn forget_rewritten() {
+    session(|session| session.rewritten.clear());
 }
 
 /// An ALTER TABLE begins.
@@ -236,10 +229,26 @@ pub fn truncated() -> BTreeSet<u32> {
     session(|session| session.buffer.truncated())
 }
 
+/// The maintained tables that are to be made anew.
+pub fn remade() -> BTreeSet<u32> {
+    let remade = session(|session| session.buffer.remade());
+    remade.into_iter().filter(|&reader| cache::find(reader).is_some()).collect()
+}
+
+/// Has these maintained tables made anew, and what `collect` collects applied, in one flush: what reads several of
+/// them, or one of them and a base table, gets it all at once. If a change is under way, that is its own.
+pub fn remake(readers: &BTreeSet<u32>, collect: impl FnOnce()) {
+    let subtransaction = xact::subtransaction();
+    session(|session| readers.iter().for_each(|&reader| session.buffer.remake(subtransaction, reader)));
+    if !is_busy() {
+        as_collected(collect);
+    }
+}
+
 /// The maintained tables that have not taken everything, and whose base tables are all at rest.
 pub fn pending() -> BTreeSet<u32> {
     let changed = session(|session| session.buffer.changed());
-    let mut pending = BTreeSet::new();
+    let mut pending = remade();
     for (base, epoch) in changed {
         let lacks = |reader: &u32| session(|session| session.buffer.taken(*reader)) < Some(epoch);
         pending.extend(cache::readers(base).into_iter().filter(lacks));

@@ -40,7 +40,7 @@ pub fn after_drop(relations: &[Oid]) {
         });
         check_triggers(relations, true);
     });
-    family::follow(relations);
+    family::apply(family::follow(relations), BTreeSet::new());
 }
 
 /// Tables were created or altered: `relations` are those of them, and of what inherits from them
@@ -59,15 +59,17 @@ pub fn after_alter(relations: &[Oid], give: bool) {
             stale::restore_triggers(relations);
         });
     });
-    family::follow(relations);
-    stale::follow_triggers(relations);
+    let members = family::follow(relations);
+    let mut anew: BTreeSet<u32> = stale::follow_triggers(relations).into_iter().collect();
     trusted(|| complete(catalog::affected(relations))).into_iter().for_each(cache::check);
     // A new owner changes no result, and the maintained table's may not be able to read for now.
     if !give {
-        rebuild_whole(relations);
+        anew.extend(trusted(|| whole(relations)));
     }
-    let rewritten: Vec<Oid> = capture::take_rewritten().into_iter().map(Oid::from).collect();
-    trusted(|| catalog::affected(&rewritten)).into_iter().for_each(rebuild);
+    let rewritten: Vec<Oid> = capture::rewritten().into_iter().map(Oid::from).collect();
+    anew.extend(trusted(|| catalog::affected(&rewritten)));
+    family::apply(members, anew);
+    capture::forget_rewritten();
 }
 
 /// Triggers or rules of these relations were created or altered.
@@ -210,7 +212,7 @@ pub fn after_redefinition(names: &[Oid]) {
         }
         names
     });
-    names.into_iter().for_each(rebuild);
+    rebuild(names.into_iter().collect());
 }
 
 /// What a relation is called in messages.
@@ -322,16 +324,13 @@ fn follow_owners(relations: &[Oid]) {
     }
 }
 
-/// A query that is not understood can depend on anything of its tables, such as the names of
-/// their columns.
-fn rebuild_whole(relations: &[Oid]) {
+/// The maintained tables that are recomputed whole from these relations. A query that is not understood can depend
+/// on anything of its tables, such as the names of their columns.
+fn whole(relations: &[Oid]) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT DISTINCT s.name::oid FROM imat_catalog.source AS s JOIN imat_catalog.imat AS i ON i.name = s.name \
          WHERE i.strategy = 'whole' AND s.relation::oid = ANY ($1) ORDER BY 1",
     );
-    let names = trusted(|| {
-        let names = spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1));
-        complete(names.into_iter().filter(|&name| catalog::entry(name).is_some()).collect())
-    });
-    names.into_iter().for_each(rebuild);
+    let names = spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1));
+    complete(names.into_iter().filter(|&name| catalog::entry(name).is_some()).collect())
 }

@@ -9,21 +9,20 @@ use std::collections::BTreeSet;
 use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
-use crate::buffer::Buffer;
-use crate::cache::{self, Maintained};
+use crate::cache;
 use crate::catalog::{self, trusted};
 use crate::ddl::display;
 use crate::facts::oid;
-use crate::manage::{rebuild, silence};
-use crate::pg::delta::Layout;
+use crate::manage::{rebuild_with, silence};
 use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi;
 use crate::pg::transition::Transition;
-use crate::{analyze, capture, flush, refuse, register, stale};
+use crate::pg::xact;
+use crate::{analyze, capture, locks, refuse, register, stale};
 
 /// A relation that now reaches a maintained table as, or no longer as, a base table.
-struct Member {
+pub struct Member {
     name: u32,
     base: u32,
     relation: u32,
@@ -32,25 +31,34 @@ struct Member {
     is_table: bool,
 }
 
-/// Maintained tables over a partitioned or inherited table whose members changed learn of the new ones, and
-/// of their rows.
-pub fn follow(relations: &[Oid]) {
-    let changed = trusted(|| {
+/// Maintained tables over a partitioned or inherited table whose members changed learn of the new ones. Returns
+/// those that have rows.
+pub fn follow(relations: &[Oid]) -> Vec<Member> {
+    trusted(|| {
         let members = changed(relations);
         members.iter().filter(|member| member.comes).for_each(check);
         capture::own_ddl(|| members.iter().for_each(note));
-        members.into_iter().filter(|member| !is_empty(member.relation)).collect::<Vec<_>>()
-    });
+        members.into_iter().filter(|member| !is_empty(member.relation)).collect()
+    })
+}
+
+/// Applies what came and went as changes of the base tables, and makes these maintained tables anew.
+pub fn apply(mut members: Vec<Member>, mut anew: BTreeSet<u32>) {
+    let names: Vec<u32> = members.iter().map(|member| member.name).collect();
+    anew.extend(stale::follow(&names));
     // Another event trigger of the command may have written to a new partition by way of its root, which was collected,
-    // or have altered an old one. What all this brings about is collected too, later.
-    let is_plain = capture::is_plain_alter();
-    for members in changed.chunk_by(|one, other| one.name == other.name) {
-        match is_plain && members.iter().all(Member::has_its_rows) {
-            true => apply(members),
-            false => rebuild(members[0].name),
-        }
+    // or have altered an old one. And rows can be newer than the transaction's snapshot: making all anew finds out.
+    let is_known = capture::is_plain_alter() && !capture::is_busy() && !lock::transaction_snapshot();
+    if !is_known || !members.iter().all(Member::has_its_rows) {
+        anew.extend(names);
+        members.clear();
     }
-    stale::follow(&changed.iter().map(|member| member.name).collect::<Vec<_>>());
+    cache::fresh();
+    anew.extend(members.iter().map(|member| member.name).filter(|&name| cache::maintained(name).entry.queued));
+    if !anew.is_empty() || !members.is_empty() {
+        locks::shut_out(members.iter().flat_map(|member| cache::readers(member.base)).collect());
+        rebuild_with(anew, || collect(&members));
+    }
 }
 
 /// What differs from the bookkeeping, by maintained table.
@@ -124,32 +132,17 @@ fn is_empty(relation: u32) -> bool {
 impl Member {
     /// Whether its rows are what they were when it came or went.
     fn has_its_rows(&self) -> bool {
-        self.is_table && !capture::is_rewritten(self.relation)
+        self.is_table && !capture::rewritten().contains(&self.relation)
     }
 }
 
-/// Applies what came and went as changes of the base tables of one maintained table, if it follows these by their
-/// rows. None of them has a parent then, so all members are below them.
-fn apply(members: &[Member]) {
-    let name = members[0].name;
-    cache::fresh();
-    let maintained = cache::maintained(name);
-    let entry = &maintained.entry;
-    // The rows can be newer than the transaction's snapshot: making it anew finds out.
-    let is_late = capture::is_busy() || lock::transaction_snapshot();
-    if is_late || maintained.is_whole() || entry.queued || entry.stale.is_some() {
-        return rebuild(name);
-    }
-    capture::as_collected(|| flush::add(maintained, |maintained, buffer| collect(maintained, members, buffer)));
-}
-
-fn collect(maintained: &Maintained, members: &[Member], buffer: &mut Buffer) {
-    for &Member { base, relation, comes, .. } in members {
-        let tables = maintained.plan.tables.iter().filter(|table| table.oid == base);
-        let used: BTreeSet<i16> = tables.flat_map(|table| table.columns.iter().copied()).collect();
-        let fields = trusted(|| cache::fields(base, relation, &used));
-        Transition::of_table(relation, comes, |rows| {
-            buffer.collect(0, base, rows, &Layout::new(rows, &fields).into());
-        });
+/// Collects their rows, once for all that read a base table. None of the tables that are followed by their rows has
+/// a parent, so all members are below them.
+fn collect(members: &[Member]) {
+    let changes: BTreeSet<(u32, u32, bool)> =
+        members.iter().map(|member| (member.base, member.relation, member.comes)).collect();
+    for (base, relation, comes) in changes {
+        let capture = trusted(|| cache::capture(base, relation));
+        Transition::of_table(relation, comes, |rows| capture::collect_rows(xact::subtransaction(), &capture, rows));
     }
 }

@@ -15,7 +15,7 @@ use imat_compile::sql::Sql;
 use imat_compile::sql::rebuild::DIFFERENCE;
 use imat_compile::sql::render::delta_name;
 
-use crate::buffer::{Buffer, Change};
+use crate::buffer::Change;
 use crate::cache::{self, Maintained, Statements};
 use crate::capture;
 use crate::pg::context::{self, Role};
@@ -38,14 +38,15 @@ pub fn run() {
             queue::append(&next, &capture::take(next.entry.name));
             continue;
         }
-        let next = settled(next);
-        one(next.clone(), &capture::take(next.entry.name));
+        if let Some(next) = settled(next) {
+            one(next.clone(), &capture::take(next.entry.name));
+        }
     }
 }
 
 /// The maintained table as it is when nobody can rename or replace what its statements name.
 /// PostgreSQL looks names up again when a plan has become invalid, and might find another table.
-fn settled(maintained: Rc<Maintained>) -> Rc<Maintained> {
+fn settled(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
     locked(maintained, |maintained| {
         let tables = maintained.plan.tables.iter().map(|table| table.oid);
         tables.chain([maintained.entry.state]).for_each(|relation| lock::relation(relation, Mode::AccessShare));
@@ -53,22 +54,27 @@ fn settled(maintained: Rc<Maintained>) -> Rc<Maintained> {
 }
 
 /// The maintained table as it is when nobody else writes or makes it.
-fn alone(maintained: Rc<Maintained>) -> Rc<Maintained> {
+fn alone(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
     locked(maintained, |maintained| {
         maintained.members.iter().for_each(|&relation| lock::relation(relation, Mode::Share));
         lock::relation(maintained.entry.definition, Mode::Exclusive);
     })
 }
 
-/// The maintained table as it is under locks, which may have been waited for.
-fn locked(mut maintained: Rc<Maintained>, lock: impl Fn(&Maintained)) -> Rc<Maintained> {
+/// The maintained table as it is under locks, which may have been waited for; `None` if it was dropped meanwhile.
+///
+/// PostgreSQL looks at what other sessions have done to its catalogs when it gets a lock on a table that it did
+/// not have. So a transaction that goes on writing the same tables would not see a partition that somebody attached to
+/// another one of the join, nor rows in it.
+fn locked(mut maintained: Rc<Maintained>, lock: impl Fn(&Maintained)) -> Option<Rc<Maintained>> {
     loop {
         lock(&maintained);
+        xact::accept_invalidations();
         if cache::is_fresh() {
-            return maintained;
+            return Some(maintained);
         }
         cache::fresh();
-        maintained = cache::maintained(maintained.entry.name);
+        maintained = cache::find(maintained.entry.name)?;
     }
 }
 
@@ -105,7 +111,10 @@ fn one(maintained: Rc<Maintained>, changes: &BTreeMap<u32, Change>) {
         if tables.len() == 2 && idle.len() == changed.len() {
             return;
         }
-        within(&maintained, || apply(&maintained, changed, &idle, &deltas));
+        if !within(&maintained, || apply(&maintained, changed, &idle, &deltas)) {
+            cache::fresh();
+            cache::find(maintained.entry.name).into_iter().for_each(|maintained| one(maintained, changes));
+        }
     }
 }
 
@@ -152,7 +161,8 @@ pub fn within<T>(maintained: &Maintained, body: impl FnOnce() -> T) -> T {
 }
 
 /// Takes the locks for the deltas of one maintained table's base tables, and applies those that are not idle.
-pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas: &[(usize, Delta)]) {
+/// Returns whether that was done: what it is made of can have changed while a lock was waited for.
+pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas: &[(usize, Delta)]) -> bool {
     changed.retain(|position| !idle.contains_key(position));
     let connection = Connection::open();
     let rows: u64 = deltas.iter().map(|(_, delta)| delta.count()).sum();
@@ -169,13 +179,18 @@ pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas
         let point = |sql: &Sql, params: &Params| connection.prepare(sql, &params.types, size != Size::Large);
         let locks = maintained.locks(&changed, idle, size, |locking| locks::prepare(locking, &row, point));
         locks::take(maintained, &connection, &locks, &row, rows);
+        if !cache::is_fresh() {
+            connection.close();
+            return false;
+        }
     }
     if !changed.is_empty() {
         let prepare = |flush| prepare(&connection, flush, size, &row);
-        let statements = maintained.statements(&changed, signs(deltas), size, prepare);
-        write(maintained, &connection, &statements, &row);
+        let statements = |of: &Maintained| of.statements(&changed, signs(deltas), size, prepare);
+        write(maintained, &connection, statements, &row);
     }
     connection.close();
+    true
 }
 
 fn signs(deltas: &[(usize, Delta)]) -> Signs {
@@ -187,7 +202,8 @@ fn signs(deltas: &[(usize, Delta)]) -> Signs {
 }
 
 /// Reads and writes, under the locks; the change is registered, or is this row.
-fn write(maintained: &Maintained, connection: &Connection, statements: &Statements, row: &Params) {
+fn write(maintained: &Maintained, connection: &Connection, of: impl Fn(&Maintained) -> Rc<Statements>, row: &Params) {
+    let statements = of(maintained);
     if let Some(digest) = &statements.digest
         && can_be_stale(maintained)
     {
@@ -195,7 +211,7 @@ fn write(maintained: &Maintained, connection: &Connection, statements: &Statemen
     }
     connection.execute(&statements.apply, row, Snapshot::Transaction);
     if statements.flush.returns {
-        follow_up(maintained, connection, statements);
+        follow_up(maintained, connection, of);
     }
     if let Some(twins) = &statements.twins
         && can_be_stale(maintained)
@@ -206,26 +222,46 @@ fn write(maintained: &Maintained, connection: &Connection, statements: &Statemen
 }
 
 /// Recomputes what the upsert could not compute, and deletes what it emptied.
-fn follow_up(maintained: &Maintained, connection: &Connection, statements: &Statements) {
+fn follow_up(maintained: &Maintained, connection: &Connection, of: impl Fn(&Maintained) -> Rc<Statements>) {
     let (emptied, dirty) = (connection.tids(1), connection.tids(2));
     if connection.number(3).unwrap_or(0) > 0 {
         raise(&refuse::out_of_step(&maintained.display));
     }
-    let point = statements.size != Size::Large;
-    let on = |tids: &Params, sql: &Sql| connection.prepare(sql, &tids.types, point);
-    if let (Some((tids, count)), Some((recompute, digest))) = (dirty, &statements.flush.recompute) {
-        let (recompute, digest) = statements.recompute.get_or_init(|| (on(&tids, recompute), on(&tids, digest)));
-        if can_be_stale(maintained) {
-            same_under_latest(connection, digest, &tids);
-        }
-        let written = connection.execute(recompute, &tids, Snapshot::Transaction);
-        if written != count as u64 {
-            raise(&refuse::out_of_step(&maintained.display));
+    let on = |tids: &Params, sql: &Sql, size| connection.prepare(sql, &tids.types, size != Size::Large);
+    if let Some((tids, count)) = dirty {
+        // The rows may have been waited for, and a base table have got a partition meanwhile.
+        let now = current(maintained.entry.name);
+        let statements = of(now.as_deref().unwrap_or(maintained));
+        if let Some((recompute, digest)) = &statements.flush.recompute {
+            let size = statements.size;
+            let prepare = || (on(&tids, recompute, size), on(&tids, digest, size));
+            let (recompute, digest) = statements.recompute.get_or_init(prepare);
+            if can_be_stale(maintained) {
+                same_under_latest(connection, digest, &tids);
+            }
+            let written = connection.execute(recompute, &tids, Snapshot::Transaction);
+            if written != count as u64 {
+                raise(&refuse::out_of_step(&maintained.display));
+            }
         }
     }
-    if let (Some((tids, _)), Some(delete)) = (emptied, &statements.flush.delete) {
-        connection.execute(statements.delete.get_or_init(|| on(&tids, delete)), &tids, Snapshot::Transaction);
+    if let Some((tids, _)) = emptied {
+        let statements = of(maintained);
+        if let Some(delete) = &statements.flush.delete {
+            let delete = statements.delete.get_or_init(|| on(&tids, delete, statements.size));
+            connection.execute(delete, &tids, Snapshot::Transaction);
+        }
     }
+}
+
+/// The maintained table as other sessions' DDL has left it.
+fn current(name: u32) -> Option<Rc<Maintained>> {
+    xact::accept_invalidations();
+    if cache::is_fresh() {
+        return None;
+    }
+    cache::fresh();
+    cache::find(name)
 }
 
 /// Whether the flush's snapshot may be too old for what it reads. While a maintained table is being
@@ -263,19 +299,9 @@ fn prepare(connection: &Connection, flush: Flush, size: Size, row: &Params) -> S
 
 /// Makes the state anew from the tables as they are. No other transaction may have changes of
 /// them under way, so all of them are locked, in OID order.
-pub fn rebuild(maintained: Rc<Maintained>) {
-    let maintained = alone(maintained);
+fn rebuild(maintained: Rc<Maintained>) {
+    let Some(maintained) = alone(maintained) else { return };
     within(&maintained, || fill(&maintained.plan, &maintained.state, can_be_stale(&maintained)));
-}
-
-/// Applies what is changed otherwise than by statements, which `collect` puts into the buffer when nobody else
-/// can change anything.
-pub fn add(maintained: Rc<Maintained>, collect: impl FnOnce(&Maintained, &mut Buffer)) {
-    let maintained = alone(maintained);
-    let mut buffer = Buffer::default();
-    collect(&maintained, &mut buffer);
-    one(maintained.clone(), &buffer.net(maintained.entry.name, &maintained.bases));
-    buffer.clear();
 }
 
 /// Writes what a state lacks, and deletes what it should not have. Readers are in nobody's way, and

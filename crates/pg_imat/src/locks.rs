@@ -83,6 +83,8 @@ pub fn take(maintained: &Maintained, connection: &Connection, locks: &Locks, row
             for (sides, keys) in steps {
                 step(view, connection, sides, keys, row, rows);
             }
+            // Unlike those on tables these locks don't make PostgreSQL do so.
+            xact::accept_invalidations();
         }
     }
 }
@@ -155,10 +157,16 @@ impl Wanted {
 /// Locks the tables of what is to be made anew, in one order, before the flush has any other lock:
 /// whoever is changing them may be about to wait for one.
 pub fn take_for_rebuilds() {
-    let readers: BTreeSet<u32> = capture::truncated().into_iter().flat_map(cache::readers).collect();
-    let rebuilt = readers.into_iter().map(cache::maintained);
-    let rebuilt = rebuilt.filter(|maintained| !maintained.is_whole() && !maintained.entry.queued);
-    let members: BTreeSet<u32> = rebuilt.flat_map(|maintained| maintained.members.clone()).collect();
+    let truncated = capture::truncated().into_iter().flat_map(cache::readers);
+    shut_out(truncated.chain(capture::remade()).collect());
+}
+
+/// Waits for all that write the base tables of these maintained tables, and keeps them out. Those that are
+/// recomputed whole have a lock for that, and those that are being built are not written.
+pub fn shut_out(readers: BTreeSet<u32>) {
+    let readers = readers.into_iter().filter_map(cache::find);
+    let locked = readers.filter(|maintained| !maintained.is_whole() && !maintained.entry.queued);
+    let members: BTreeSet<u32> = locked.flat_map(|maintained| maintained.members.clone()).collect();
     members.into_iter().for_each(|relation| lock::relation(relation, Mode::Share));
 }
 

@@ -20,7 +20,7 @@ use crate::pg::error::warn;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi;
 use crate::pg::xact;
-use crate::{analyze, capture, flush, queue, refuse, stale};
+use crate::{analyze, capture, queue, refuse, stale};
 
 fn owned(name: &str) -> Result<Entry, Error> {
     let entry = catalog::find(name, catalog::resolve(name))?;
@@ -135,16 +135,25 @@ pub fn refresh(name: &str) -> Result<(), Error> {
 }
 
 fn remake(entry: &Entry) {
-    stale::heal(entry);
-    if entry.stale.is_none() {
-        rebuild(entry.name);
-    }
+    let healed = stale::heal(entry);
+    rebuild(healed.into_iter().chain([entry.name]).collect());
 }
 
-/// Rebuilds a maintained table, and what reads it, unless it waits for its triggers.
-pub fn rebuild(name: u32) {
+/// Rebuilds maintained tables, and what reads them, unless they wait for their triggers.
+pub fn rebuild(names: BTreeSet<u32>) {
+    rebuild_with(names, || {});
+}
+
+/// The same, and applies what `collect` collects. That is left out if a change is under way.
+pub fn rebuild_with(names: BTreeSet<u32>, collect: impl FnOnce()) {
     xact::register();
     cache::fresh();
+    let names = names.into_iter().filter(|&name| is_finished(name)).collect();
+    capture::remake(&names, collect);
+}
+
+/// Whether a maintained table follows its base tables by itself. One that is being built begins anew.
+fn is_finished(name: u32) -> bool {
     let mut maintained = cache::maintained(name);
     if maintained.entry.queued {
         // As whoever writes a base table does, so that the queues are not done with before this is committed.
@@ -153,15 +162,9 @@ pub fn rebuild(name: u32) {
         maintained = cache::maintained(name);
     }
     if maintained.entry.queued {
-        return queue::start_again(&maintained);
+        queue::start_again(&maintained);
     }
-    if maintained.entry.stale.is_some() {
-        return;
-    }
-    let bases: Vec<u32> = maintained.plan.tables.iter().map(|table| table.oid).collect();
-    if !capture::defer_rebuild(&bases) {
-        capture::as_collected(|| flush::rebuild(maintained.clone()));
-    }
+    !maintained.entry.queued && maintained.entry.stale.is_none()
 }
 
 /// A row in which a maintained table and its query differ.

@@ -11,19 +11,19 @@ use pgrx::pg_sys::Oid;
 
 use crate::catalog::{self, Entry, trusted};
 use crate::facts::{self, oid};
-use crate::manage::rebuild;
 use crate::pg::error::warn;
 use crate::pg::spi;
 use crate::pg::xact;
 use crate::{capture, refuse};
 
-/// Triggers of these relations may have been disabled or enabled.
-pub fn follow_triggers(relations: &[Oid]) {
-    follow(&trusted(|| catalog::affected(relations)));
+/// Triggers of these relations may have been disabled or enabled. Returns what has to be made anew.
+pub fn follow_triggers(relations: &[Oid]) -> Vec<u32> {
+    follow(&trusted(|| catalog::affected(relations)))
 }
 
-/// The triggers of these maintained tables, or what they need, may not be what they were.
-pub fn follow(names: &[u32]) {
+/// The triggers of these maintained tables, or what they need, may not be what they were. Returns those that have to
+/// be made anew.
+pub fn follow(names: &[u32]) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "WITH part AS ( \
              SELECT s.name, s.relation FROM imat_catalog.source AS s WHERE s.name = ANY ($1) \
@@ -42,12 +42,8 @@ pub fn follow(names: &[u32]) {
         let found = spi::rows(&QUERY, &[names], |row| (row.oid(1), row.get::<Oid>(2).map(|off| off.to_u32())));
         found.into_iter().filter(|&(name, _)| catalog::is_complete(name)).collect::<Vec<_>>()
     });
-    for (name, off) in changed {
-        trusted(|| mark(name, off));
-        if off.is_none() {
-            rebuild(name);
-        }
-    }
+    trusted(|| changed.iter().for_each(|&(name, off)| mark(name, off)));
+    changed.into_iter().filter(|(_, off)| off.is_none()).map(|(name, _)| name).collect()
 }
 
 /// Notes that a maintained table is stale because of this relation, or that it no longer is.
@@ -63,15 +59,15 @@ fn mark(name: u32, off: Option<u32>) {
     reason.iter().for_each(|reason| warn(&refuse::stale(&display(name), reason)));
 }
 
-/// Enables all triggers that a maintained table needs, and makes it anew if it was stale, along with
-/// others that became so with it.
-pub fn heal(entry: &Entry) {
+/// Enables all triggers that a maintained table needs. Returns what was stale and has to be made anew: others may
+/// have become so with it.
+pub fn heal(entry: &Entry) -> Vec<u32> {
     let relations: Vec<Oid> = trusted(|| {
         let relations = catalog::relations(entry.name).into_iter().map(|(relation, _)| relation);
         relations.chain([entry.state]).map(Oid::from).collect()
     });
     trusted(|| enable(&relations));
-    follow_triggers(&relations);
+    follow_triggers(&relations)
 }
 
 /// Enables our triggers on these relations.

@@ -57,6 +57,12 @@ pub fn generation() -> u64 {
     GENERATION.get()
 }
 
+/// Takes note of what other sessions have committed to the catalogs.
+pub fn accept_invalidations() {
+    // SAFETY: within a transaction; the callbacks that it calls change variables of this library.
+    unsafe { pg_sys::AcceptInvalidationMessages() }
+}
+
 /// Makes every backend forget what it knows of a relation, when this transaction commits.
 pub fn invalidate(relation: u32) {
     // SAFETY: the relation exists; only a message is queued.
