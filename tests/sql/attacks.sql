@@ -121,6 +121,20 @@ ALTER TABLE m.indexed NO INHERIT m.t;
 SELECT drop_imat('counted');
 DELETE FROM seen;
 
+-- The same by what is on a state: bookkeeping looks whether one that always has a row has it.
+SET ROLE imat_mallory;
+CREATE MATERIALIZED VIEW m.single AS SELECT count(*) AS n FROM m.t;
+CREATE INDEX ON m.single (n) WHERE m.evil(1, 'constant of a state''s index') = 1;
+SELECT create_imat('m.single');
+SET client_min_messages = error;
+ALTER TABLE m.t DISABLE TRIGGER ALL;
+ALTER TABLE m.t ENABLE TRIGGER ALL;
+RESET client_min_messages;
+RESET ROLE;
+SELECT * FROM taken();
+SELECT drop_imat('single');
+DELETE FROM seen;
+
 -- 3. Out of the restricted context, during a superuser's statement, and past its end.
 SET ROLE imat_mallory;
 CREATE TABLE m.later (n integer);

@@ -21,6 +21,8 @@ pub struct Change {
     /// Something changed of which no rows are known.
     pub unseen: bool,
     pub truncated: bool,
+    /// The maintained table that takes it is to be made anew, whatever else it says.
+    pub anew: bool,
 }
 
 struct Chunk {
@@ -172,8 +174,7 @@ impl Buffer {
         }
     }
 
-    /// What these base tables changed that a maintained table has not taken: one change each. To one that is
-    /// to be made anew they are as good as truncated.
+    /// What these base tables changed that a maintained table has not taken: one change each.
     pub fn net(&mut self, reader: u32, bases: &BTreeSet<u32>) -> BTreeMap<u32, Change> {
         let from = self.taken(reader);
         let mut pending: BTreeMap<u32, Vec<&Change>> = BTreeMap::new();
@@ -190,12 +191,13 @@ impl Buffer {
                 },
                 unseen: changes.iter().any(|change| change.unseen),
                 truncated: changes.iter().any(|change| change.truncated),
+                anew: false,
             }
         };
         let mut changes: BTreeMap<u32, Change> =
             pending.into_iter().map(|(base, changes)| (base, net(changes))).collect();
         if self.is_remade(reader) {
-            bases.iter().for_each(|&base| changes.entry(base).or_default().truncated = true);
+            bases.iter().for_each(|&base| changes.entry(base).or_default().anew = true);
         }
         changes
     }

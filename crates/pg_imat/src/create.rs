@@ -67,7 +67,7 @@ pub fn create(source: &Source, schema: &str, filling: Filling) -> Result<u32, Er
     })?;
     if filling == Filling::Now {
         // Triggers that were disabled before are not any more.
-        stale::follow_triggers(&relations);
+        manage::rebuild(stale::follow_triggers(&relations).into_iter().collect());
     }
     Ok(name)
 }

@@ -88,7 +88,8 @@ fn one(maintained: Rc<Maintained>, changes: &BTreeMap<u32, Change>) {
     let tables = &maintained.plan.tables;
     let whole = maintained.is_whole();
     let change = |position: usize| changes.get(&tables[position].oid);
-    let truncated = (0..tables.len()).any(|position| change(position).is_some_and(|change| change.truncated));
+    let is_unknown = |change: &Change| change.anew || change.truncated && !whole;
+    let anew = (0..tables.len()).any(|position| change(position).is_some_and(is_unknown));
     let changed: TableSet = (0..tables.len())
         .filter(|&position| {
             change(position).is_some_and(|change| match whole {
@@ -97,7 +98,7 @@ fn one(maintained: Rc<Maintained>, changes: &BTreeMap<u32, Change>) {
             })
         })
         .collect();
-    if truncated && !whole {
+    if anew {
         rebuild(maintained);
     } else if !changed.is_empty() {
         let deltas = match whole {

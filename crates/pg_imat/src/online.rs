@@ -31,7 +31,7 @@ use crate::pg::lock::{self, Mode};
 use crate::pg::procedure::{self, Reads, Transactions};
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
-use crate::{analyze, capture, queue, refuse, register, stale};
+use crate::{analyze, capture, manage, queue, refuse, register, stale};
 
 /// For how many milliseconds a lock that keeps writers out is waited for, at first and at most.
 const LEAST: u64 = 10;
@@ -159,7 +159,8 @@ impl<'a> Build<'a> {
         }
         // Triggers that were disabled before are not any more.
         self.transactions.next(Reads::Committed);
-        stale::follow_triggers(&self.members().into_iter().map(Oid::from).collect::<Vec<Oid>>());
+        let members: Vec<Oid> = self.members().into_iter().map(Oid::from).collect();
+        manage::rebuild(stale::follow_triggers(&members).into_iter().collect());
     }
 
     /// The first round.

@@ -84,7 +84,7 @@ pub fn append(maintained: &Maintained, changes: &BTreeMap<u32, Change>) {
     let whole = maintained.is_whole();
     for queue in &maintained.queues {
         match changes.get(&queue.base) {
-            Some(change) if change.truncated || whole && change.unseen => note(maintained, queue),
+            Some(change) if change.anew || change.truncated || whole && change.unseen => note(maintained, queue),
             Some(Change { delta: Some(delta), .. }) if !whole => append_rows(maintained, queue, delta),
             _ => {}
         }

@@ -17,12 +17,14 @@ use crate::pg::xact;
 use crate::{capture, refuse};
 
 /// Triggers of these relations may have been disabled or enabled. Returns what has to be made anew.
+#[must_use]
 pub fn follow_triggers(relations: &[Oid]) -> Vec<u32> {
     follow(&trusted(|| catalog::affected(relations)))
 }
 
 /// The triggers of these maintained tables, or what they need, may not be what they were. Returns those that have to
 /// be made anew.
+#[must_use]
 pub fn follow(names: &[u32]) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "WITH part AS ( \
