@@ -228,30 +228,25 @@ fn follow_up(maintained: &Maintained, connection: &Connection, of: impl Fn(&Main
     if connection.number(3).unwrap_or(0) > 0 {
         raise(&refuse::out_of_step(&maintained.display));
     }
-    let on = |tids: &Params, sql: &Sql, size| connection.prepare(sql, &tids.types, size != Size::Large);
-    if let Some((tids, count)) = dirty {
-        // The rows may have been waited for, and a base table have got a partition meanwhile.
-        let now = current(maintained.entry.name);
-        let statements = of(now.as_deref().unwrap_or(maintained));
-        if let Some((recompute, digest)) = &statements.flush.recompute {
-            let size = statements.size;
-            let prepare = || (on(&tids, recompute, size), on(&tids, digest, size));
-            let (recompute, digest) = statements.recompute.get_or_init(prepare);
-            if can_be_stale(maintained) {
-                same_under_latest(connection, digest, &tids);
-            }
-            let written = connection.execute(recompute, &tids, Snapshot::Transaction);
-            if written != count as u64 {
-                raise(&refuse::out_of_step(&maintained.display));
-            }
+    if emptied.is_none() && dirty.is_none() {
+        return;
+    }
+    // The rows may have been waited for, and a base table have got a partition meanwhile.
+    let now = current(maintained.entry.name);
+    let statements = of(now.as_deref().unwrap_or(maintained));
+    let on = |tids: &Params, sql: &Sql| connection.prepare(sql, &tids.types, statements.size != Size::Large);
+    if let (Some((tids, count)), Some((recompute, digest))) = (dirty, &statements.flush.recompute) {
+        let (recompute, digest) = statements.recompute.get_or_init(|| (on(&tids, recompute), on(&tids, digest)));
+        if can_be_stale(maintained) {
+            same_under_latest(connection, digest, &tids);
+        }
+        let written = connection.execute(recompute, &tids, Snapshot::Transaction);
+        if written != count as u64 {
+            raise(&refuse::out_of_step(&maintained.display));
         }
     }
-    if let Some((tids, _)) = emptied {
-        let statements = of(maintained);
-        if let Some(delete) = &statements.flush.delete {
-            let delete = statements.delete.get_or_init(|| on(&tids, delete, statements.size));
-            connection.execute(delete, &tids, Snapshot::Transaction);
-        }
+    if let (Some((tids, _)), Some(delete)) = (emptied, &statements.flush.delete) {
+        connection.execute(statements.delete.get_or_init(|| on(&tids, delete)), &tids, Snapshot::Transaction);
     }
 }
 
