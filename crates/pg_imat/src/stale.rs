@@ -6,12 +6,16 @@
 //!
 //! **Invariant:** a maintained table with a disabled trigger has a reason in `imat_catalog.imat.stale`.
 
+use std::collections::BTreeSet;
+
 use imat_compile::sql::{Sql, ddl as sql};
 use pgrx::pg_sys::Oid;
 
 use crate::catalog::{self, Entry, trusted};
+use crate::ddl::display;
 use crate::facts::{self, oid};
 use crate::pg::error::warn;
+use crate::pg::lock::{self, Mode};
 use crate::pg::spi;
 use crate::pg::xact;
 use crate::{capture, refuse};
@@ -26,34 +30,91 @@ pub fn follow_triggers(relations: &[Oid]) -> Vec<u32> {
 /// be made anew.
 #[must_use]
 pub fn follow(names: &[u32]) -> Vec<u32> {
+    let changed = trusted(|| decide(names).into_iter().filter(Decision::is_new).collect::<Vec<_>>());
+    trusted(|| changed.iter().for_each(|decision| mark(decision.name, decision.off)));
+    changed.into_iter().filter(|decision| decision.off.is_none()).map(|decision| decision.name).collect()
+}
+
+/// A maintained table that is stale, or has a disabled trigger.
+struct Decision {
+    name: u32,
+    definition: u32,
+    /// Why it was until now.
+    stale: Option<String>,
+    /// A relation with a disabled trigger.
+    off: Option<u32>,
+}
+
+impl Decision {
+    fn is_new(&self) -> bool {
+        self.stale != self.off.map(reason)
+    }
+
+    /// The relations that could have such a trigger.
+    fn relations(&self) -> impl Iterator<Item = u32> + use<> {
+        let state = catalog::entry(self.name).map(|entry| entry.state);
+        catalog::relations(self.name).into_iter().map(|(relation, _)| relation).chain(state)
+    }
+}
+
+/// Which of these are stale from now on, and which no longer.
+///
+/// What another transaction does to the triggers of another relation can't be seen before it is committed: two that
+/// enable the last ones could each leave it to the other to make the table anew. So whoever finds one stale lets
+/// nobody else decide until his transaction ends.
+///
+/// None is made anew before the triggers of all its relations hold still, so these are locked, and then looked at again.
+/// Others may be waiting to decide while they hold one, so it is not decided meanwhile.
+fn decide(names: &[u32]) -> Vec<Decision> {
+    let mut locked: BTreeSet<u32> = BTreeSet::new();
+    loop {
+        let decisions = look(names);
+        decisions.iter().for_each(|decision| lock::begin_decision(decision.definition));
+        let found = look(names);
+        let healed = found.iter().filter(|decision| decision.off.is_none());
+        let open: BTreeSet<u32> = healed.flat_map(Decision::relations).filter(|part| !locked.contains(part)).collect();
+        if open.is_empty() {
+            return found;
+        }
+        decisions.iter().for_each(|decision| lock::put_off_decision(decision.definition));
+        open.iter().for_each(|&relation| lock::relation(relation, Mode::Share));
+        locked.extend(open);
+    }
+}
+
+fn look(names: &[u32]) -> Vec<Decision> {
     const QUERY: Sql = Sql::fixed(
         "WITH part AS ( \
              SELECT s.name, s.relation FROM imat_catalog.source AS s WHERE s.name = ANY ($1) \
              UNION SELECT i.name, i.state FROM imat_catalog.imat AS i WHERE i.name = ANY ($1)), \
          found AS ( \
-             SELECT i.name::oid, i.depth, i.stale IS NOT NULL AS stale, \
+             SELECT i.name::oid, i.definition::oid, i.depth, i.stale, \
                  (SELECT p.relation::oid FROM part AS p JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = p.relation \
                   JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
                   WHERE p.name = i.name AND t.tgenabled = 'D' AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace \
                   ORDER BY p.relation LIMIT 1) AS off \
              FROM imat_catalog.imat AS i WHERE i.name = ANY ($1)) \
-         SELECT f.name, f.off FROM found AS f WHERE f.stale <> (f.off IS NOT NULL) ORDER BY f.depth, f.name",
+         SELECT f.name, f.definition, f.stale, f.off FROM found AS f WHERE f.stale IS NOT NULL OR f.off IS NOT NULL \
+         ORDER BY f.depth, f.name",
     );
-    let changed = trusted(|| {
-        let names = facts::oids(names.iter().copied());
-        let found = spi::rows(&QUERY, &[names], |row| (row.oid(1), row.get::<Oid>(2).map(|off| off.to_u32())));
-        found.into_iter().filter(|&(name, _)| catalog::is_complete(name)).collect::<Vec<_>>()
+    let found = spi::rows(&QUERY, &[facts::oids(names.iter().copied())], |row| Decision {
+        name: row.oid(1),
+        definition: row.oid(2),
+        stale: row.get(3),
+        off: row.get::<Oid>(4).map(Oid::to_u32),
     });
-    trusted(|| changed.iter().for_each(|&(name, off)| mark(name, off)));
-    changed.into_iter().filter(|(_, off)| off.is_none()).map(|(name, _)| name).collect()
+    found.into_iter().filter(|decision| catalog::is_complete(decision.name)).collect()
+}
+
+fn reason(off: u32) -> String {
+    format!("triggers of pg_imat on {} are disabled", display(off))
 }
 
 /// Notes that a maintained table is stale because of this relation, or that it no longer is.
 fn mark(name: u32, off: Option<u32>) {
     const MARK: Sql = Sql::fixed("UPDATE imat_catalog.imat SET stale = $2 WHERE name = $1");
-    let display = |relation| facts::name(relation).map_or_else(String::new, |name| name.to_string());
     let Some(entry) = catalog::entry(name) else { return };
-    let reason = off.map(|off| format!("triggers of pg_imat on {} are disabled", display(off)));
+    let reason = off.map(reason);
     // Every session learns anew who reads what.
     catalog::relations(name).into_iter().for_each(|(relation, _)| xact::invalidate(relation));
     xact::invalidate(entry.state);

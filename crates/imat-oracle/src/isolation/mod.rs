@@ -61,6 +61,7 @@ const FILES: &[(&str, &str)] = &[
     ("prepared", include_str!("../../specs/prepared.spec")),
     ("create", include_str!("../../specs/create.spec")),
     ("partitions", include_str!("../../specs/partitions.spec")),
+    ("disabled", include_str!("../../specs/disabled.spec")),
 ];
 
 fn specs() -> std::result::Result<Vec<spec::Spec>, String> {

@@ -106,6 +106,27 @@ pub fn is_being_built(definition: u32) -> bool {
     }
 }
 
+/// The sub-object number of the lock of whoever decides whether a maintained table is stale.
+const STALENESS: u16 = 0x1a9;
+
+/// Waits until nobody else decides whether it is stale, or has decided so in a transaction that is still open.
+pub fn begin_decision(definition: u32) {
+    if left_out(format_args!("staleness")) {
+        return;
+    }
+    // SAFETY: as above.
+    unsafe { pg_sys::LockAcquire(&tag_of(definition, Some(STALENESS)), Mode::Exclusive.number(), false, false) };
+}
+
+/// Lets others decide, where nothing was decided.
+pub fn put_off_decision(definition: u32) {
+    if left_out(format_args!("staleness")) {
+        return;
+    }
+    // SAFETY: as above.
+    unsafe { pg_sys::LockRelease(&tag_of(definition, Some(STALENESS)), Mode::Exclusive.number(), false) };
+}
+
 /// Raises PostgreSQL's error where the session itself is still reading or changing the relation,
 /// or has triggers of it to fire; `action` is what can't be done, up to the relation's name.
 pub fn require_unused(oid: u32, action: &CStr) {
