@@ -14,6 +14,7 @@
 //! **Invariant:** whatever a step leaves, create_imat and drop_imat can clear away. Nothing is cleared
 //! away at an error, since that would need locks, and could not be done after a crash.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -79,10 +80,9 @@ fn halt(transactions: &Transactions, target: &QName) {
     if lock::is_being_built(left.definition) {
         return;
     }
+    let members = || trusted(|| catalog::relations(left.name)).into_iter().map(|(member, _)| member).collect();
     patiently(transactions, |patience| {
-        let members: Vec<u32> =
-            trusted(|| catalog::relations(left.name)).into_iter().map(|(member, _)| member).collect();
-        keep_out(&members, Mode::Share, patience, || {
+        keep_out(members, Mode::Share, patience, |members| {
             trusted(|| spi::run_with(&HALT, &[oid(left.name)]));
             members.iter().chain([&left.state]).for_each(|&relation| xact::invalidate(relation));
         })
@@ -147,14 +147,19 @@ impl<'a> Build<'a> {
         for relation in self.members() {
             self.tell("waiting for a moment without writers, to watch them");
             patiently(self.transactions, |patience| {
-                keep_out(&[relation], Mode::ShareRowExclusive, patience, || {
-                    // A partition may have been detached.
-                    if !self.maintained().members.contains(&relation) {
-                        return;
-                    }
-                    lock::require_unused(relation, c"create a maintained table over");
-                    trusted(|| capture::own_ddl(|| register::watch(relation)));
-                })
+                keep_out(
+                    || vec![relation],
+                    Mode::ShareRowExclusive,
+                    patience,
+                    |_| {
+                        // A partition may have been detached.
+                        if !self.maintained().members.contains(&relation) {
+                            return;
+                        }
+                        lock::require_unused(relation, c"create a maintained table over");
+                        trusted(|| capture::own_ddl(|| register::watch(relation)));
+                    },
+                )
             });
         }
         // Triggers that were disabled before are not any more.
@@ -187,15 +192,17 @@ impl<'a> Build<'a> {
         let began = Instant::now();
         self.transactions.next(Reads::Repeatable);
         let maintained = self.maintained();
-        self.take(&maintained);
+        self.horizon = self.take(&maintained);
         self.transactions.next(Reads::Nothing);
         began.elapsed()
     }
 
-    /// Brings the state to the moment of this transaction's snapshot.
-    fn take(&mut self, maintained: &Maintained) {
+    /// Brings the state to the moment of this transaction's snapshot; returns from where on the next is to read.
+    fn take(&self, maintained: &Maintained) -> String {
         let filling = self.activity("filling");
-        capture::as_collected(|| self.horizon = queue::catch_up(maintained, &self.horizon, &filling));
+        let mut horizon = String::new();
+        capture::as_collected(|| horizon = queue::catch_up(maintained, &self.horizon, &filling));
+        horizon
     }
 
     /// Makes writers apply their changes themselves.
@@ -208,13 +215,18 @@ impl<'a> Build<'a> {
             // Others went on writing meanwhile, however long it was.
             self.catch_up();
             transactions.next(Reads::Committed);
-            let (maintained, members) = (self.maintained(), self.members());
-            attempt(&members, Mode::Share, patience, || {
-                // First, as it can wait, and what was taken by an attempt that fails would be passed over by the next.
-                trusted(|| spi::run_with(&SWITCH, &[oid(self.name)]));
-                self.take(&maintained);
-                members.iter().chain([&maintained.entry.state]).for_each(|&relation| xact::invalidate(relation));
-            })
+            attempt(
+                || self.members(),
+                Mode::Share,
+                patience,
+                |members| {
+                    let maintained = self.maintained();
+                    // First, as it can wait, and what was taken by an attempt that fails would be passed over by the next.
+                    trusted(|| spi::run_with(&SWITCH, &[oid(self.name)]));
+                    self.take(&maintained);
+                    members.iter().chain([&maintained.entry.state]).for_each(|&relation| xact::invalidate(relation));
+                },
+            )
         });
     }
 
@@ -244,8 +256,8 @@ impl<'a> Build<'a> {
         patiently(self.transactions, |patience| {
             let entry = self.entry();
             // The statements of a flush name the state.
-            let members = if entry.name == entry.state { self.members() } else { Vec::new() };
-            keep_out(&members, Mode::Share, patience, || trusted(|| create::publish(&entry, view, &self.target)))
+            let members = || if entry.name == entry.state { self.members() } else { Vec::new() };
+            keep_out(members, Mode::Share, patience, |_| trusted(|| create::publish(&entry, view, &self.target)))
         });
     }
 
@@ -261,8 +273,8 @@ impl<'a> Build<'a> {
 
 /// Runs `body` in a moment in which no transaction is writing these relations; returns whether there
 /// was one. Long transactions are waited for beforehand.
-fn keep_out(relations: &[u32], mode: Mode, patience: u64, body: impl FnOnce()) -> bool {
-    outlast(relations, mode);
+fn keep_out(relations: impl Fn() -> Vec<u32>, mode: Mode, patience: u64, body: impl FnOnce(&BTreeSet<u32>)) -> bool {
+    outlast(&relations(), mode);
     attempt(relations, mode, patience, body)
 }
 
@@ -271,17 +283,26 @@ fn outlast(relations: &[u32], mode: Mode) {
     relations.iter().for_each(|&relation| lock::wait_for_holders(relation, mode));
 }
 
-/// As [`keep_out`], without waiting for long transactions.
-fn attempt(relations: &[u32], mode: Mode, patience: u64, body: impl FnOnce()) -> bool {
+/// As [`keep_out`], without waiting for long transactions. Partitions may be attached while locks are waited for, so
+/// the relations are asked for again until all of them are locked.
+fn attempt(relations: impl Fn() -> Vec<u32>, mode: Mode, patience: u64, body: impl FnOnce(&BTreeSet<u32>)) -> bool {
     let kept = xact::attempt_within(patience, || {
         let began = Instant::now();
-        for &relation in relations {
-            lock::relation(relation, mode);
-            if began.elapsed() > Duration::from_millis(patience) {
-                raise(&refuse::lock_not_available());
+        let mut locked = BTreeSet::new();
+        loop {
+            let open: Vec<u32> = relations().into_iter().filter(|relation| !locked.contains(relation)).collect();
+            if open.is_empty() {
+                break;
+            }
+            for relation in open {
+                lock::relation(relation, mode);
+                if began.elapsed() > Duration::from_millis(patience) {
+                    raise(&refuse::lock_not_available());
+                }
+                locked.insert(relation);
             }
         }
-        body();
+        body(&locked);
     });
     kept.is_some()
 }
