@@ -92,8 +92,8 @@ pub struct Type {
     /// Has a default btree, hash operator class.
     pub btree: bool,
     pub hash: bool,
-    /// No value is longer than a few hundred bytes, so that a btree entry always fits a page.
-    pub bounded: bool,
+    /// How many bytes its longest value has, where there is a longest.
+    pub most_bytes: Option<u32>,
 }
 
 impl Type {

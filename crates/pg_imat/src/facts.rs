@@ -163,12 +163,12 @@ pub fn definition(view: u32) -> String {
     spi::first(&DEFINITION, &[oid(view)], |row| row.get(1)).flatten().unwrap_or_default()
 }
 
-// Domains take the operator classes of their base type. A type is bounded when no value of it
-// is longer than 600 bytes: three such keys fit the third of a page that btree allows.
+// Domains take the operator classes of their base type, and restrict how long a value can be. A character has up to
+// four bytes, four digits of a number have two, and one more at either end; with what else a value has.
 const TYPE: Sql = Sql::fixed(
     "WITH RECURSIVE base AS ( \
-         SELECT t.* FROM pg_catalog.pg_type AS t WHERE t.oid = $1 \
-         UNION ALL SELECT t.* FROM pg_catalog.pg_type AS t JOIN base AS b ON b.typtype = 'd' AND t.oid = b.typbasetype), \
+         SELECT t.*, $2 AS modifier FROM pg_catalog.pg_type AS t WHERE t.oid = $1 \
+         UNION ALL SELECT t.*, b.typtypmod FROM pg_catalog.pg_type AS t JOIN base AS b ON b.typtype = 'd' AND t.oid = b.typbasetype), \
      t AS (SELECT * FROM base WHERE typtype <> 'd'), \
      class AS ( \
          SELECT m.amname, o.opcfamily, o.opcintype FROM pg_catalog.pg_opclass AS o \
@@ -191,8 +191,10 @@ const TYPE: Sql = Sql::fixed(
           JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace WHERE class.amname = 'btree' LIMIT 1), \
          EXISTS (SELECT FROM class WHERE amname = 'btree'), \
          EXISTS (SELECT FROM class WHERE amname = 'hash'), \
-         t.typlen > 0 OR (t.oid IN ('varchar'::regtype, 'bpchar'::regtype) AND $2 BETWEEN 5 AND 154) \
-             OR t.oid IN ('numeric'::regtype, 'inet'::regtype, 'cidr'::regtype), \
+         CASE WHEN t.typlen > 0 THEN t.typlen \
+             WHEN t.oid IN ('varchar'::regtype, 'bpchar'::regtype) AND t.modifier > 4 THEN 4 * (t.modifier - 4) + 4 \
+             WHEN t.oid = 'numeric'::regtype AND t.modifier > 4 THEN ((t.modifier - 4) >> 16) / 2 + 14 \
+             WHEN t.oid IN ('inet'::regtype, 'cidr'::regtype) THEN 22 END::int4, \
          t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b' AND t.typcategory <> 'A', \
          coalesce((SELECT c.collisdeterministic FROM pg_catalog.pg_collation AS c WHERE c.oid = $3), true), \
          t.typtype = 'e', $2 >= 0 \
@@ -236,7 +238,7 @@ pub fn type_of(column: ColumnType) -> Type {
             equality: row.get(4),
             btree: row.need(5),
             hash: row.need(6),
-            bounded: row.need(7),
+            most_bytes: row.get::<i32>(7).and_then(|bytes| bytes.try_into().ok()),
         }
     })
     .unwrap_or_else(|| {

@@ -126,12 +126,22 @@ fn choose_key(view: &View, types: &[Type], nullable: bool, options: Options) -> 
         }
     }
     let nulls_ok = !nullable || options.server_version >= 150_000;
-    let columns = nulls_ok && types.len() <= MOST_INDEX_COLUMNS && types.iter().all(|ty| ty.bounded);
-    Ok(if columns { Key::Columns { nulls_not_distinct: nullable } } else { Key::Image })
+    let columns = nulls_ok && types.len() <= MOST_INDEX_COLUMNS;
+    Ok(if columns && fit_an_index(types) { Key::Columns { nulls_not_distinct: nullable } } else { Key::Image })
 }
 
 /// `INDEX_MAX_KEYS`.
 const MOST_INDEX_COLUMNS: usize = 32;
+
+/// `BTMaxItemSize`, a third of a page, without the entry's header.
+const MOST_INDEX_BYTES: u32 = 2704 - 16;
+
+/// Whether an entry of a btree has room for all values of these types, compressed or not.
+fn fit_an_index(types: &[Type]) -> bool {
+    let aligned = |ty: &Type| ty.most_bytes.and_then(|bytes| bytes.checked_next_multiple_of(8));
+    let sum = types.iter().try_fold(0, |sum: u32, ty| sum.checked_add(aligned(ty)?));
+    sum.is_some_and(|sum| sum <= MOST_INDEX_BYTES)
+}
 
 /// Whether an output is the key itself or has nothing to do with it.
 fn shows_only(output: &Scalar, key: usize) -> bool {
@@ -348,4 +358,31 @@ fn store(
             Stored { component, column, retraction }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_bytes(most_bytes: Option<u32>) -> Type {
+        Type {
+            sql: String::new(),
+            collation: None,
+            class: Class::Other,
+            identity: true,
+            ordered: true,
+            equality: None,
+            btree: true,
+            hash: true,
+            most_bytes,
+        }
+    }
+
+    #[test]
+    fn keys_share_the_room_of_an_entry() {
+        let fit = |sizes: &[u32]| fit_an_index(&sizes.iter().map(|&size| of_bytes(Some(size))).collect::<Vec<_>>());
+        assert!(fit(&[]) && fit(&[2688]) && fit(&[4; 32]) && fit(&[2681, 0]));
+        assert!(!fit(&[2689]) && !fit(&[604; 5]) && !fit(&[2681, 1]) && !fit(&[u32::MAX, 8]));
+        assert!(!fit_an_index(&[of_bytes(Some(4)), of_bytes(None)]));
+    }
 }

@@ -92,6 +92,14 @@ pub fn named(sql: &str) -> Type {
         equality: ordered.then(|| "OPERATOR(pg_catalog.=)".to_owned()),
         btree: ordered,
         hash: true,
-        bounded: !matches!(sql, "text" | "integer[]"),
+        most_bytes: most_bytes(sql),
+    }
+}
+
+/// Four for each character, and the length.
+fn most_bytes(sql: &str) -> Option<u32> {
+    match sql.split_once("varying(") {
+        Some((_, length)) => length.trim_end_matches(')').parse().ok().map(|length: u32| 4 * length + 4),
+        None => (!matches!(sql, "text" | "numeric" | "integer[]")).then_some(16),
     }
 }
