@@ -54,3 +54,21 @@ INSERT INTO children VALUES (15, 1);
 TABLE held;
 COMMIT;
 SELECT exact('joined');
+
+-- A cast that can fail is not made for rows that the query does not make it for; all of them have one key.
+RESET imat.max_key_locks;
+CREATE TABLE a (id int, kind text, t text);
+CREATE TABLE b (k int, n bigint);
+CREATE VIEW cast_number AS SELECT a.id, b.k FROM a JOIN b ON a.t::int = b.k WHERE a.kind = 'n';
+CREATE VIEW cast_text AS SELECT a.id, b.k FROM a JOIN b ON a.t = b.k::text;
+CREATE VIEW cast_integer AS SELECT a.id, b.k FROM a JOIN b ON a.id = b.n::int WHERE b.n < 1000;
+SELECT v, create_imat(v::regclass) FROM unnest(ARRAY['cast_number', 'cast_text', 'cast_integer']) AS v;
+SELECT v, line FROM unnest(ARRAY['cast_number', 'cast_text', 'cast_integer']) AS v, explain_imat(v) AS line WHERE line LIKE '%Locks%';
+INSERT INTO a VALUES (1, 's', 'abc');
+INSERT INTO a VALUES (2, 's', 'def'), (3, 'n', '7');
+INSERT INTO b VALUES (7, 3);
+INSERT INTO b VALUES (7, 10000000000);
+INSERT INTO b SELECT 7, n FROM b;
+UPDATE a SET t = 'x' WHERE kind = 's';
+TABLE wrong;
+INSERT INTO a VALUES (4, 'n', 'abc');

@@ -390,7 +390,7 @@ fn equated(conjunct: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> Option<[(u
                 let mut cast = Scalar::text("(");
                 cast.push_column(position);
                 cast.push_text(&format!(")::{ty}"));
-                Some((hash_of(ty)?, cast))
+                Some((hash_of(column, ty)?, cast))
             }
         }
     };
@@ -401,12 +401,16 @@ fn equated(conjunct: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> Option<[(u
     })
 }
 
-/// [`crate::facts::Column::hash`] of the types that PostgreSQL casts to for a comparison.
-fn hash_of(ty: &str) -> Option<u32> {
+/// [`crate::facts::Column::hash`] of a type that PostgreSQL casts to for a comparison, from one with that hash. A cast
+/// that can fail makes no key: the rows that are locked may be such as the query's filter keeps from it.
+fn hash_of(column: u32, ty: &str) -> Option<u32> {
+    let (integer, text, numeric) = (20, 25, 1700);
+    // Types of users may have values that can't be printed; theirs have higher numbers.
+    let is_builtin = column < 16_384;
     match ty {
-        "smallint" | "integer" | "bigint" => Some(20),
-        "text" => Some(25),
-        "numeric" => Some(1700),
+        "bigint" if column == integer => Some(integer),
+        "numeric" if column == integer || column == numeric => Some(numeric),
+        "text" if is_builtin => Some(text),
         _ => None,
     }
 }

@@ -129,3 +129,19 @@ fn over_a_subquery_and_a_view() {
     );
     check("over_a_subquery_and_a_view", &case);
 }
+
+/// A key that is cast can be found for rows that the filter keeps from the cast, so it must not fail.
+#[test]
+fn cast_keys() {
+    let case = Case::new(
+        &["pay bigint"],
+        " SELECT sum(f.pay) AS pay
+   FROM shop.sale l,
+    shop.store s,
+    shop.staff f
+  WHERE ((l.region = 'n'::text) AND ((l.region)::integer = s.id) AND ((l.clerk)::text = f.name) AND ((f.id)::numeric = l.cost))
+  GROUP BY f.name;",
+        &[(&["sale"], Statement, Small), (&["store"], Statement, Small)],
+    );
+    check("cast_keys", &case);
+}
