@@ -178,8 +178,13 @@ pub fn check(view: u32, user: u32) -> Result<(Plan, Option<Unsupported>), Error>
         workshop.run(&ddl::drop_view(&workshop.name(DEFINITION), false));
         chosen
     });
+    let chosen = chosen.ok_or_else(|| refuse::changed_meaning("the query")).and_then(|chosen| {
+        make_table(&chosen.0, &workshop)?;
+        workshop.run(&ddl::drop_table(&workshop.name(STATE), false));
+        Ok(chosen)
+    });
     workshop.close();
-    chosen.ok_or_else(|| refuse::changed_meaning("the query"))
+    chosen
 }
 
 /// What the parts are called until they are moved.
@@ -383,6 +388,13 @@ pub fn publish(entry: &Entry, view: u32, target: &QName) {
     xact::invalidate(entry.state);
 }
 
+/// Creates the empty state. How many columns its key can have depends on what PostgreSQL's text for them can be
+/// compressed to, so that is tried.
+fn make_table(plan: &Plan, workshop: &Workshop) -> Result<(), Error> {
+    let create = || plan.create(&workshop.name(STATE)).iter().for_each(|sql| workshop.run(sql));
+    xact::attempt_within_limits(create).ok_or_else(|| refuse::too_wide(plan.columns.len()))
+}
+
 /// Creates and fills what will be the state `name`, with the indexes that come along.
 fn make_state(
     source: &Source,
@@ -393,7 +405,7 @@ fn make_state(
     filling: Filling,
 ) -> Result<u32, Error> {
     let state = &workshop.name(STATE);
-    plan.create(state).iter().for_each(|sql| workshop.run(sql));
+    make_table(plan, workshop)?;
     let oid = exists(state).ok_or_else(|| refuse::missing(&state.to_string()))?;
     if filling == Filling::Now {
         workshop.within(settings, || capture::writing(oid, || flush::fill(plan, state, lock::transaction_snapshot())));

@@ -77,6 +77,14 @@ pub fn volatile(function: &str) -> Error {
         .hint("Compute it in a query over the maintained table instead.")
 }
 
+pub fn too_wide(columns: usize) -> Error {
+    Error::new(UNSUPPORTED, "cannot maintain a view with so many columns")
+        .detail(format!(
+            "PostgreSQL can't make a table with {columns} columns and an index of the columns that tell its rows apart."
+        ))
+        .hint("Leave columns out, or group by fewer; some 300 are always possible.")
+}
+
 pub fn stable(function: &str, builtin: bool) -> Error {
     let hint = match builtin {
         true => "Compute it in a query over the maintained table instead.",

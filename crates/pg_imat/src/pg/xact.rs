@@ -140,6 +140,12 @@ pub fn attempt_within<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Option<
     context::with_settings(&[("lock_timeout", &timeout)], || attempt_unless(refused, body))
 }
 
+/// Runs `body`; `None`, and nothing done, where something in it is larger, or has more columns, than PostgreSQL can take.
+pub fn attempt_within_limits<T>(body: impl FnOnce() -> T) -> Option<T> {
+    use PgSqlErrorCode::{ERRCODE_PROGRAM_LIMIT_EXCEEDED, ERRCODE_TOO_MANY_COLUMNS};
+    attempt_unless(|code| matches!(code, ERRCODE_PROGRAM_LIMIT_EXCEEDED | ERRCODE_TOO_MANY_COLUMNS), body)
+}
+
 fn attempt_unless<T>(expected: fn(PgSqlErrorCode) -> bool, body: impl FnOnce() -> T) -> Option<T> {
     // SAFETY: the subtransaction that is begun is ended on both ways, and what belongs to the
     // surrounding one is put back.
