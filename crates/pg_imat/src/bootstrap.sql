@@ -47,16 +47,23 @@ SELECT pg_catalog.pg_extension_config_dump('imat_catalog.imat', '');
 SELECT pg_catalog.pg_extension_config_dump('imat_catalog.source', '');
 SELECT pg_catalog.pg_extension_config_dump('imat_catalog.queue', '');
 
--- Whether rows can get past a foreign key: a trigger of it is off, or a cascade can be kept from a row.
+-- Whether rows can get past a foreign key, or be read that did: it is checked when the transaction ends, a trigger
+-- of it is off, a cascade can be kept from a row, one of the tables has children, of whose rows it says nothing, or
+-- it is yet to be validated, which will leave out partitions that were attached with a valid one.
 CREATE FUNCTION imat_catalog.is_passable(key oid) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE keys AS (
         SELECT c.* FROM pg_constraint AS c WHERE c.oid = $1
         UNION SELECT c.* FROM keys AS k JOIN pg_constraint AS c ON c.conparentid = k.oid)
-    SELECT EXISTS (SELECT FROM keys AS k JOIN pg_trigger AS t ON t.tgconstraint = k.oid AND t.tgenabled NOT IN ('O', 'A'))
+    SELECT EXISTS (SELECT FROM keys AS k WHERE k.condeferrable)
+        OR EXISTS (SELECT FROM keys AS k JOIN pg_trigger AS t ON t.tgconstraint = k.oid AND t.tgenabled NOT IN ('O', 'A'))
         OR EXISTS (SELECT FROM keys AS k JOIN pg_class AS r ON r.oid = k.conrelid
             WHERE NOT (k.confdeltype IN ('a', 'r') AND k.confupdtype IN ('a', 'r'))
             AND (r.relhasrules OR EXISTS (SELECT FROM pg_trigger AS t
-                WHERE t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3))) $$;
+                WHERE t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3)))
+        OR EXISTS (SELECT FROM keys AS k JOIN pg_class AS r ON r.oid IN (k.conrelid, k.confrelid)
+            WHERE r.relkind <> 'p' AND EXISTS (SELECT FROM pg_inherits AS h WHERE h.inhparent = r.oid))
+        OR EXISTS (SELECT FROM keys AS k JOIN pg_class AS r ON r.oid = k.conrelid
+            WHERE r.relkind = 'p' AND NOT k.convalidated) $$;
 
 CREATE FUNCTION imat_catalog.open() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_open';
 CREATE FUNCTION imat_catalog.capture() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_capture';

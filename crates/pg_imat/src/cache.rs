@@ -24,7 +24,7 @@ use crate::pg::spi::Prepared;
 use crate::pg::transition::{Field, Transition};
 use crate::pg::xact;
 use crate::queue::Queue;
-use crate::{compile, facts, refuse};
+use crate::{compile, facts, refuse, trust};
 
 /// How the changes of one relation become a delta of one base table.
 pub struct Capture {
@@ -32,6 +32,7 @@ pub struct Capture {
     /// The columns of the delta, where some maintained table is computed from it.
     fields: Option<Vec<Field>>,
     layout: OnceCell<Rc<Layout>>,
+    trusting: OnceCell<Vec<u32>>,
     /// Some maintained table is recomputed whole: it is told of any change of any column.
     pub tells: bool,
     /// The base is itself the state of a maintained table.
@@ -48,6 +49,12 @@ impl Capture {
     pub fn layout(&self, transition: &Transition) -> Option<&Rc<Layout>> {
         let fields = self.fields.as_ref()?;
         Some(self.layout.get_or_init(|| Rc::new(Layout::new(transition, fields))))
+    }
+
+    /// The maintained tables that follow the base and rely on foreign keys.
+    pub fn trusting(&self) -> &[u32] {
+        let relies = |&reader: &u32| trust::relies_on_keys(&maintained(reader));
+        self.trusting.get_or_init(|| readers(self.base).into_iter().filter(relies).collect())
     }
 }
 
@@ -157,6 +164,7 @@ pub fn capture(base: u32, relation: u32) -> Capture {
         base,
         fields: (!derived.is_empty()).then(|| fields(base, relation, &used)),
         layout: OnceCell::new(),
+        trusting: OnceCell::new(),
         tells: !whole.is_empty(),
         is_state: catalog::is_state(base),
     }

@@ -22,7 +22,7 @@ use crate::pg::error::raise;
 use crate::pg::transition::Transition;
 use crate::pg::trigger::{self, Event};
 use crate::pg::xact;
-use crate::{cache, catalog, facts, flush, locks, refuse};
+use crate::{cache, catalog, facts, flush, locks, refuse, trust};
 
 /// A statement whose rows are not handed over yet.
 struct Open {
@@ -106,6 +106,8 @@ pub fn close(relation: u32, event: Event, transition: &Transition) {
 /// A row was changed in a session that is a replica. If that was done by a statement, the row
 /// comes with the others, and the statement is open: triggers fire before it closes.
 pub fn row(relation: u32, row: &Transition) {
+    let captures = cache::captures(relation);
+    looking_up(|| captures.iter().flat_map(Capture::trusting).for_each(|&name| trust::unchecked(name)));
     if session(|session| session.open.is_empty()) {
         session(|session| session.applying = true);
         announce(relation);
@@ -359,11 +361,7 @@ pub fn is_waiting() -> bool {
 
 /// Flushes what a query is about to read; returns whether it has to be given a new snapshot.
 pub fn before_read(reading: &Reading) -> bool {
-    let subtransaction = xact::subtransaction();
-    // Looking it up takes queries, for which nothing needs to be looked up.
-    session(|session| session.flushing = Some(subtransaction));
-    let late = written(pending());
-    session(|session| session.flushing = None);
+    let late = looking_up(|| written(pending()));
     let named = reading.tables.iter().any(|table| late.contains(table));
     if named && !reading.fresh {
         raise(&refuse::read_too_early());
@@ -373,6 +371,15 @@ pub fn before_read(reading: &Reading) -> bool {
         as_collected(|| {});
     }
     due
+}
+
+/// Runs `body`, which reads and writes the bookkeeping: nothing is flushed for its queries.
+fn looking_up<T>(body: impl FnOnce() -> T) -> T {
+    let subtransaction = xact::subtransaction();
+    let before = session(|session| session.flushing.replace(subtransaction));
+    let value = body();
+    session(|session| session.flushing = before);
+    value
 }
 
 /// The states that a flush of these maintained tables would write.

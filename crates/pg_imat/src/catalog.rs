@@ -148,11 +148,31 @@ pub fn affected(relations: &[Oid]) -> Vec<u32> {
     spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))
 }
 
-/// Never again relies on foreign keys, for these maintained tables.
-pub fn distrust_keys(names: &[u32]) {
+/// Notes that a maintained table relies on no foreign keys from now on.
+pub fn distrust_keys(name: u32) {
     const QUERY: Sql =
-        Sql::fixed("UPDATE imat_catalog.imat AS i SET trusts_keys = false WHERE i.name = ANY ($1) AND i.trusts_keys");
-    spi::run_with(&QUERY, &[oids(names.iter().copied())]);
+        Sql::fixed("UPDATE imat_catalog.imat AS i SET trusts_keys = false WHERE i.name = $1 AND i.trusts_keys");
+    spi::run_with(&QUERY, &[oid(name)]);
+}
+
+/// The relations whose writers write a base table that another one references by a foreign key of any kind.
+pub fn referenced(name: u32) -> Vec<u32> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT DISTINCT p.relation::oid FROM imat_catalog.source AS p WHERE p.name = $1 \
+         AND EXISTS (SELECT FROM imat_catalog.source AS c JOIN pg_catalog.pg_constraint AS k \
+             ON k.contype = 'f' AND k.conrelid = c.base AND k.confrelid = p.base \
+             WHERE c.name = p.name AND c.base <> p.base) ORDER BY 1",
+    );
+    spi::rows(&QUERY, &[oid(name)], |row| row.oid(1))
+}
+
+/// Whether rows can get past a foreign key between two of these tables.
+pub fn is_passable(tables: &[u32]) -> bool {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contype = 'f' AND k.conrelid = ANY ($1) \
+             AND k.confrelid = ANY ($1) AND k.conrelid <> k.confrelid AND imat_catalog.is_passable(k.oid))",
+    );
+    spi::first(&QUERY, &[oids(tables.iter().copied())], |row| row.need(1)).unwrap_or(true)
 }
 
 /// The maintained tables over both tables of a foreign key that rows of these relations can get past.
@@ -162,7 +182,7 @@ pub fn over_passable_keys(relations: &[Oid]) -> Vec<u32> {
          AND i.name::oid IN (SELECT s.name::oid FROM imat_catalog.source AS s WHERE s.relation::oid = ANY ($1)) \
          AND EXISTS (SELECT FROM imat_catalog.source AS c JOIN imat_catalog.source AS p ON p.name = c.name \
              JOIN pg_catalog.pg_constraint AS k ON k.contype = 'f' AND k.conrelid = c.base AND k.confrelid = p.base \
-             WHERE c.name = i.name AND imat_catalog.is_passable(k.oid)) \
+             WHERE c.name = i.name AND c.base <> p.base AND imat_catalog.is_passable(k.oid)) \
          ORDER BY 1",
     );
     spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))

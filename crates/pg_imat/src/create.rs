@@ -21,7 +21,7 @@ use crate::pg::spi::{self, Param};
 use crate::pg::{query, xact};
 use crate::register::Registration;
 use crate::workshop::Workshop;
-use crate::{capture, carry, compile, flush, manage, queue, refuse, stale};
+use crate::{capture, carry, compile, flush, manage, queue, refuse, stale, trust};
 
 /// Where the definition comes from.
 pub struct Source {
@@ -280,8 +280,10 @@ fn build(
     let names = Names::choose(target, &plan, &workshop, filling);
     let state = make_state(source, &plan, &workshop, settings, &names.state_to_be, filling)?;
     let online = filling == Filling::Online;
-    // Of one that is built online that is seen when it is filled.
-    let trusts_keys = online || workshop.within(settings, || flush::keys_hold(&plan));
+    let bases: Vec<u32> = analysis.bases.iter().map(|base| base.oid).collect();
+    // Whether one that is built online has orphans is seen when it is filled.
+    let trusts_keys =
+        !catalog::is_passable(&bases) && (online || workshop.within(settings, || trust::hold(&plan.orphans())));
     let result = ddl::create_result(&workshop.name(RESULT), &plan, &workshop.name(STATE));
     result.iter().for_each(|result| workshop.run(result));
     names.deliver(&workshop, result.is_some());

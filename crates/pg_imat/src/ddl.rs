@@ -16,7 +16,7 @@ use crate::manage::{rebuild, remove};
 use crate::pg::error::raise;
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
-use crate::{analyze, cache, capture, create, family, refuse, stale};
+use crate::{analyze, cache, capture, create, family, refuse, stale, trust};
 
 /// Something was dropped: removes maintained tables of which a part is gone, with the rest.
 /// `relations` are what was dropped, or has lost a trigger, and what inherits from it.
@@ -81,17 +81,8 @@ pub fn after_trigger(relations: &[Oid]) {
         check_triggers(relations, false);
         check_orphans(relations);
         check_states(relations);
-        distrust_keys(relations);
+        trust::follow_keys(relations);
     });
-}
-
-/// What may have got past a foreign key while its triggers were off stays when they are on again.
-fn distrust_keys(relations: &[Oid]) {
-    let names = catalog::over_passable_keys(relations);
-    if !names.is_empty() {
-        catalog::distrust_keys(&names);
-        names.into_iter().filter_map(catalog::entry).for_each(|entry| xact::invalidate(entry.state));
-    }
 }
 
 /// Those that a dump is not just bringing back.

@@ -62,11 +62,9 @@ const PRIMARY_KEY: Sql = Sql::fixed(
 // the two tables, and by the equality that a query's `=` means.
 const FOREIGN_KEYS: Sql = Sql::fixed(
     "SELECT c.conkey, c.confrelid, c.confkey FROM pg_catalog.pg_constraint AS c \
-     WHERE c.conrelid = $1 AND c.contype = 'f' AND c.convalidated AND NOT c.condeferrable \
+     WHERE c.conrelid = $1 AND c.contype = 'f' AND c.convalidated \
          AND (pg_catalog.to_jsonb(c) ->> 'conenforced') IS DISTINCT FROM 'false' \
          AND (pg_catalog.to_jsonb(c) ->> 'conperiod') IS DISTINCT FROM 'true' \
-         AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h JOIN pg_catalog.pg_class AS r ON r.oid = h.inhparent \
-             WHERE h.inhparent IN (c.conrelid, c.confrelid) AND r.relkind <> 'p') \
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_operator AS o WHERE o.oid = ANY (c.conpfeqop) \
              AND (o.oprname <> '=' OR o.oprnamespace <> 'pg_catalog'::pg_catalog.regnamespace)) \
          AND NOT imat_catalog.is_passable(c.oid)",

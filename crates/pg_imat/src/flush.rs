@@ -23,8 +23,7 @@ use crate::pg::delta::Delta;
 use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
-use crate::pg::xact;
-use crate::{catalog, locks, queue, refuse};
+use crate::{locks, queue, refuse};
 
 /// From how many rows on a change is applied by the plans made for many.
 const LARGE: u64 = 200;
@@ -54,7 +53,7 @@ fn settled(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
 }
 
 /// The maintained table as it is when nobody else writes or makes it.
-fn alone(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
+pub fn alone(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
     locked(maintained, |maintained| {
         maintained.members.iter().for_each(|&relation| lock::relation(relation, Mode::Share));
         lock::relation(maintained.entry.definition, Mode::Exclusive);
@@ -122,38 +121,11 @@ fn one(maintained: Rc<Maintained>, changes: &BTreeMap<u32, Change>) {
 /// The tables whose change makes no difference, as far as foreign keys tell.
 fn idle(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)]) -> Idle {
     // A transaction's snapshot may show rows that reference one which others have made sure that nobody does.
-    if !maintained.entry.trusts_keys || (lock::transaction_snapshot() && !lock::is_replica()) {
-        return Idle::new();
-    }
-    if lock::is_replica() {
-        distrust(maintained);
+    if !maintained.entry.trusts_keys || lock::transaction_snapshot() {
         return Idle::new();
     }
     let one_way = deltas.iter().filter(|(_, delta)| delta.is_one_way()).map(|(position, _)| *position).collect();
     maintained.plan.idle(changed, &one_way)
-}
-
-/// Rows have arrived for which no foreign key was checked. Whoever writes the tables next must know
-/// that, so they are kept from it until this transaction is over.
-pub fn distrust(maintained: &Maintained) {
-    let entry = &maintained.entry;
-    if maintained.plan.orphans().is_empty() {
-        return;
-    }
-    maintained.members.iter().for_each(|&relation| lock::relation(relation, Mode::Share));
-    catalog::trusted(|| catalog::distrust_keys(&[entry.name]));
-    xact::invalidate(entry.state);
-}
-
-/// Whether the foreign keys that the plan would rely on hold as they say, which those of a replica may not.
-pub fn keys_hold(plan: &Plan) -> bool {
-    let queries = plan.orphans();
-    let connection = Connection::open();
-    let is_orphan =
-        |sql: &Sql| connection.execute(&connection.prepare(sql, &[], false), &Params::default(), Snapshot::Latest) > 0;
-    let orphans = queries.iter().any(is_orphan);
-    connection.close();
-    !orphans
 }
 
 /// Runs `body` as the maintained table's owner, with the settings of its creation.

@@ -31,6 +31,7 @@ mod queue;
 mod refuse;
 mod register;
 mod stale;
+mod trust;
 mod workshop;
 
 pgrx::pg_module_magic!();

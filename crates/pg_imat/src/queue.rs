@@ -22,9 +22,8 @@ use crate::pg::delta::Delta;
 use crate::pg::lock;
 use crate::pg::progress;
 use crate::pg::spi::{self, Connection, Params, Prepared, Snapshot};
-use crate::pg::xact;
 use crate::workshop::Workshop;
-use crate::{carry, catalog};
+use crate::{carry, catalog, trust};
 
 /// The queue of one base table.
 pub struct Queue {
@@ -77,9 +76,6 @@ pub fn drop(name: u32) {
 pub fn append(maintained: &Maintained, changes: &BTreeMap<u32, Change>) {
     if !lock::is_being_built(maintained.entry.definition) {
         return;
-    }
-    if maintained.entry.trusts_keys && lock::is_replica() {
-        flush::distrust(maintained);
     }
     let whole = maintained.is_whole();
     for queue in &maintained.queues {
@@ -166,10 +162,7 @@ pub fn catch_up(maintained: &Maintained, from: &str, activity: &str) -> String {
         if taken.noted {
             progress::during(activity, || flush::fill(&maintained.plan, &maintained.state, false));
             spi::run(&ddl::analyze(&maintained.state));
-            if !flush::keys_hold(&maintained.plan) {
-                catalog::trusted(|| catalog::distrust_keys(&[maintained.entry.name]));
-                xact::invalidate(maintained.entry.state);
-            }
+            trust::look(maintained);
         } else if !taken.deltas.is_empty() {
             let changed = taken.deltas.iter().map(|(position, _)| *position).collect();
             flush::apply(maintained, changed, &Idle::new(), &taken.deltas);

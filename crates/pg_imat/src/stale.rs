@@ -18,7 +18,7 @@ use crate::pg::error::warn;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi;
 use crate::pg::xact;
-use crate::{capture, refuse};
+use crate::{capture, refuse, trust};
 
 /// Triggers of these relations may have been disabled or enabled. Returns what has to be made anew.
 #[must_use]
@@ -32,7 +32,10 @@ pub fn follow_triggers(relations: &[Oid]) -> Vec<u32> {
 pub fn follow(names: &[u32]) -> Vec<u32> {
     let changed = trusted(|| decide(names).into_iter().filter(Decision::is_new).collect::<Vec<_>>());
     trusted(|| changed.iter().for_each(|decision| mark(decision.name, decision.off)));
-    changed.into_iter().filter(|decision| decision.off.is_none()).map(|decision| decision.name).collect()
+    let healed = changed.iter().filter(|decision| decision.off.is_none()).map(|decision| decision.name);
+    let healed: Vec<u32> = healed.collect();
+    healed.iter().for_each(|&name| trust::look_again(name));
+    healed
 }
 
 /// A maintained table that is stale, or has a disabled trigger.

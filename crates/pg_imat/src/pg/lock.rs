@@ -193,12 +193,6 @@ pub fn holds_key(view: u32, edge: u16, key: i32, mode: Mode) -> bool {
     }
 }
 
-/// Whether foreign keys are not checked in the session.
-pub fn is_replica() -> bool {
-    // SAFETY: a plain variable of this backend.
-    unsafe { pg_sys::SessionReplicationRole == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 }
-}
-
 /// Whether the transaction reads under one snapshot from its first statement to its last.
 pub fn transaction_snapshot() -> bool {
     // SAFETY: a plain variable of this backend.
