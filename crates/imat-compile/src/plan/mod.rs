@@ -432,6 +432,16 @@ impl Plan {
         source.flat_map(|source| source.references.iter().map(|reference| reference.orphan(&source.core))).collect()
     }
 
+    /// The same of the rows of a relation that came to this base table.
+    pub fn orphans_among(&self, base: u32, relation: &QName) -> Vec<Sql> {
+        let source = self.source().into_iter();
+        let among = |source: &'_ Source| -> Vec<Sql> {
+            let orphan = |reference: &Reference| reference.orphan_among(&source.core, base, relation);
+            source.references.iter().filter_map(orphan).collect()
+        };
+        source.flat_map(among).collect()
+    }
+
     /// What the keys of an edge are, by the numbers of [`Plan::locking`].
     pub fn edge(&self, edge: u16) -> Option<String> {
         let source = self.source()?;

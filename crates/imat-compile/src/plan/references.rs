@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::ForeignKey;
+use crate::facts::{ForeignKey, Table};
 use crate::lower::Core;
+use crate::name::QName;
 use crate::plan::locks::Links;
 use crate::rel::TableSet;
 use crate::rel::term::Term;
@@ -76,5 +77,13 @@ impl Reference {
     /// Returns a row where a value of the key is nowhere in the referenced table.
     pub fn orphan(&self, core: &Core) -> Sql {
         sql::orphan(&core.tables[self.child], &core.tables[self.parent], &self.key)
+    }
+
+    /// The same among the rows of a relation of the referencing table, if that is this one. Its columns have the
+    /// same names.
+    pub fn orphan_among(&self, core: &Core, base: u32, relation: &QName) -> Option<Sql> {
+        let child = &core.tables[self.child];
+        let among = || Table { name: relation.clone(), ..child.clone() };
+        (child.oid == base).then(|| sql::orphan(&among(), &core.tables[self.parent], &self.key))
     }
 }
