@@ -4,7 +4,7 @@
 //! are added, or taken away. Where these can't be told any more, as when it is dropped, the maintained tables are
 //! made anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
@@ -19,7 +19,7 @@ use crate::pg::lock::{self, Mode};
 use crate::pg::spi;
 use crate::pg::transition::Transition;
 use crate::pg::xact;
-use crate::{analyze, capture, locks, refuse, register, stale};
+use crate::{analyze, capture, locks, refuse, register, stale, trust};
 
 /// A relation that now reaches a maintained table as, or no longer as, a base table.
 pub struct Member {
@@ -45,6 +45,10 @@ pub fn follow(relations: &[Oid]) -> Vec<Member> {
 /// Applies what came and went as changes of the base tables, and makes these maintained tables anew.
 pub fn apply(mut members: Vec<Member>, mut anew: BTreeSet<u32>) {
     let names: Vec<u32> = members.iter().map(|member| member.name).collect();
+    let mut came: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
+    for Member { name, base, relation, .. } in members.iter().filter(|member| member.comes) {
+        came.entry(*name).or_default().push((*base, *relation));
+    }
     anew.extend(stale::follow(&names));
     // Another event trigger of the command may have written to a new partition by way of its root, which was collected,
     // or have altered an old one. And rows can be newer than the transaction's snapshot: making all anew finds out.
@@ -57,6 +61,7 @@ pub fn apply(mut members: Vec<Member>, mut anew: BTreeSet<u32>) {
     anew.extend(members.iter().map(|member| member.name).filter(|&name| cache::maintained(name).entry.queued));
     if !anew.is_empty() || !members.is_empty() {
         locks::shut_out(members.iter().flat_map(|member| cache::readers(member.base)).collect());
+        came.iter().for_each(|(name, came)| trust::look_among(*name, came));
         rebuild_with(anew, || collect(&members));
     }
 }

@@ -23,6 +23,7 @@ use crate::pg::delta::Delta;
 use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
+use crate::pg::xact;
 use crate::{locks, queue, refuse};
 
 /// From how many rows on a change is applied by the plans made for many.

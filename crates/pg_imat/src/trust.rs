@@ -82,7 +82,6 @@ pub fn look(maintained: &Maintained) {
 
 /// Looks for orphans among the rows of relations, each of which came to a base table of this maintained
 /// table: (base, relation). PostgreSQL adopts the foreign key of a new partition without a look at its rows.
-#[expect(dead_code, reason = "to be called where partitions come")]
 pub fn look_among(name: u32, came: &[(u32, u32)]) {
     cache::fresh();
     let maintained = cache::maintained(name);
