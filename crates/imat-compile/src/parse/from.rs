@@ -212,8 +212,10 @@ fn pair(node: &SyntaxNode) -> Result<(SyntaxNode, SyntaxNode), Unsupported> {
 
 /// Whether a node is an alias that only repeats the name of its table.
 pub(super) fn is_repeated_alias(node: &SyntaxNode) -> bool {
-    let relation = node.parent().and_then(|item| tree::child(&item, RELATION_NAME_REF));
-    let (FROM_ALIAS, Some(relation)) = (node.kind(), relation) else {
+    if node.kind() != FROM_ALIAS {
+        return false;
+    }
+    let Some(relation) = node.parent().and_then(|item| tree::child(&item, RELATION_NAME_REF)) else {
         return false;
     };
     match (Alias::read(node), tree::path(&relation)) {
