@@ -199,8 +199,9 @@ pub fn is_complete(name: u32) -> bool {
                  JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
                      AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass) \
          SELECT pg_catalog.bool_and(s.base::oid IN (SELECT b.relation FROM below AS b) \
-             AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = s.relation \
-                 AND t.tgname = ANY ($2)) = pg_catalog.cardinality($2)) \
+             AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+                 WHERE t.tgrelid = s.relation AND t.tgname = ANY ($2) \
+                     AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace) = pg_catalog.cardinality($2)) \
          FROM imat_catalog.source AS s WHERE s.name = $1",
     );
     let triggers = TRIGGERS.map(str::to_owned).to_vec();
@@ -226,7 +227,7 @@ pub fn runs_user_code(definition: u32, state: u32) -> bool {
              UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, c.oid \
                  FROM pg_catalog.pg_constraint AS c WHERE c.conrelid = $2 \
              UNION ALL SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, t.oid \
-                 FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $2 AND t.tgname NOT LIKE 'imat\\_%') \
+                 FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $2) \
          SELECT EXISTS (SELECT FROM part AS p JOIN pg_catalog.pg_depend AS d ON d.classid = p.class AND d.objid = p.object \
              LEFT JOIN pg_catalog.pg_proc AS f ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND f.oid = d.refobjid \
              LEFT JOIN pg_catalog.pg_type AS t ON d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = d.refobjid \

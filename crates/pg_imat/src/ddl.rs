@@ -221,8 +221,9 @@ fn trigger_names() -> [Param; 3] {
 /// unseen before the bookkeeping does.
 fn check_orphans(relations: &[Oid]) {
     const QUERY: Sql = Sql::fixed(
-        "SELECT t.tgrelid FROM pg_catalog.pg_trigger AS t \
+        "SELECT t.tgrelid FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
          WHERE t.tgrelid = ANY ($1) AND t.tgenabled = 'D' AND t.tgname = ANY ($2 || $3 || $4) \
+           AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace \
            AND NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = t.tgrelid \
                OR i.name IN (SELECT s.name FROM imat_catalog.source AS s WHERE s.relation = t.tgrelid)) ORDER BY 1 LIMIT 1",
     );

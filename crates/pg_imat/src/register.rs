@@ -82,10 +82,12 @@ fn note_source(name: u32, base: u32, relation: u32) {
     spi::run_with(&SOURCE, &[oid(name), oid(base), oid(relation), not_null.into()]);
 }
 
-/// Gives a relation its triggers, or makes all sessions look anew at who reads it.
+/// Gives a relation its triggers, or makes all sessions look anew at who reads it. Where a trigger of somebody
+/// else's has the name of one, PostgreSQL says so (42710).
 pub fn watch(relation: u32) {
     const TRIGGERED: Sql = Sql::fixed(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $1 AND t.tgname = 'imat_open'), \
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+                 WHERE t.tgrelid = $1 AND t.tgname = 'imat_open' AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace), \
              c.relkind = 'p' FROM pg_catalog.pg_class AS c WHERE c.oid = $1",
     );
     let Some(relation_name) = facts::name(relation) else { return };
