@@ -10,6 +10,7 @@ use pgrx::pg_sys::Oid;
 
 use crate::facts::{oid, oids};
 use crate::pg::context::{self, Role, with_path, with_text, within};
+use crate::pg::lock;
 use crate::pg::spi::{self, Param};
 use crate::refuse;
 
@@ -190,7 +191,8 @@ pub fn over_passable_keys(relations: &[Oid]) -> Vec<u32> {
 
 /// Whether a maintained table has its sources, its query and all its triggers. While a dump is
 /// restored, the triggers come late, and so do queries that are allowed by a primary key only:
-/// until then a view with the same columns, which reads nothing, stands in their place.
+/// until then a view with the same columns, which reads nothing, stands in their place. One that a
+/// session is building gets its triggers late as well, but what it reads must stay what it is.
 pub fn is_complete(name: u32) -> bool {
     const QUERY: Sql = Sql::fixed(
         "WITH RECURSIVE below AS ( \
@@ -205,7 +207,9 @@ pub fn is_complete(name: u32) -> bool {
          FROM imat_catalog.source AS s WHERE s.name = $1",
     );
     let triggers = TRIGGERS.map(str::to_owned).to_vec();
-    spi::first(&QUERY, &[oid(name), triggers.into()], |row| row.get(1)).flatten().unwrap_or(false)
+    let complete = spi::first(&QUERY, &[oid(name), triggers.into()], |row| row.get(1)).flatten().unwrap_or(false);
+    let is_built = |entry: Entry| entry.target.is_some() && lock::is_being_built(entry.definition);
+    complete || entry(name).is_some_and(is_built)
 }
 
 /// Whether maintaining a table can run functions of users: those of its query and of the state's

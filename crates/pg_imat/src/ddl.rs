@@ -206,9 +206,10 @@ pub fn after_redefinition(names: &[Oid]) {
     rebuild(names.into_iter().collect());
 }
 
-/// What a relation is called in messages.
+/// What a relation is called in messages: one that is still being built, as it will be.
 pub fn display(relation: u32) -> String {
-    facts::name(relation).map(|name: QName| name.to_string()).unwrap_or_default()
+    let target = catalog::entry(relation).and_then(|entry| entry.target);
+    target.or_else(|| facts::name(relation)).map(|name: QName| name.to_string()).unwrap_or_default()
 }
 
 /// Our triggers by name: those of a base table, that for replication, that of a maintained table.
