@@ -9,7 +9,7 @@ use crate::pg::context;
 use crate::pg::error::{ok, raise};
 use crate::pg::procedure::Transactions;
 use crate::pg::xact;
-use crate::{analyze, capture, catalog, create, ddl, manage, online, refuse};
+use crate::{analyze, capture, catalog, create, ddl, manage, objects, online, refuse};
 
 /// Makes `schema.view` a table that is always equal to the view's query.
 #[pg_extern(sql = r#"
@@ -160,4 +160,24 @@ fn told(event: &str, objects: Vec<Oid>) {
         "rows to be rewritten" => objects.iter().for_each(|relation| capture::before_rewrite(relation.to_u32())),
         _ => raise(&refuse::unknown_event(event)),
     }
+}
+
+/// What event triggers ask, since SQL of theirs reads under the transaction's snapshot, which may be older than a
+/// maintained table: see [`catalog::concerned`].
+#[pg_extern(sql = r#"
+CREATE FUNCTION imat_catalog.concerned_now(relations oid[]) RETURNS oid[] LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.concerned_now(oid[]) FROM PUBLIC;
+"#)]
+fn concerned_now(relations: Vec<Option<Oid>>) -> Vec<Oid> {
+    // The table of a dropped trigger may be gone.
+    catalog::concerned(relations.into_iter().flatten().collect())
+}
+
+/// The same about objects that a command created or altered: see [`objects::redefine`].
+#[pg_extern(sql = r#"
+CREATE FUNCTION imat_catalog.redefine(classes oid[], objects oid[]) RETURNS oid[] LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.redefine(oid[], oid[]) FROM PUBLIC;
+"#)]
+fn redefine(classes: Vec<Oid>, objects: Vec<Oid>) -> Vec<Oid> {
+    objects::redefine(classes, objects)
 }

@@ -21,7 +21,7 @@ use crate::pg::spi::{self, Param};
 use crate::pg::{query, xact};
 use crate::register::Registration;
 use crate::workshop::Workshop;
-use crate::{capture, carry, compile, flush, manage, queue, refuse, stale, trust};
+use crate::{capture, carry, compile, flush, manage, objects, queue, refuse, stale, trust};
 
 /// Where the definition comes from.
 pub struct Source {
@@ -72,7 +72,7 @@ pub fn create(source: &Source, schema: &str, filling: Filling) -> Result<u32, Er
     Ok(name)
 }
 
-/// Locks what the view reads, until an analysis finds nothing that was not locked before it: what was
+/// Locks what the view reads and uses, until an analysis finds nothing that was not locked before it: what was
 /// found while a lock was waited for may have been altered since.
 fn analyze_locked(source: &Source, caller: u32, filling: Filling) -> Result<Analysis, Error> {
     let mode = match filling {
@@ -80,17 +80,18 @@ fn analyze_locked(source: &Source, caller: u32, filling: Filling) -> Result<Anal
         // Against DDL alone.
         Filling::Online => Mode::ShareUpdateExclusive,
     };
-    let mut locked = BTreeSet::new();
+    let (mut locked, mut kept) = (BTreeSet::new(), BTreeSet::new());
     loop {
         if facts::name(source.view).is_none() {
             return Err(refuse::missing(&source.name));
         }
         let analysis = analyze::analyze(source.view, Some(caller))?;
+        let all_kept = !objects::keep(source.view, &mut kept);
         let views = analysis.views.iter().map(|&view| (view, Mode::AccessShare));
         let tables = analysis.bases.iter().flat_map(|base| &base.relations);
         let found: BTreeMap<u32, Mode> = views.chain(tables.map(|&table| (table, mode))).collect();
         let new: Vec<(u32, Mode)> = found.into_iter().filter(|&(relation, _)| locked.insert(relation)).collect();
-        if new.is_empty() {
+        if new.is_empty() && all_kept {
             return Ok(analysis);
         }
         for (relation, mode) in new {

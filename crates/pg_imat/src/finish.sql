@@ -90,28 +90,34 @@ BEGIN ATOMIC
        OR EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = f.oid AND t.tgname = 'imat_guard');
 END;
 
+-- What changes when these objects are created or altered. A relation stands for its row type, since what it
+-- does to its own rows is seen elsewhere; a function, an operator and a cast for those that a query's
+-- text could have meant until now.
+CREATE FUNCTION imat_catalog.redefined(classes oid[], objects oid[]) RETURNS TABLE (class oid, object oid) LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT o.class, o.object FROM unnest(classes, objects) AS o(class, object)
+    WHERE o.class NOT IN ('pg_class'::regclass, 'pg_namespace'::regclass, 'pg_language'::regclass)
+    UNION SELECT 'pg_type'::regclass, c.reltype FROM unnest(classes, objects) AS o(class, object)
+        JOIN pg_class AS c ON c.oid = o.object AND c.reltype <> 0 WHERE o.class = 'pg_class'::regclass
+    UNION SELECT o.class, same.oid FROM unnest(classes, objects) AS o(class, object)
+        JOIN pg_proc AS p ON p.oid = o.object
+        JOIN pg_proc AS same ON same.proname = p.proname AND same.pronamespace = p.pronamespace
+        WHERE o.class = 'pg_proc'::regclass
+    UNION SELECT o.class, same.oid FROM unnest(classes, objects) AS o(class, object)
+        JOIN pg_operator AS p ON p.oid = o.object
+        JOIN pg_operator AS same ON same.oprname = p.oprname AND same.oprnamespace = p.oprnamespace
+        WHERE o.class = 'pg_operator'::regclass
+    UNION SELECT 'pg_type'::regclass, t.oid FROM unnest(classes, objects) AS o(class, object)
+        JOIN pg_cast AS c ON c.oid = o.object CROSS JOIN LATERAL unnest(ARRAY[c.castsource, c.casttarget]) AS t(oid)
+        WHERE o.class = 'pg_cast'::regclass;
+END;
+
 -- The maintained tables whose query means something else when these objects do: through views,
 -- functions whose bodies PostgreSQL knows, operators and their classes, types and columns.
--- A relation stands for its row type, since what it does to its own rows is seen elsewhere; a
--- function, an operator and a cast for those that a query's text could have meant until now.
 CREATE FUNCTION imat_catalog.callers(classes oid[], objects oid[]) RETURNS SETOF oid LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH RECURSIVE above AS (
-        SELECT o.class, o.object FROM unnest(classes, objects) AS o(class, object)
-        WHERE o.class NOT IN ('pg_class'::regclass, 'pg_namespace'::regclass, 'pg_language'::regclass)
-        UNION SELECT 'pg_type'::regclass, c.reltype FROM unnest(classes, objects) AS o(class, object)
-            JOIN pg_class AS c ON c.oid = o.object AND c.reltype <> 0 WHERE o.class = 'pg_class'::regclass
-        UNION SELECT o.class, same.oid FROM unnest(classes, objects) AS o(class, object)
-            JOIN pg_proc AS p ON p.oid = o.object
-            JOIN pg_proc AS same ON same.proname = p.proname AND same.pronamespace = p.pronamespace
-            WHERE o.class = 'pg_proc'::regclass
-        UNION SELECT o.class, same.oid FROM unnest(classes, objects) AS o(class, object)
-            JOIN pg_operator AS p ON p.oid = o.object
-            JOIN pg_operator AS same ON same.oprname = p.oprname AND same.oprnamespace = p.oprnamespace
-            WHERE o.class = 'pg_operator'::regclass
-        UNION SELECT 'pg_type'::regclass, t.oid FROM unnest(classes, objects) AS o(class, object)
-            JOIN pg_cast AS c ON c.oid = o.object CROSS JOIN LATERAL unnest(ARRAY[c.castsource, c.casttarget]) AS t(oid)
-            WHERE o.class = 'pg_cast'::regclass
+        SELECT r.class, r.object FROM imat_catalog.redefined(classes, objects) AS r
         UNION SELECT v.class, v.object FROM above AS a CROSS JOIN LATERAL (
             SELECT d.classid, d.objid FROM pg_depend AS d
             WHERE d.refclassid = a.class AND d.refobjid = a.object AND d.deptype IN ('n', 'a', 'i')
@@ -126,6 +132,24 @@ BEGIN ATOMIC
         ) AS v(class, object))
     SELECT i.name FROM above AS a
         JOIN imat_catalog.imat AS i ON a.class = 'pg_class'::regclass AND i.definition = a.object;
+END;
+
+-- What a view's query is made of: the same way downwards.
+CREATE FUNCTION imat_catalog.parts(view oid) RETURNS TABLE (class oid, object oid) LANGUAGE sql STABLE
+BEGIN ATOMIC
+    WITH RECURSIVE below AS (
+        SELECT 'pg_class'::regclass::oid AS class, view AS object
+        UNION SELECT p.class, p.object FROM below AS b CROSS JOIN LATERAL (
+            SELECT d.refclassid, d.refobjid FROM pg_depend AS d
+            WHERE d.classid = b.class AND d.objid = b.object AND d.deptype IN ('n', 'a', 'i')
+            UNION ALL SELECT d.classid, d.objid FROM pg_depend AS d
+            WHERE d.refclassid = b.class AND d.refobjid = b.object AND (
+                d.classid = 'pg_rewrite'::regclass AND d.deptype = 'i'
+                OR d.classid = 'pg_constraint'::regclass AND b.class = 'pg_type'::regclass
+                OR d.classid IN ('pg_amop'::regclass, 'pg_amproc'::regclass, 'pg_opclass'::regclass)
+                    AND b.class IN ('pg_operator'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass))
+        ) AS p(class, object))
+    SELECT b.class, b.object FROM below AS b;
 END;
 
 -- DDL. The functions run as the extension's owner, because whoever drops or attaches a table
@@ -143,10 +167,10 @@ BEGIN
         RETURN;
     END IF;
     -- Of a trigger the name of its table is told.
-    relations := ARRAY(SELECT c.oid FROM imat_catalog.concerned(ARRAY(
+    relations := imat_catalog.concerned_now(ARRAY(
         SELECT d.objid FROM pg_event_trigger_dropped_objects() AS d WHERE d.classid = 'pg_class'::regclass
         UNION SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2])) FROM pg_event_trigger_dropped_objects() AS d
-            WHERE d.classid = 'pg_trigger'::regclass AND d.address_names[3] LIKE 'imat\_%')) AS c(oid));
+            WHERE d.classid = 'pg_trigger'::regclass AND d.address_names[3] LIKE 'imat\_%'));
     IF relations <> '{}' THEN
         PERFORM imat_catalog.told('dropped', relations);
     END IF;
@@ -154,8 +178,9 @@ BEGIN
     types := ARRAY(SELECT to_regtype(t.name) FROM pg_event_trigger_dropped_objects() AS d
         CROSS JOIN LATERAL unnest(d.address_names || d.address_args) AS t(name)
         WHERE d.classid = 'pg_cast'::regclass AND to_regtype(t.name) IS NOT NULL);
-    callers := ARRAY(SELECT DISTINCT c.oid
-        FROM imat_catalog.callers(array_fill('pg_type'::regclass::oid, ARRAY[cardinality(types)]), types) AS c(oid) ORDER BY 1);
+    IF types <> '{}' THEN
+        callers := imat_catalog.redefine(array_fill('pg_type'::regclass::oid, ARRAY[cardinality(types)]), types);
+    END IF;
     IF callers <> '{}' THEN
         PERFORM imat_catalog.told('meaning changed', callers);
     END IF;
@@ -173,7 +198,10 @@ DECLARE
     callers oid[];
     given boolean;
 BEGIN
-    SELECT array_agg(c.classid), array_agg(c.objid), array_agg(c.objid) FILTER (WHERE c.classid = 'pg_class'::regclass),
+    -- A table that is new is nothing that anybody uses.
+    SELECT array_agg(c.classid) FILTER (WHERE c.command_tag NOT IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')),
+        array_agg(c.objid) FILTER (WHERE c.command_tag NOT IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')),
+        array_agg(c.objid) FILTER (WHERE c.classid = 'pg_class'::regclass),
         array_agg(coalesce(t.tgrelid, r.ev_class)) FILTER (WHERE t.oid IS NOT NULL OR r.oid IS NOT NULL),
         array_agg(coalesce(r.ev_class, c.objid)) FILTER (WHERE c.command_tag = 'CREATE VIEW' OR r.ev_type = '1'),
         bool_and(imat_catalog.changes_owner(c.command))
@@ -182,9 +210,9 @@ BEGIN
         LEFT JOIN pg_trigger AS t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
         LEFT JOIN pg_rewrite AS r ON c.classid = 'pg_rewrite'::regclass AND r.oid = c.objid
     WHERE c.objid IS NOT NULL AND c.command_tag NOT IN ('COMMENT', 'SECURITY LABEL');
-    relations := ARRAY(SELECT c.oid FROM imat_catalog.concerned(relations) AS c(oid));
-    touched := ARRAY(SELECT c.oid FROM imat_catalog.concerned(touched) AS c(oid));
-    callers := ARRAY(SELECT DISTINCT c.oid FROM imat_catalog.callers(classes, objects) AS c(oid) ORDER BY 1);
+    callers := imat_catalog.redefine(classes, objects);
+    relations := imat_catalog.concerned_now(relations);
+    touched := imat_catalog.concerned_now(touched);
     IF 'pg_subscription'::regclass = ANY (classes) THEN
         PERFORM imat_catalog.told('subscribed', ARRAY(SELECT r.srrelid FROM pg_subscription_rel AS r));
     END IF;
@@ -210,8 +238,8 @@ CREATE EVENT TRIGGER imat_change ON ddl_command_end EXECUTE FUNCTION imat_catalo
 CREATE FUNCTION imat_catalog.on_rewrite() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF pg_event_trigger_table_rewrite_reason() & 6 <> 0 AND EXISTS (
-        SELECT FROM imat_catalog.source AS s WHERE s.relation = pg_event_trigger_table_rewrite_oid()) THEN
+    IF pg_event_trigger_table_rewrite_reason() & 6 <> 0
+        AND imat_catalog.concerned_now(ARRAY[pg_event_trigger_table_rewrite_oid()]) <> '{}' THEN
         PERFORM imat_catalog.told('rows to be rewritten', ARRAY[pg_event_trigger_table_rewrite_oid()]);
     END IF;
 END $$;
@@ -229,4 +257,5 @@ ALTER EVENT TRIGGER imat_command ENABLE ALWAYS;
 
 -- Only the event triggers need them.
 REVOKE ALL ON FUNCTION imat_catalog.concerned(oid[]), imat_catalog.callers(oid[], oid[]),
+    imat_catalog.redefined(oid[], oid[]), imat_catalog.parts(oid),
     imat_catalog.on_drop(), imat_catalog.on_change(), imat_catalog.on_rewrite() FROM PUBLIC;

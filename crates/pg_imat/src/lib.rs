@@ -25,6 +25,7 @@ mod family;
 mod flush;
 mod locks;
 mod manage;
+mod objects;
 mod online;
 mod pg;
 mod queue;

@@ -56,46 +56,70 @@ pub fn relation(oid: u32, mode: Mode) {
 /// that begin to meanwhile are not waited for, and nobody waits for this.
 pub fn wait_for_holders(oid: u32, mode: Mode) {
     // SAFETY: no such relation needs to exist.
-    unsafe { pg_sys::WaitForLockers(tag_of(oid, None), mode.number(), false) }
+    unsafe { pg_sys::WaitForLockers(tag_of(oid), mode.number(), false) }
 }
 
-/// The tag of a relation of this database, or of a sub-object of it, which needs not exist.
-fn tag_of(oid: u32, object: Option<u16>) -> pg_sys::LOCKTAG {
-    // SAFETY: reads a variable.
-    let database = unsafe { pg_sys::MyDatabaseId.to_u32() };
-    let (kind, fields, object) = match object {
-        None => (pg_sys::LockTagType::LOCKTAG_RELATION, (database, oid, 0), 0),
-        Some(object) => {
-            (pg_sys::LockTagType::LOCKTAG_OBJECT, (database, pg_sys::RelationRelationId.to_u32(), oid), object)
-        }
-    };
+/// The tag of a relation of this database, which needs not exist.
+fn tag_of(relation: u32) -> pg_sys::LOCKTAG {
+    tag(pg_sys::LockTagType::LOCKTAG_RELATION, [relation, 0], 0)
+}
+
+/// The tag of a sub-object of anything in this database, which needs not exist.
+fn tag_of_object(class: u32, oid: u32, object: u16) -> pg_sys::LOCKTAG {
+    tag(pg_sys::LockTagType::LOCKTAG_OBJECT, [class, oid], object)
+}
+
+fn tag(kind: pg_sys::LockTagType::Type, fields: [u32; 2], last: u16) -> pg_sys::LOCKTAG {
     pg_sys::LOCKTAG {
-        locktag_field1: fields.0,
-        locktag_field2: fields.1,
-        locktag_field3: fields.2,
-        locktag_field4: object,
+        // SAFETY: reads a variable.
+        locktag_field1: unsafe { pg_sys::MyDatabaseId.to_u32() },
+        locktag_field2: fields[0],
+        locktag_field3: fields[1],
+        locktag_field4: last,
         locktag_type: kind as u8,
         locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+    }
+}
+
+/// The sub-object number of a lock on what a maintained table's query uses. PostgreSQL's own have 0.
+const USE: u16 = 0x1a9;
+
+/// Waits for a lock on an object of this class and OID that is no relation, or on all of them, and
+/// takes note of what others did to it.
+pub fn object(object: Option<(u32, u32)>, mode: Mode) {
+    let kind = if object.is_some() { "object" } else { "objects" };
+    if left_out(format_args!("{kind} {mode:?}")) {
+        return;
+    }
+    let (class, oid) = object.unwrap_or_default();
+    // SAFETY: the tag is copied; nothing that it names needs to exist.
+    unsafe {
+        pg_sys::LockAcquire(&tag_of_object(class, oid, USE), mode.number(), false, false);
+        pg_sys::AcceptInvalidationMessages();
     }
 }
 
 /// The sub-object number of the lock that says that somebody is building a maintained table.
 const BUILD: u16 = 0x1a8;
 
+fn tag_of_build(definition: u32) -> pg_sys::LOCKTAG {
+    tag_of_object(pg_sys::RelationRelationId.to_u32(), definition, BUILD)
+}
+
 /// Says so until [`end_build`], an error or the end of the session, over several transactions.
 pub fn begin_build(definition: u32) {
     // SAFETY: the tag is copied.
-    unsafe { pg_sys::LockAcquire(&tag_of(definition, Some(BUILD)), Mode::Exclusive.number(), true, false) };
+    unsafe { pg_sys::LockAcquire(&tag_of_build(definition), Mode::Exclusive.number(), true, false) };
 }
 
 pub fn end_build(definition: u32) {
     // SAFETY: as above; PostgreSQL warns of a lock that is not held.
-    unsafe { pg_sys::LockRelease(&tag_of(definition, Some(BUILD)), Mode::Exclusive.number(), true) };
+    unsafe { pg_sys::LockRelease(&tag_of_build(definition), Mode::Exclusive.number(), true) };
 }
 
 /// Whether another session is building it.
 pub fn is_being_built(definition: u32) -> bool {
-    let (tag, mode) = (tag_of(definition, Some(BUILD)), Mode::Share.number());
+    let (tag, mode) = (tag_of_build(definition), Mode::Share.number());
     // SAFETY: as above; what is not refused is given back at once.
     unsafe {
         let refused = pg_sys::LockAcquire(&tag, mode, false, true) == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL;

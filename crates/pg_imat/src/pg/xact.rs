@@ -94,6 +94,7 @@ unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _a
         XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE | XACT_EVENT_PARALLEL_PRE_COMMIT => capture::before_commit(),
         _ => {
             capture::end_transaction();
+            crate::objects::forget();
             super::progress::forget();
         }
     }
