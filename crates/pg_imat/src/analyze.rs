@@ -301,14 +301,16 @@ struct Function {
 }
 
 /// Refuses what ends with the session: such objects are dropped without anybody being told.
-fn check_temporary_types(view: u32) -> Result<(), Error> {
+fn check_temporary(view: u32) -> Result<(), Error> {
     const QUERY: Sql = Sql::fixed(
-        "SELECT t.typname::text FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid \
-         JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
-         WHERE a.attrelid = $1 AND n.nspname LIKE 'pg\\_temp\\_%' LIMIT 1",
+        "SELECT i.type || ' ' || i.identity FROM imat_catalog.parts($1) AS p \
+         CROSS JOIN LATERAL pg_catalog.pg_identify_object(p.class, p.object, 0) AS i \
+         WHERE i.schema LIKE 'pg\\_temp\\_%' \
+             AND p.class NOT IN ('pg_catalog.pg_rewrite'::pg_catalog.regclass, 'pg_catalog.pg_constraint'::pg_catalog.regclass) \
+             AND (p.class, p.object) <> ('pg_catalog.pg_class'::pg_catalog.regclass, $1) ORDER BY 1 LIMIT 1",
     );
     match spi::first(&QUERY, &[oid(view)], |row| row.need::<String>(1)) {
-        Some(name) => Err(refuse::temporary_object(&format!("type {name}"))),
+        Some(name) => Err(refuse::temporary_object(&name)),
         None => Ok(()),
     }
 }
@@ -316,7 +318,6 @@ fn check_temporary_types(view: u32) -> Result<(), Error> {
 /// Analyses a view on behalf of `user`, who must own what it reads; of nobody, for one that is
 /// maintained already.
 pub fn analyze(view: u32, user: Option<u32>) -> Result<Analysis, Error> {
-    check_temporary_types(view)?;
     if facts::column_names(view).is_empty() {
         return Err(refuse::no_columns());
     }
@@ -341,6 +342,7 @@ pub fn analyze(view: u32, user: Option<u32>) -> Result<Analysis, Error> {
         .iter()
         .map(|&relation| base(relation, user, &mut whole))
         .collect::<Result<Vec<Base>, Error>>()?;
+    check_temporary(view)?;
     let views = seen.difference(&contents.relations).copied().collect();
     let follows_settings = contents.follows_settings || functions.iter().any(|function| function.follows_settings);
     Ok(Analysis { bases, views, whole, follows_settings })
