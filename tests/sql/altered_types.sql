@@ -90,3 +90,22 @@ CREATE VIEW lengths AS SELECT v, avg(i) AS mean FROM t GROUP BY v;
 SELECT create_imat('lengths');
 INSERT INTO t (id, m, v, i) VALUES (12, 'sad', 'longer than five', 5);
 TABLE wrong;
+
+-- The columns of a view, where a query uses its row as a whole.
+CREATE VIEW below AS SELECT id, free AS n FROM t;
+CREATE VIEW between AS SELECT b AS whole FROM below AS b;
+CREATE VIEW rows_ AS SELECT to_jsonb(b) AS j FROM below AS b;
+CREATE VIEW rows_between AS SELECT to_jsonb(whole) AS j FROM between;
+CREATE VIEW sums_below AS SELECT n, count(*) AS c FROM below GROUP BY n;
+SET client_min_messages = warning;
+SELECT create_imat(name) FROM unnest(ARRAY['rows_', 'rows_between', 'sums_below']) AS name;
+RESET client_min_messages;
+ALTER VIEW below RENAME COLUMN n TO number;
+TABLE wrong;
+ALTER TABLE below RENAME COLUMN id TO key;
+TABLE wrong;
+SELECT DISTINCT jsonb_object_keys(j) FROM imat.rows_;
+ALTER VIEW between RENAME COLUMN whole TO all_;
+ALTER VIEW below RENAME TO underneath;
+UPDATE t SET free = 20 WHERE id = 1;
+TABLE wrong;

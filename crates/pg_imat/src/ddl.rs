@@ -318,12 +318,13 @@ fn follow_owners(relations: &[Oid]) {
 }
 
 /// The maintained tables that are recomputed whole from these relations. A query that is not understood can depend
-/// on anything of its tables, such as the names of their columns.
+/// on anything of its tables and views, such as the names of their columns.
 fn whole(relations: &[Oid]) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
-        "SELECT DISTINCT s.name::oid FROM imat_catalog.source AS s JOIN imat_catalog.imat AS i ON i.name = s.name \
-         WHERE i.strategy = 'whole' AND s.relation::oid = ANY ($1) ORDER BY 1",
+        "SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.strategy = 'whole' AND (i.name = ANY ($2) \
+             OR EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.name = i.name AND s.relation::oid = ANY ($1))) ORDER BY 1",
     );
-    let names = spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1));
+    let readers = facts::oids(readers_of_views(relations).into_iter().map(|(name, _)| name));
+    let names = spi::rows(&QUERY, &[relations.to_vec().into(), readers], |row| row.oid(1));
     complete(names.into_iter().filter(|&name| catalog::entry(name).is_some()).collect())
 }

@@ -85,6 +85,9 @@ BEGIN ATOMIC
        OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.name = f.oid)
        OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = f.oid)
        OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.definition = f.oid)
+       -- A view that is read by another one.
+       OR EXISTS (SELECT FROM pg_class AS c JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+           WHERE c.oid = f.oid AND c.relkind = 'v' AND d.classid = 'pg_rewrite'::regclass AND d.deptype = 'n')
        -- A dump may have brought the triggers without the bookkeeping.
        OR EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = f.oid AND t.tgname = 'imat_open')
        OR EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = f.oid AND t.tgname = 'imat_guard');
