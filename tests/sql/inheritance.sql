@@ -51,3 +51,22 @@ TABLE wrong;
 TRUNCATE mother;
 TABLE wrong;
 TABLE imat.by_g;
+
+-- Before 16 generated columns of tables with children are refused, also when they come later.
+CREATE TABLE one (k integer NOT NULL, v integer);
+CREATE TABLE parent (k integer NOT NULL, v integer);
+CREATE TABLE kid () INHERITS (parent);
+CREATE TABLE parts (k integer NOT NULL, v integer) PARTITION BY LIST (k);
+CREATE TABLE part PARTITION OF parts DEFAULT;
+SELECT create_imat(name, query => format('SELECT k, count(*) AS n FROM %I GROUP BY k', substr(name, 4)))
+    FROM unnest(ARRAY['of_one', 'of_parent', 'of_parts']) AS name;
+CREATE FUNCTION as_expected(command text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN current_setting('server_version_num')::integer >= 160000 AND result = 'accepted'
+        OR result ~ '^55000 \| cannot add a generated column to .* because maintained table .* reads it' THEN 'yes' ELSE result END
+    FROM refusal(command) AS result $$;
+SELECT as_expected('ALTER TABLE parent ADD COLUMN g integer GENERATED ALWAYS AS (v + 1) STORED');
+SELECT as_expected('ALTER TABLE kid ADD COLUMN h integer GENERATED ALWAYS AS (v + 1) STORED');
+SELECT as_expected('ALTER TABLE parts ADD COLUMN g integer GENERATED ALWAYS AS (v + 1) STORED');
+ALTER TABLE one ADD COLUMN g integer GENERATED ALWAYS AS (v + 1) STORED;
+INSERT INTO one (k, v) VALUES (1, 1);
+SELECT count(*) FROM verify_imat('of_one');

@@ -266,14 +266,20 @@ fn check_triggers(relations: &[Oid], dropped: bool) {
 /// Refuses that a base table becomes one that could not have been a base table.
 fn check_bases(relations: &[Oid]) {
     const QUERY: Sql = Sql::fixed(
-        "SELECT s.relation::oid, s.name::oid, c.relrowsecurity FROM imat_catalog.source AS s \
+        "SELECT s.relation::oid, s.name::oid, a.action FROM imat_catalog.source AS s \
          JOIN pg_catalog.pg_class AS c ON c.oid = s.relation \
-         WHERE s.relation = ANY ($1) AND (c.relrowsecurity OR c.relpersistence <> 'p') LIMIT 1",
+         CROSS JOIN LATERAL (SELECT CASE \
+             WHEN c.relrowsecurity THEN 'enable row-level security on' \
+             WHEN c.relpersistence <> 'p' THEN 'set unlogged' \
+             WHEN pg_catalog.current_setting('server_version_num')::int < 160000 \
+                 AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE c.oid IN (h.inhparent, h.inhrelid)) \
+                 AND EXISTS (SELECT FROM pg_catalog.pg_attribute AS g WHERE g.attrelid = c.oid AND g.attgenerated = 's') \
+                 THEN 'add a generated column to' END) AS a(action) \
+         WHERE s.relation = ANY ($1) AND a.action IS NOT NULL LIMIT 1",
     );
-    let altered = |row: &spi::Row| (row.oid(1), row.oid(2), row.need::<bool>(3));
-    if let Some((relation, name, security)) = spi::first(&QUERY, &[relations.to_vec().into()], altered) {
-        let what = if security { "enable row-level security on" } else { "set unlogged" };
-        raise(&refuse::base_altered(&display(relation), &display(name), what));
+    let altered = |row: &spi::Row| (row.oid(1), row.oid(2), row.need::<String>(3));
+    if let Some((relation, name, action)) = spi::first(&QUERY, &[relations.to_vec().into()], altered) {
+        raise(&refuse::base_altered(&display(relation), &display(name), &action));
     }
 }
 
