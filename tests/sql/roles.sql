@@ -230,5 +230,34 @@ INSERT INTO ann.t VALUES (2, 2);
 COMMIT;
 SELECT count(*) FROM verify_imat('joined');
 SELECT count(drop_imat(name::text)) FROM imat_status;
-DROP OWNED BY imat_ann, imat_bob, imat_cat, imat_dan CASCADE;
-DROP ROLE imat_ann, imat_bob, imat_cat, imat_dan;
+
+-- REASSIGN OWNED, of which no event trigger is told, asks nothing of the new owner: bob owns none of these tables.
+CREATE ROLE imat_fay;
+GRANT imat_ann TO imat_fay;
+CREATE SCHEMA fay AUTHORIZATION imat_fay;
+SET ROLE imat_fay;
+CREATE VIEW fay.given AS SELECT a, count(*) AS n FROM ann.t GROUP BY a;
+SELECT create_imat('fay.given');
+RESET ROLE;
+ALTER TABLE imat.given OWNER TO imat_bob;
+REASSIGN OWNED BY imat_fay TO imat_bob;
+-- What has to read the base table does so as bob.
+SELECT count(*) FROM verify_imat('given');
+GRANT SELECT ON ann.t TO imat_bob;
+INSERT INTO ann.t VALUES (3, 3);
+SELECT count(*) FROM verify_imat('given');
+
+-- Who owns a base table drops no view of somebody else's, but can always write.
+GRANT SELECT ON imat.given TO imat_dan;
+CREATE SCHEMA dan AUTHORIZATION imat_dan;
+SET ROLE imat_dan;
+CREATE VIEW dan.above AS SELECT n FROM imat.given;
+SET ROLE imat_ann;
+SELECT drop_imat('given');
+ALTER TABLE ann.t DISABLE TRIGGER USER;
+INSERT INTO ann.t VALUES (4, 4);
+RESET ROLE;
+DROP VIEW dan.above;
+SELECT count(drop_imat(name::text)) FROM imat_status;
+DROP OWNED BY imat_ann, imat_bob, imat_cat, imat_dan, imat_fay CASCADE;
+DROP ROLE imat_ann, imat_bob, imat_cat, imat_dan, imat_fay;
