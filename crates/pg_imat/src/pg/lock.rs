@@ -131,7 +131,11 @@ pub fn is_being_built(definition: u32) -> bool {
 }
 
 /// The sub-object number of the lock of whoever decides whether a maintained table is stale.
-const STALENESS: u16 = 0x1a9;
+const STALENESS: u16 = 0x1aa;
+
+fn tag_of_staleness(definition: u32) -> pg_sys::LOCKTAG {
+    tag_of_object(pg_sys::RelationRelationId.to_u32(), definition, STALENESS)
+}
 
 /// Waits until nobody else decides whether it is stale, or has decided so in a transaction that is still open.
 pub fn begin_decision(definition: u32) {
@@ -139,7 +143,7 @@ pub fn begin_decision(definition: u32) {
         return;
     }
     // SAFETY: as above.
-    unsafe { pg_sys::LockAcquire(&tag_of(definition, Some(STALENESS)), Mode::Exclusive.number(), false, false) };
+    unsafe { pg_sys::LockAcquire(&tag_of_staleness(definition), Mode::Exclusive.number(), false, false) };
 }
 
 /// Lets others decide, where nothing was decided.
@@ -148,7 +152,7 @@ pub fn put_off_decision(definition: u32) {
         return;
     }
     // SAFETY: as above.
-    unsafe { pg_sys::LockRelease(&tag_of(definition, Some(STALENESS)), Mode::Exclusive.number(), false) };
+    unsafe { pg_sys::LockRelease(&tag_of_staleness(definition), Mode::Exclusive.number(), false) };
 }
 
 /// Raises PostgreSQL's error where the session itself is still reading or changing the relation,
