@@ -231,22 +231,32 @@ impl<'a> Build<'a> {
     }
 
     /// A snapshot from before the switch sees the state as the last round left it, which may be older
-    /// than the snapshot itself. So nobody who has one may find the table.
+    /// than the snapshot itself. So nobody who has one may find the table. Whoever began later can have imported one from
+    /// a transaction that is waited for, so what has begun until that is over is waited for too. Those that begin then are
+    /// not: as long as any transaction that writes is older than the switch, their new snapshots look as old.
     fn outlast_snapshots(&self) {
-        const NOW: Sql = Sql::fixed("SELECT pg_catalog.clock_timestamp()::text");
+        const NOW: Sql = Sql::fixed(
+            "SELECT pg_catalog.clock_timestamp()::text, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text",
+        );
         const OLDER: Sql = Sql::fixed(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a \
                  WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid() \
-                   AND a.backend_xmin IS NOT NULL AND coalesce(a.xact_start <= $1::timestamptz, true) \
+                   AND pg_catalog.age(a.backend_xmin) > pg_catalog.age($2::xid8::xid) \
+                   AND coalesce(a.xact_start <= $1::timestamptz, true) \
                    AND a.backend_type NOT IN ('walsender', 'autovacuum worker'))",
         );
         self.transactions.next(Reads::Committed);
         self.tell("waiting for older transactions");
-        let now = trusted(|| spi::first(&NOW, &[], |row| row.need::<String>(1))).unwrap_or_default();
-        let older = || trusted(|| spi::first(&OLDER, &[Param::from(now.as_str())], |row| row.need(1))) == Some(true);
-        while older() {
-            self.transactions.pause(LEAST);
-            self.transactions.next(Reads::Committed);
+        let now = || trusted(|| spi::first(&NOW, &[], |row| (row.need::<String>(1), row.need::<String>(2))));
+        let (mut begun, switched) = now().unwrap_or_default();
+        for _ in 0..2 {
+            let params = || [Param::from(begun.as_str()), Param::from(switched.as_str())];
+            let older = || trusted(|| spi::first(&OLDER, &params(), |row| row.need(1))) == Some(true);
+            while older() {
+                self.transactions.pause(LEAST);
+                self.transactions.next(Reads::Committed);
+            }
+            begun = now().unwrap_or_default().0;
         }
     }
 
