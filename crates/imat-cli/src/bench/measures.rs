@@ -1,7 +1,7 @@
 //! What is measured, and how. Every round takes each variant once.
 
 use super::Options;
-use super::orders;
+use super::orders::{self, Shop};
 use super::variants::Variant;
 use crate::client::{connect_quietly, is_retryable};
 use crate::stats::{Random, median};
@@ -35,10 +35,7 @@ pub enum Kind {
     },
     Wal,
     /// Transactions of many clients that each insert an order and three lines.
-    Orders {
-        discounts: bool,
-        think: Duration,
-    },
+    Orders(Shop),
 }
 
 pub struct Measure {
@@ -54,11 +51,11 @@ const fn clients(name: &'static str, title: &'static str, groups: u64, think: Du
     Measure { name, title, unit: Unit::PerSecond, kind: Kind::Clients { groups, think } }
 }
 
-const fn orders(name: &'static str, title: &'static str, discounts: bool) -> Measure {
-    Measure { name, title, unit: Unit::PerSecond, kind: Kind::Orders { discounts, think: THINK } }
+const fn orders(name: &'static str, title: &'static str, at_once: bool, discounts: bool) -> Measure {
+    Measure { name, title, unit: Unit::PerSecond, kind: Kind::Orders(Shop { at_once, discounts, think: THINK }) }
 }
 
-pub const MEASURES: [Measure; 10] = [
+pub const MEASURES: [Measure; 11] = [
     Measure { name: "single_row", title: "single-row insert", unit: Unit::Micros, kind: Kind::SingleRow },
     clients("clients_1000", "clients, 1,000 groups", 1_000, Duration::ZERO),
     clients("clients_1000_think", "… with 2 ms think time", 1_000, THINK),
@@ -67,8 +64,9 @@ pub const MEASURES: [Measure; 10] = [
     Measure { name: "bulk", title: "insert of 100,000 rows", unit: Unit::Micros, kind: Kind::Bulk { rows: 100_000 } },
     Measure { name: "update", title: "update of 1,000 rows", unit: Unit::Micros, kind: Kind::Update { rows: 1_000 } },
     Measure { name: "wal", title: "WAL per single-row insert", unit: Unit::Bytes, kind: Kind::Wal },
-    orders("orders", "join: orders of three lines, 2 ms think time", false),
-    orders("orders_discounts", "… while one client updates orders", true),
+    orders("orders", "join: orders, three lines in one INSERT", true, false),
+    orders("orders_single", "… in an INSERT each", false, false),
+    orders("orders_discounts", "… while one client updates orders", false, true),
 ];
 
 /// The measures of these names, or all.
@@ -100,8 +98,8 @@ pub fn take(measure: &'static Measure, options: &Options, variants: &[&'static V
     for round in 0..ROUNDS {
         for variant in variants {
             let value = match measure.kind {
-                Kind::Orders { .. } if variant.orders.is_none() => continue,
-                Kind::Orders { discounts, think } => orders::run(options, variant, discounts, think, time)?,
+                Kind::Orders(_) if variant.orders.is_none() => continue,
+                Kind::Orders(shop) => orders::run(options, variant, shop, time)?,
                 Kind::SingleRow => Session::open(options, variant)?.single_row(time)?,
                 Kind::Clients { groups, think } => clients_run(options, variant, groups, think, time)?,
                 Kind::Bulk { rows } => Session::open(options, variant)?.bulk(rows)?,

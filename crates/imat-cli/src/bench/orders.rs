@@ -11,49 +11,69 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const LINES: usize = 3;
 const ORDER: &str = "INSERT INTO orders (customer, discount) VALUES ($1, 0) RETURNING id";
 const LINE: &str = "INSERT INTO lines (ord, qty, price) VALUES ($1, $2, $3)";
+const LINES: &str = "INSERT INTO lines (ord, qty, price) VALUES ($1, $2, $3), ($1, $4, $5), ($1, $6, $7)";
 const DISCOUNT: &str = "UPDATE orders SET discount = $2 WHERE id = $1";
 
-/// Enters an order and its lines, a statement each, and thinks before it commits.
+/// How the clerks work, and whether somebody else does meanwhile.
+#[derive(Clone, Copy)]
+pub struct Shop {
+    /// The three lines of an order are one INSERT.
+    pub at_once: bool,
+    /// Somebody changes discounts meanwhile.
+    pub discounts: bool,
+    pub think: Duration,
+}
+
+/// Enters an order and its three lines, and thinks before it commits.
 struct Clerk {
     client: Client,
     order: Statement,
     line: Statement,
+    lines: Statement,
     random: Random,
 }
 
 impl Clerk {
     fn open(options: &Options, variant: &Variant, number: u64) -> Result<Clerk> {
         let mut client = open(options, variant)?;
-        let (order, line) = (client.prepare(ORDER)?, client.prepare(LINE)?);
-        let mut clerk = Clerk { client, order, line, random: Random::new(number + 1) };
+        let (order, line, lines) = (client.prepare(ORDER)?, client.prepare(LINE)?, client.prepare(LINES)?);
+        let mut clerk = Clerk { client, order, line, lines, random: Random::new(number + 1) };
         // The first statements of a session compile and plan.
-        for _ in 0..10 {
-            clerk.enter(Duration::ZERO)?;
+        for step in 0..20 {
+            clerk.enter(step % 2 == 0, Duration::ZERO)?;
         }
         Ok(clerk)
     }
 
     /// Nothing here may fail: not even a deadlock is expected.
-    fn enter(&mut self, think: Duration) -> Result<()> {
+    fn enter(&mut self, at_once: bool, think: Duration) -> Result<()> {
         self.client.batch_execute("BEGIN")?;
         let customer = self.random.below(1_000) as i32;
         let order: i64 = self.client.query_one(&self.order, &[&customer])?.get(0);
-        for _ in 0..LINES {
-            let (qty, price) = (self.random.below(9) as i32 + 1, self.random.below(97) as i32);
-            self.client.execute(&self.line, &[&order, &qty, &price])?;
+        let lines: [(i32, i32); 3] =
+            std::array::from_fn(|_| (self.random.below(9) as i32 + 1, self.random.below(97) as i32));
+        match at_once {
+            true => {
+                let [(q1, p1), (q2, p2), (q3, p3)] = lines;
+                self.client.execute(&self.lines, &[&order, &q1, &p1, &q2, &p2, &q3, &p3])?;
+            }
+            false => {
+                for (qty, price) in lines {
+                    self.client.execute(&self.line, &[&order, &qty, &price])?;
+                }
+            }
         }
         thread::sleep(think);
         self.client.batch_execute("COMMIT")?;
         Ok(())
     }
 
-    fn work(&mut self, think: Duration, until: Instant) -> Result<u64> {
+    fn work(&mut self, shop: Shop, until: Instant) -> Result<u64> {
         let mut orders = 0;
         while Instant::now() < until {
-            self.enter(think)?;
+            self.enter(shop.at_once, shop.think)?;
             orders += 1;
         }
         Ok(orders)
@@ -80,24 +100,18 @@ fn discount(mut client: Client, think: Duration, stop: &AtomicBool) -> Result<()
     Ok(())
 }
 
-/// Orders committed a second, while nobody or somebody changes discounts.
-pub fn run(
-    options: &Options,
-    variant: &'static Variant,
-    discounts: bool,
-    think: Duration,
-    time: Duration,
-) -> Result<f64> {
+/// Orders committed a second.
+pub fn run(options: &Options, variant: &'static Variant, shop: Shop, time: Duration) -> Result<f64> {
     let clerks = (0..options.clients).map(|number| Clerk::open(options, variant, number as u64));
     let clerks = clerks.collect::<Result<Vec<Clerk>>>()?;
     let stop = Arc::new(AtomicBool::new(false));
-    let manager = discounts.then(|| open(options, variant)).transpose()?.map(|client| {
+    let manager = shop.discounts.then(|| open(options, variant)).transpose()?.map(|client| {
         let stop = stop.clone();
-        thread::spawn(move || discount(client, think, &stop))
+        thread::spawn(move || discount(client, shop.think, &stop))
     });
     let started = Instant::now();
     let until = started + time;
-    let threads: Vec<_> = clerks.into_iter().map(|mut clerk| thread::spawn(move || clerk.work(think, until))).collect();
+    let threads: Vec<_> = clerks.into_iter().map(|mut clerk| thread::spawn(move || clerk.work(shop, until))).collect();
     let mut committed = 0;
     for thread in threads {
         committed += thread.join().map_err(|_| anyhow!("a client panicked"))??;
