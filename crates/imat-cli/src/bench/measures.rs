@@ -65,8 +65,8 @@ pub const MEASURES: [Measure; 11] = [
     Measure { name: "update", title: "update of 1,000 rows", unit: Unit::Micros, kind: Kind::Update { rows: 1_000 } },
     Measure { name: "wal", title: "WAL per single-row insert", unit: Unit::Bytes, kind: Kind::Wal },
     orders("orders", "join: orders, three lines in one INSERT", true, false),
+    orders("orders_discounts", "… while one client updates orders", true, true),
     orders("orders_single", "… in an INSERT each", false, false),
-    orders("orders_discounts", "… while one client updates orders", false, true),
 ];
 
 /// The measures of these names, or all.
