@@ -232,7 +232,7 @@ SELECT * FROM imat.v WHERE a > 8;
 TABLE wrong;
 
 -- More columns than an index of their image, or the state, can have.
-SELECT 'SELECT ' || string_agg('a AS c' || i, ', ') || ' FROM t' AS wide FROM generate_series(1, 520) AS i \gset
+SELECT 'SELECT ' || string_agg('a AS c' || i, ', ') || ' FROM t' AS wide FROM generate_series(1, 1500) AS i \gset
 SELECT 'SELECT a, ' || string_agg('sum(a + ' || i || ') AS c' || i, ', ') || ' FROM t GROUP BY a' AS wider FROM generate_series(1, 1599) AS i \gset
 SELECT 'SELECT ' || string_agg('a AS c' || i, ', ') || ' FROM t' AS possible FROM generate_series(1, 300) AS i \gset
 SELECT create_imat('w', query => :'wide');
