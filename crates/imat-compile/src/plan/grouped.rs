@@ -9,12 +9,12 @@ use crate::name::QName;
 use crate::plan::aggregate::{Call, Components, Scale, decompose};
 use crate::plan::component::{Component, Kind};
 use crate::plan::{
-    Body, Flush, Key, Options, Plan, Reading, Signs, Size, Source, StateColumn, Strategy, Types, hidden_name,
+    Body, Flush, Key, Options, Plan, Reading, Signs, Size, Source, StateColumn, Strategy, Types, hidden_name, nulls,
 };
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
 use crate::sql::grouped as sql;
-use crate::view::{Aggregate, Grouping, Source as InputSource, View};
+use crate::view::{Aggregate, Grouping, View};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grouped {
@@ -91,20 +91,6 @@ impl Grouped {
     }
 }
 
-/// Whether a scope column can be NULL.
-fn nullable(view: &View, column: usize) -> bool {
-    let offsets = view.offsets();
-    let input = offsets.iter().rposition(|&offset| offset <= column).unwrap_or(0);
-    match view.inputs.get(input).map(|input| &input.source) {
-        Some(InputSource::Table(table)) => !table.columns[column - offsets[input]].not_null,
-        _ => true,
-    }
-}
-
-fn scalar_nullable(view: &View, scalar: &Scalar) -> bool {
-    scalar.as_column().is_none_or(|column| nullable(view, column))
-}
-
 /// The key, given the types of the group keys and which of them outputs compute with.
 ///
 /// Of equal values that are not identical the state keeps the first it met, which may be gone
@@ -172,7 +158,7 @@ fn aggregates(
                 aggregate,
                 arg: arg_types.first().copied().filter(|_| arg_types.len() == 1),
                 result,
-                not_null: aggregate.args.first().is_some_and(|arg| !scalar_nullable(view, arg)),
+                not_null: aggregate.args.first().is_some_and(|arg| !nulls::nullable(view, arg)),
                 keyed: !grouping.keys.is_empty(),
                 scale,
             };
@@ -238,7 +224,7 @@ fn plan_with(
     options: Options,
     scale: Scale,
 ) -> Result<Plan, Unsupported> {
-    let any_nullable = grouping.keys.iter().any(|key| scalar_nullable(view, key));
+    let any_nullable = grouping.keys.iter().any(|key| nulls::nullable(view, key));
     let key = choose_key(view, &types.keys, any_nullable, options)?;
     let mut components = Components::default();
     let rows = components.rows().as_column().unwrap_or_default();
@@ -313,7 +299,7 @@ fn keys(view: &View, grouping: &Grouping, types: &Types, positions: &[usize]) ->
             Ok(GroupKey {
                 expr: expr.clone(),
                 column,
-                nullable: scalar_nullable(view, expr),
+                nullable: nulls::nullable(view, expr),
                 equality,
                 scaled: !ty.identity,
             })

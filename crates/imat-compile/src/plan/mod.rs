@@ -9,6 +9,7 @@ pub mod aggregate;
 pub mod component;
 pub mod grouped;
 pub mod locks;
+mod nulls;
 pub mod references;
 pub mod rows;
 
