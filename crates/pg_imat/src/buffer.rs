@@ -25,6 +25,15 @@ pub struct Change {
     pub anew: bool,
 }
 
+/// One change for each of some base tables.
+pub struct Changes(Vec<(u32, Change)>);
+
+impl Changes {
+    pub fn of(&self, base: u32) -> Option<&Change> {
+        self.0.iter().find(|(changed, _)| *changed == base).map(|(_, change)| change)
+    }
+}
+
 struct Chunk {
     subtransaction: u32,
     epoch: u32,
@@ -83,6 +92,23 @@ impl Change {
         self.truncated |= other.truncated;
     }
 
+    /// All of several. A delta that is made for it is added to `sums`.
+    fn sum(changes: &[&Change], sums: &mut Vec<Delta>) -> Change {
+        if let [only] = changes {
+            return (*only).clone();
+        }
+        let deltas: Vec<&Delta> = changes.iter().filter_map(|change| change.delta.as_ref()).collect();
+        Change {
+            delta: match deltas[..] {
+                [] | [_] => deltas.first().copied().cloned(),
+                _ => Some(Delta::sum(&deltas)).inspect(|sum| sums.push(sum.clone())),
+            },
+            unseen: changes.iter().any(|change| change.unseen),
+            truncated: changes.iter().any(|change| change.truncated),
+            anew: false,
+        }
+    }
+
     fn end(self) {
         if let Some(delta) = self.delta {
             delta.end();
@@ -100,11 +126,13 @@ impl Buffer {
     }
 
     /// The base tables that changed, each with the last epoch in which it did.
-    pub fn changed(&self) -> BTreeMap<u32, u32> {
-        let mut changed = BTreeMap::new();
+    pub fn changed(&self) -> Vec<(u32, u32)> {
+        let mut changed: Vec<(u32, u32)> = Vec::new();
         for chunk in &self.chunks {
-            let last = changed.entry(chunk.base).or_default();
-            *last = chunk.epoch.max(*last);
+            match changed.iter_mut().find(|(base, _)| *base == chunk.base) {
+                Some((_, last)) => *last = chunk.epoch.max(*last),
+                None => changed.push((chunk.base, chunk.epoch)),
+            }
         }
         changed
     }
@@ -174,32 +202,16 @@ impl Buffer {
         }
     }
 
-    /// What these base tables changed that a maintained table has not taken: one change each.
-    pub fn net(&mut self, reader: u32, bases: &BTreeSet<u32>) -> BTreeMap<u32, Change> {
-        let from = self.taken(reader);
-        let mut pending: BTreeMap<u32, Vec<&Change>> = BTreeMap::new();
-        for chunk in self.chunks.iter().filter(|chunk| bases.contains(&chunk.base) && Some(chunk.epoch) > from) {
-            pending.entry(chunk.base).or_default().push(&chunk.change);
-        }
-        let sums = &mut self.sums;
-        let mut net = |changes: Vec<&Change>| {
-            let deltas: Vec<&Delta> = changes.iter().filter_map(|change| change.delta.as_ref()).collect();
-            Change {
-                delta: match deltas[..] {
-                    [] | [_] => deltas.first().copied().cloned(),
-                    _ => Some(Delta::sum(&deltas)).inspect(|sum| sums.push(sum.clone())),
-                },
-                unseen: changes.iter().any(|change| change.unseen),
-                truncated: changes.iter().any(|change| change.truncated),
-                anew: false,
-            }
+    /// What these base tables changed that a maintained table has not taken.
+    pub fn net(&mut self, reader: u32, bases: &BTreeSet<u32>) -> Changes {
+        let (from, anew) = (self.taken(reader), self.is_remade(reader));
+        let Self { chunks, sums, .. } = self;
+        let net = |&base: &u32| {
+            let pending = chunks.iter().filter(|chunk| chunk.base == base && Some(chunk.epoch) > from);
+            let changes: Vec<&Change> = pending.map(|chunk| &chunk.change).collect();
+            (anew || !changes.is_empty()).then(|| (base, Change { anew, ..Change::sum(&changes, sums) }))
         };
-        let mut changes: BTreeMap<u32, Change> =
-            pending.into_iter().map(|(base, changes)| (base, net(changes))).collect();
-        if self.is_remade(reader) {
-            bases.iter().for_each(|&base| changes.entry(base).or_default().anew = true);
-        }
-        changes
+        Changes(bases.iter().filter_map(net).collect())
     }
 
     /// Makes one chunk of several of a base table, where nobody has taken one without the other
@@ -232,7 +244,7 @@ impl Buffer {
 
     /// Ends the epoch. What all of a base table's readers have taken is forgotten, unless their
     /// taking could be rolled back and the change not.
-    pub fn end_epoch(&mut self, readers: &BTreeMap<u32, Vec<u32>>) {
+    pub fn end_epoch(&mut self, readers: &BTreeMap<u32, Rc<[u32]>>) {
         self.epoch += 1;
         self.sums.drain(..).for_each(Delta::end);
         let taken = &self.taken;

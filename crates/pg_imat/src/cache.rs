@@ -5,7 +5,7 @@
 //! next needed. Renames therefore need no care.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use imat_compile::error::Unsupported;
@@ -54,7 +54,7 @@ impl Capture {
     /// The maintained tables that follow the base and rely on foreign keys.
     pub fn trusting(&self) -> &[u32] {
         let relies = |&reader: &u32| trust::relies_on_keys(&maintained(reader));
-        self.trusting.get_or_init(|| readers(self.base).into_iter().filter(relies).collect())
+        self.trusting.get_or_init(|| readers(self.base).iter().copied().filter(relies).collect())
     }
 }
 
@@ -104,9 +104,9 @@ pub struct Statements {
 #[derive(Default)]
 struct Cache {
     generation: u64,
-    captures: HashMap<u32, Rc<Vec<Capture>>>,
+    captures: BTreeMap<u32, Rc<Vec<Capture>>>,
     maintained: BTreeMap<u32, Rc<Maintained>>,
-    readers: HashMap<u32, Vec<u32>>,
+    readers: BTreeMap<u32, Rc<[u32]>>,
     /// All relations that the above was derived from.
     relations: BTreeSet<u32>,
 }
@@ -153,7 +153,7 @@ pub fn captures(relation: u32) -> Rc<Vec<Capture>> {
 
 /// What they have to be collected for as changes of a base table.
 pub fn capture(base: u32, relation: u32) -> Capture {
-    let readers: Vec<Rc<Maintained>> = readers(base).into_iter().map(maintained).collect();
+    let readers: Vec<Rc<Maintained>> = readers(base).iter().copied().map(maintained).collect();
     let (whole, derived): (Vec<_>, Vec<_>) = readers.iter().partition(|reader| reader.is_whole());
     let used: BTreeSet<i16> = derived
         .iter()
@@ -182,11 +182,11 @@ fn fields(base: u32, relation: u32, used: &BTreeSet<i16>) -> Vec<Field> {
 }
 
 /// The maintained tables that read a base table and follow it, by OID.
-pub fn readers(base: u32) -> Vec<u32> {
+pub fn readers(base: u32) -> Rc<[u32]> {
     if let Some(found) = CACHE.with_borrow(|cache| cache.readers.get(&base).cloned()) {
         return found;
     }
-    let readers = catalog::trusted(|| catalog::followers(base));
+    let readers: Rc<[u32]> = catalog::trusted(|| catalog::followers(base)).into();
     CACHE.with_borrow_mut(|cache| {
         cache.relations.insert(base);
         cache.readers.insert(base, readers.clone());

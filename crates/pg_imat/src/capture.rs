@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imat_compile::error::{Error, SqlState};
 
-use crate::buffer::{Buffer, Change};
+use crate::buffer::{Buffer, Change, Changes};
 use crate::cache::Capture;
 use crate::pg::error::raise;
 use crate::pg::transition::Transition;
@@ -223,7 +223,7 @@ pub fn end_merges(count: usize) {
 
 /// The base tables with something in the buffer.
 pub fn changed() -> BTreeSet<u32> {
-    session(|session| session.buffer.changed().into_keys().collect())
+    session(|session| session.buffer.changed().into_iter().map(|(base, _)| base).collect())
 }
 
 /// The base tables that were truncated.
@@ -252,8 +252,8 @@ pub fn pending() -> BTreeSet<u32> {
     let changed = session(|session| session.buffer.changed());
     let mut pending = remade();
     for (base, epoch) in changed {
-        let lacks = |reader: &u32| session(|session| session.buffer.taken(*reader)) < Some(epoch);
-        pending.extend(cache::readers(base).into_iter().filter(lacks));
+        let lacks = |reader: &&u32| session(|session| session.buffer.taken(**reader)) < Some(epoch);
+        pending.extend(cache::readers(base).iter().filter(lacks));
     }
     let open: BTreeSet<u32> = session(|session| session.open.iter().map(|open| open.relation).collect());
     if !open.is_empty() {
@@ -267,8 +267,8 @@ fn bases_of(relation: u32) -> Vec<u32> {
     cache::captures(relation).iter().map(|capture| capture.base).collect()
 }
 
-/// What a maintained table has to take now: one change for each of its base tables.
-pub fn take(reader: u32) -> BTreeMap<u32, Change> {
+/// What a maintained table has to take now.
+pub fn take(reader: u32) -> Changes {
     let maintained = cache::maintained(reader);
     let subtransaction = xact::subtransaction();
     session(|session| {
@@ -389,7 +389,7 @@ fn written(readers: BTreeSet<u32>) -> BTreeSet<u32> {
     while let Some(reader) = next.pop() {
         let state = cache::maintained(reader).entry.state;
         if states.insert(state) {
-            next.extend(cache::readers(state));
+            next.extend(cache::readers(state).iter());
         }
     }
     states

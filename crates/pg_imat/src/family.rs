@@ -60,7 +60,7 @@ pub fn apply(mut members: Vec<Member>, mut anew: BTreeSet<u32>) {
     cache::fresh();
     anew.extend(members.iter().map(|member| member.name).filter(|&name| cache::maintained(name).entry.queued));
     if !anew.is_empty() || !members.is_empty() {
-        locks::shut_out(members.iter().flat_map(|member| cache::readers(member.base)).collect());
+        locks::shut_out(members.iter().flat_map(|member| cache::readers(member.base).to_vec()).collect());
         came.iter().for_each(|(name, came)| trust::look_among(*name, came));
         rebuild_with(anew, || collect(&members));
     }

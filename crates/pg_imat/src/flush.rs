@@ -4,7 +4,6 @@
 //! what a flush writes to a state is itself collected, as the delta of whatever reads that state.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use imat_compile::name::QName;
@@ -15,7 +14,7 @@ use imat_compile::sql::Sql;
 use imat_compile::sql::rebuild::DIFFERENCE;
 use imat_compile::sql::render::delta_name;
 
-use crate::buffer::Change;
+use crate::buffer::{Change, Changes};
 use crate::cache::{self, Maintained, Statements};
 use crate::capture;
 use crate::pg::context::{self, Role};
@@ -48,8 +47,8 @@ pub fn run() {
 /// PostgreSQL looks names up again when a plan has become invalid, and might find another table.
 fn settled(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
     locked(maintained, |maintained| {
-        let tables = maintained.plan.tables.iter().map(|table| table.oid);
-        tables.chain([maintained.entry.state]).for_each(|relation| lock::relation(relation, Mode::AccessShare));
+        maintained.plan.tables.iter().for_each(|table| lock::keep(table.oid));
+        lock::relation(maintained.entry.state, Mode::RowExclusive);
     })
 }
 
@@ -62,14 +61,9 @@ pub fn alone(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
 }
 
 /// The maintained table as it is under locks, which may have been waited for; `None` if it was dropped meanwhile.
-///
-/// PostgreSQL looks at what other sessions have done to its catalogs when it gets a lock on a table that it did
-/// not have. So a transaction that goes on writing the same tables would not see a partition that somebody attached to
-/// another one of the join, nor rows in it.
 fn locked(mut maintained: Rc<Maintained>, lock: impl Fn(&Maintained)) -> Option<Rc<Maintained>> {
     loop {
         lock(&maintained);
-        xact::accept_invalidations();
         if cache::is_fresh() {
             return Some(maintained);
         }
@@ -84,10 +78,10 @@ fn next() -> Option<Rc<Maintained>> {
     pending.min_by_key(|maintained| (maintained.entry.depth, maintained.entry.name))
 }
 
-fn one(maintained: Rc<Maintained>, changes: &BTreeMap<u32, Change>) {
+fn one(maintained: Rc<Maintained>, changes: &Changes) {
     let tables = &maintained.plan.tables;
     let whole = maintained.is_whole();
-    let change = |position: usize| changes.get(&tables[position].oid);
+    let change = |position: usize| changes.of(tables[position].oid);
     let is_unknown = |change: &Change| change.anew || change.truncated && !whole;
     let anew = (0..tables.len()).any(|position| change(position).is_some_and(is_unknown));
     let changed: TableSet = (0..tables.len())

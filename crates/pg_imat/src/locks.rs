@@ -4,7 +4,7 @@
 //! first its locks and then, writing, its rows. Two flushes thus can't wait for each other.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use imat_compile::plan::Locking;
 use imat_compile::plan::locks::{self, Side, Step};
@@ -72,21 +72,20 @@ fn limited(keys: usize, row: &Params) -> Params {
     Params::number(keys as i64).and(row)
 }
 
-/// Waits for the locks of a change of this many rows.
+/// Waits for the locks of a change of this many rows, and takes note of what others did meanwhile.
+///
+/// PostgreSQL looks at what other sessions have done to its catalogs when it gets a lock on a table that it did
+/// not have. So a transaction that goes on writing the same tables would not see a partition that somebody attached to
+/// another one of the join, nor rows in it.
 pub fn take(maintained: &Maintained, connection: &Connection, locks: &Locks, row: &Params, rows: u64) {
     let view = maintained.entry.definition;
     match locks {
-        Locks::Rows => {}
+        Locks::Rows => return,
         // A relation that nothing else ever locks.
         Locks::View => lock::relation(view, Mode::Exclusive),
-        Locks::Keys(steps) => {
-            for (sides, keys) in steps {
-                step(view, connection, sides, keys, row, rows);
-            }
-            // Unlike those on tables these locks don't make PostgreSQL do so.
-            xact::accept_invalidations();
-        }
+        Locks::Keys(steps) => steps.iter().for_each(|(sides, keys)| step(view, connection, sides, keys, row, rows)),
     }
+    xact::accept_invalidations();
 }
 
 /// Locks the keys of some edges, or all of their keys where there are too many.
@@ -104,7 +103,7 @@ fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Keys, 
             wanted.add(edge, Target::Writers(side.other()), Mode::Share);
         }),
     }
-    for ((edge, target), mode) in wanted.0 {
+    for ((edge, target), mode) in wanted.in_order() {
         if lock::key(view, edge, target, mode) && matches!(target, Target::Key(_)) {
             hold(xact::subtransaction(), 1);
         }
@@ -112,14 +111,14 @@ fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Keys, 
 }
 
 /// Whether no more of these keys than that are not held yet.
-fn has_room(view: u32, found: &BTreeSet<(u16, Side, i32)>, room: usize) -> bool {
+fn has_room(view: u32, found: &[(u16, Side, i32)], room: usize) -> bool {
     let is_new = |&&(edge, side, key): &&(u16, Side, i32)| !lock::holds_key(view, edge, key, mode(side));
     found.len() <= room || found.iter().filter(is_new).count() <= room
 }
 
-/// The keys of a step, no more than `most` where there can be any number.
-fn found(connection: &Connection, keys: &Keys, row: &Params, most: usize) -> BTreeSet<(u16, Side, i32)> {
-    match keys {
+/// The keys of a step, each once, no more than `most` where there can be any number.
+fn found(connection: &Connection, keys: &Keys, row: &Params, most: usize) -> Vec<(u16, Side, i32)> {
+    let mut found: Vec<(u16, Side, i32)> = match keys {
         Keys::Query(query) => {
             // What others have committed decides what there is to meet, whatever this transaction sees.
             connection.execute(query, &limited(most, row), Snapshot::Latest);
@@ -129,7 +128,10 @@ fn found(connection: &Connection, keys: &Keys, row: &Params, most: usize) -> BTr
         Keys::Columns(keys) => {
             keys.iter().filter_map(|(edge, side, record)| Some((*edge, *side, record.hash(row)?))).collect()
         }
-    }
+    };
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 /// Compatible with itself, and not with that of the other side.
@@ -140,24 +142,35 @@ fn mode(side: Side) -> Mode {
     }
 }
 
-/// In the order in which everybody takes them.
+/// Locks on targets of edges.
 #[derive(Default)]
-struct Wanted(BTreeMap<(u16, Target), Mode>);
+struct Wanted(Vec<((u16, Target), Mode)>);
 
 impl Wanted {
-    /// Whoever needs both modes must not get one after the other, as another could hold the first too.
     fn add(&mut self, edge: u16, target: Target, mode: Mode) {
-        let known = self.0.entry((edge, target)).or_insert(mode);
-        if *known != mode {
-            *known = Mode::ShareRowExclusive;
-        }
+        self.0.push(((edge, target), mode));
+    }
+
+    /// Each once, in the order in which everybody takes them. Whoever needs both modes must not get one after
+    /// the other, as another could hold the first too.
+    fn in_order(self) -> Vec<((u16, Target), Mode)> {
+        let mut wanted = self.0;
+        wanted.sort_unstable_by_key(|(what, _)| *what);
+        wanted.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same && next.1 != kept.1 {
+                kept.1 = Mode::ShareRowExclusive;
+            }
+            same
+        });
+        wanted
     }
 }
 
 /// Locks the tables of what is to be made anew, in one order, before the flush has any other lock:
 /// whoever is changing them may be about to wait for one.
 pub fn take_for_rebuilds() {
-    let truncated = capture::truncated().into_iter().flat_map(cache::readers);
+    let truncated = capture::truncated().into_iter().flat_map(|base| cache::readers(base).to_vec());
     shut_out(truncated.chain(capture::remade()).collect());
 }
 

@@ -5,7 +5,6 @@
 //! sees, and brings the state to its moment.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 
 use imat_compile::name::QName;
 use imat_compile::plan::references::Idle;
@@ -13,7 +12,7 @@ use imat_compile::plan::{Plan, TableUse};
 use imat_compile::sql::queue as sql;
 use imat_compile::sql::{Sql, ddl};
 
-use crate::buffer::Change;
+use crate::buffer::{Change, Changes};
 use crate::cache::Maintained;
 use crate::create::{is_taken, unused};
 use crate::facts::{self, oid};
@@ -73,13 +72,13 @@ pub fn drop(name: u32) {
 }
 
 /// Appends what a transaction changed. If the build was cut short, nobody will ask for it.
-pub fn append(maintained: &Maintained, changes: &BTreeMap<u32, Change>) {
+pub fn append(maintained: &Maintained, changes: &Changes) {
     if !lock::is_being_built(maintained.entry.definition) {
         return;
     }
     let whole = maintained.is_whole();
     for queue in &maintained.queues {
-        match changes.get(&queue.base) {
+        match changes.of(queue.base) {
             Some(change) if change.anew || change.truncated || whole && change.unseen => note(maintained, queue),
             Some(Change { delta: Some(delta), .. }) if !whole => append_rows(maintained, queue, delta),
             _ => {}

@@ -4,6 +4,8 @@ use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
+use super::bare;
+
 /// What [`enter`] changed. [`leave`] changes it back; after an error PostgreSQL does.
 pub struct Context {
     user: pg_sys::Oid,
@@ -47,12 +49,12 @@ pub fn enter(role: Role, settings: &[(String, String)]) -> Context {
     // strings live through the calls.
     unsafe {
         let (mut user, mut security) = (pg_sys::Oid::INVALID, 0);
-        pg_sys::GetUserIdAndSecContext(&mut user, &mut security);
-        let guc_level = pg_sys::NewGUCNestLevel();
+        bare::GetUserIdAndSecContext(&mut user, &mut security);
+        let guc_level = bare::NewGUCNestLevel();
         let local = security | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
         match role {
-            Role::Trusted(oid) => pg_sys::SetUserIdAndSecContext(pg_sys::Oid::from(oid), local),
-            Role::Restricted(oid) => pg_sys::SetUserIdAndSecContext(
+            Role::Trusted(oid) => bare::SetUserIdAndSecContext(pg_sys::Oid::from(oid), local),
+            Role::Restricted(oid) => bare::SetUserIdAndSecContext(
                 pg_sys::Oid::from(oid),
                 local | pg_sys::SECURITY_RESTRICTED_OPERATION as i32,
             ),
@@ -79,7 +81,7 @@ pub fn leave(context: Context) {
             pop_search_path();
         }
         pg_sys::AtEOXact_GUC(false, context.guc_level);
-        pg_sys::SetUserIdAndSecContext(context.user, context.security);
+        bare::SetUserIdAndSecContext(context.user, context.security);
     }
 }
 
@@ -100,7 +102,7 @@ pub fn with_text<T>(body: impl FnOnce() -> T) -> T {
 pub fn with_settings<T>(settings: &[(&str, &str)], body: impl FnOnce() -> T) -> T {
     // SAFETY: levels nest; after an error PostgreSQL closes them.
     unsafe {
-        let level = pg_sys::NewGUCNestLevel();
+        let level = bare::NewGUCNestLevel();
         for (name, value) in settings {
             set(name, value);
         }

@@ -364,23 +364,17 @@ unsafe fn copy(transition: &Transition, layout: &Rc<Layout>, mut delta: Option<D
     // SAFETY: the caller set memory context and owner; readers are closed before returning.
     unsafe {
         let relation = transition.relation;
-        let attributes: Vec<(bool, i16)> = fields
-            .iter()
-            .map(|field| {
-                let attribute = *attribute((*relation).rd_att, field.fired as usize - 1);
-                (attribute.attbyval, attribute.attlen)
-            })
-            .collect();
-        let (mut old_row, mut new_row) = (Values::new(fields.len() + 1), Values::new(fields.len() + 1));
         let mut old = Reader::new(transition.old, relation);
         let mut new = Reader::new(transition.new, relation);
+        let row = |side: &Option<Reader>| Values::new(if side.is_some() { fields.len() + 1 } else { 0 });
+        let (mut old_row, mut new_row) = (row(&old), row(&new));
         loop {
             let has_old = old.as_mut().is_some_and(|reader| reader.next(fields, &mut old_row));
             let has_new = new.as_mut().is_some_and(|reader| reader.next(fields, &mut new_row));
             if !has_old && !has_new {
                 break;
             }
-            if has_old && has_new && unchanged(&old_row, &new_row, &attributes) {
+            if has_old && has_new && unchanged(&old_row, &new_row, fields, (*relation).rd_att) {
                 continue;
             }
             if has_old {
@@ -397,12 +391,15 @@ unsafe fn copy(transition: &Transition, layout: &Rc<Layout>, mut delta: Option<D
     delta
 }
 
-unsafe fn unchanged(old: &Values, new: &Values, attributes: &[(bool, i16)]) -> bool {
-    attributes.iter().enumerate().all(|(position, &(by_value, length))| {
+unsafe fn unchanged(old: &Values, new: &Values, fields: &[Field], descriptor: pg_sys::TupleDesc) -> bool {
+    fields.iter().enumerate().all(|(position, field)| {
         match (old.nulls[position], new.nulls[position]) {
             (true, true) => true,
-            // SAFETY: both values are of this attribute.
-            (false, false) => unsafe { same(old.values[position], new.values[position], by_value, length) },
+            // SAFETY: both values are of this attribute of the relation that fired.
+            (false, false) => unsafe {
+                let attribute = &*attribute(descriptor, field.fired as usize - 1);
+                same(old.values[position], new.values[position], attribute.attbyval, attribute.attlen)
+            },
             _ => false,
         }
     })

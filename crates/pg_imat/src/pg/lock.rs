@@ -7,7 +7,7 @@ use std::fmt::Arguments;
 use imat_compile::plan::locks::Side;
 use pgrx::pg_sys;
 
-use super::context;
+use super::{bare, context};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -50,6 +50,13 @@ pub fn relation(oid: u32, mode: Mode) {
     }
     // SAFETY: locking an OID needs no open relation; an OID that is gone is locked in vain.
     unsafe { pg_sys::LockRelationOid(pg_sys::Oid::from(oid), mode.number()) }
+}
+
+/// Keeps others from renaming, replacing or dropping a relation. A transaction that has written it does so already.
+pub fn keep(oid: u32) {
+    if !is_held(&tag_of(oid), Mode::RowExclusive) {
+        relation(oid, Mode::AccessShare);
+    }
 }
 
 /// Waits until all transactions have ended that hold the relation in a mode against this one. Those
@@ -211,13 +218,17 @@ pub fn key(view: u32, edge: u16, target: Target, mode: Mode) -> bool {
 
 /// Whether the transaction holds the lock of a key in this mode.
 pub fn holds_key(view: u32, edge: u16, key: i32, mode: Mode) -> bool {
-    let tag = tag_of_key(view, edge, Target::Key(key));
+    is_held(&tag_of_key(view, edge, Target::Key(key)), mode)
+}
+
+/// Whether the transaction holds a lock in this mode.
+fn is_held(tag: &pg_sys::LOCKTAG, mode: Mode) -> bool {
     // SAFETY: only looks it up.
     unsafe {
         #[cfg(any(feature = "pg17", feature = "pg18"))]
-        return pg_sys::LockHeldByMe(&tag, mode.number(), false);
+        return bare::LockHeldByMe(tag, mode.number(), false);
         #[cfg(not(any(feature = "pg17", feature = "pg18")))]
-        return pg_sys::LockHeldByMe(&tag, mode.number());
+        return bare::LockHeldByMe(tag, mode.number());
     }
 }
 

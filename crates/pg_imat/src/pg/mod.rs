@@ -7,6 +7,7 @@
 //! callbacks of [`xact`].
 #![allow(unsafe_code)]
 
+mod bare;
 pub mod context;
 pub mod delta;
 pub mod error;

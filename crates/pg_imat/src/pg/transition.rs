@@ -145,13 +145,13 @@ impl Reader {
             if let Side::Row(_) = self.side {
                 self.side = Side::None;
             }
+            let last = fields.iter().map(|field| field.fired).max().unwrap_or(0);
+            if (*self.slot).tts_nvalid < last {
+                pg_sys::slot_getsomeattrs_int(self.slot, i32::from(last));
+            }
             for (position, field) in fields.iter().enumerate() {
-                let number = i32::from(field.fired);
-                if i32::from((*self.slot).tts_nvalid) < number {
-                    pg_sys::slot_getsomeattrs_int(self.slot, number);
-                }
-                into.values[position] = *(*self.slot).tts_values.add(number as usize - 1);
-                into.nulls[position] = *(*self.slot).tts_isnull.add(number as usize - 1);
+                into.values[position] = *(*self.slot).tts_values.add(field.fired as usize - 1);
+                into.nulls[position] = *(*self.slot).tts_isnull.add(field.fired as usize - 1);
             }
             true
         }

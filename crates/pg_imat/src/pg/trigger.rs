@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 
 use super::image::V1;
 use super::transition::Transition;
-use super::{error, memory, xact};
+use super::{bare, error, memory, xact};
 use crate::capture;
 
 /// What fired.
@@ -18,7 +18,7 @@ pub enum Event {
 /// How many triggers are running, each within the one before.
 pub fn depth() -> i32 {
     // SAFETY: the function takes no argument, and reads a variable.
-    unsafe { pg_sys::pg_trigger_depth(std::ptr::null_mut()).value() as i32 }
+    unsafe { bare::pg_trigger_depth(std::ptr::null_mut()).value() as i32 }
 }
 
 unsafe fn data<'a>(fcinfo: pg_sys::FunctionCallInfo) -> &'a pg_sys::TriggerData {

@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
-use super::context;
+use super::{bare, context};
 use crate::capture;
 
 thread_local! {
@@ -20,13 +20,13 @@ thread_local! {
 /// The current subtransaction. Numbers grow; a parent's is below its children's.
 pub fn subtransaction() -> u32 {
     // SAFETY: reads a variable.
-    unsafe { pg_sys::GetCurrentSubTransactionId() }
+    unsafe { bare::GetCurrentSubTransactionId() }
 }
 
 /// The current command. Numbers grow to the end of the transaction.
 pub fn command() -> u32 {
     // SAFETY: reads a variable.
-    unsafe { pg_sys::GetCurrentCommandId(false) }
+    unsafe { bare::GetCurrentCommandId(false) }
 }
 
 /// Raises an error in a read-only transaction, as every one on a standby is.
@@ -38,7 +38,7 @@ pub fn require_writable(verb: &CStr) {
 /// Whether this is a worker that applies the changes of a subscription.
 pub fn is_replication_worker() -> bool {
     // SAFETY: compares a variable of this backend.
-    unsafe { pg_sys::IsLogicalWorker() }
+    unsafe { bare::IsLogicalWorker() }
 }
 
 /// Runs `body` as a statement would run after the transaction's last one. It must leave no deferred
