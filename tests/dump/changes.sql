@@ -17,6 +17,7 @@ SELECT 'unfinished: ' || name FROM imat_catalog.progress;
 INSERT INTO zero VALUES (1);
 DELETE FROM zero WHERE a = 0;
 CALL create_imat('unfinished', online => true);
+SELECT 'queues: ' || count(*) FROM pg_class WHERE relnamespace = 'imat_catalog'::regnamespace AND relkind = 'r' AND relname ~ '^queue_';
 SELECT 'maintained: ' || count(*) FROM imat_status;
 TABLE wrong;
 INSERT INTO sale (id, product, region, amount, at) SELECT i, i % 20 + 1, 'new', i % 11, '2025-01-01' FROM generate_series(201, 260) AS i;
