@@ -8,8 +8,9 @@ use crate::lower::Core;
 use crate::name::QName;
 use crate::plan::aggregate::{Call, Components, Scale, decompose};
 use crate::plan::component::{Component, Kind};
+use crate::plan::source::Source;
 use crate::plan::{
-    Body, Flush, Key, Options, Plan, Reading, Signs, Size, Source, StateColumn, Strategy, Types, hidden_name, nulls,
+    Body, Flush, Key, Options, Plan, Reading, Signs, Size, StateColumn, Strategy, Types, hidden_name, nulls,
 };
 use crate::rel::TableSet;
 use crate::scalar::Scalar;

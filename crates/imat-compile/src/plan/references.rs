@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::facts::{ForeignKey, Table};
 use crate::lower::Core;
 use crate::name::QName;
-use crate::plan::locks::Links;
+use crate::plan::links::Links;
 use crate::rel::TableSet;
 use crate::rel::term::Term;
 use crate::sql::{Sql, locks as sql};

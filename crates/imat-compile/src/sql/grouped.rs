@@ -7,7 +7,8 @@
 use crate::name::{QName, ident};
 use crate::plan::component::{Component, Kind};
 use crate::plan::grouped::{GroupKey, Grouped, Stored};
-use crate::plan::{Key, One, Plan, Signs, Size};
+use crate::plan::source::One;
+use crate::plan::{Key, Plan, Signs, Size};
 use crate::rel::TableSet;
 use crate::sql::Sql;
 

@@ -1,0 +1,154 @@
+//! What a join equates.
+
+use crate::facts::Table;
+use crate::lower::Core;
+use crate::ops::Scan;
+use crate::rel::term::Term;
+use crate::scalar::Scalar;
+
+/// What a term equates.
+pub(super) struct Links<'a> {
+    pub leaves: &'a [Scan],
+    pub tables: &'a [Table],
+    pub equal: Vec<(End, End)>,
+}
+
+/// A column of a leaf, and what of it is equal to another's.
+pub(super) struct End {
+    pub leaf: usize,
+    pub column: usize,
+    pub value: Scalar,
+}
+
+impl<'a> Links<'a> {
+    pub fn new(term: &'a Term, core: &'a Core) -> Self {
+        let hash = |position: usize| {
+            let (leaf, column) = locate(&term.leaves, position);
+            core.tables[term.leaves[leaf].table].columns[column].hash
+        };
+        let end = |(position, value)| {
+            let (leaf, column) = locate(&term.leaves, position);
+            End { leaf, column, value }
+        };
+        let pairs = term.filter.iter().filter_map(|conjunct| equated(conjunct, &hash));
+        let equal = pairs.map(|[left, right]| (end(left), end(right)));
+        let equal = equal.filter(|(left, right)| left.leaf != right.leaf).collect();
+        Links { leaves: &term.leaves, tables: &core.tables, equal }
+    }
+
+    /// What is equal of one leaf and of another.
+    pub fn between(&self, one: usize, other: usize) -> Vec<(&End, &End)> {
+        let pairs = self.equal.iter().filter_map(|(left, right)| match (left.leaf, right.leaf) {
+            leaves if leaves == (one, other) => Some((left, right)),
+            leaves if leaves == (other, one) => Some((right, left)),
+            _ => None,
+        });
+        pairs.collect()
+    }
+
+    /// The number of an end's column.
+    pub fn number(&self, end: &End, core: &Core) -> i16 {
+        core.tables[self.leaves[end.leaf].table].columns[end.column].number
+    }
+
+    /// Whether another leaf finds this one's rows by their primary key, so that many match one.
+    pub fn is_one(&self, leaf: usize) -> bool {
+        (0..self.leaves.len()).any(|other| self.is_found_by(leaf, &[other], |_| true))
+    }
+
+    /// Whether each row of a leaf is joined to no more than one of every other: each is found by its
+    /// primary key from those that were found before.
+    pub fn is_many_to_one(&self, leaf: usize) -> bool {
+        // Of a value that is cast several may become the same.
+        let plain = |end: &End| end.value.as_column().is_some();
+        let mut found = vec![leaf];
+        let next = |found: &[usize]| {
+            (0..self.leaves.len()).find(|leaf| !found.contains(leaf) && self.is_found_by(*leaf, found, plain))
+        };
+        while let Some(next) = next(&found) {
+            found.push(next);
+        }
+        found.len() == self.leaves.len()
+    }
+
+    /// Whether what these other leaves equate with a leaf's columns, at such ends, has its primary key in it.
+    fn is_found_by(&self, leaf: usize, others: &[usize], such: impl Fn(&End) -> bool) -> bool {
+        let table = &self.tables[self.leaves[leaf].table];
+        let ends = others.iter().flat_map(|&other| self.between(leaf, other)).map(|(end, _)| end);
+        let numbers: Vec<i16> = ends.filter(|end| such(end)).map(|end| table.columns[end.column].number).collect();
+        table.is_found_by(|number| numbers.contains(number))
+    }
+
+    /// Each leaf's parent, where every leaf that can be reached by keys is.
+    pub fn parents(&self, root: usize) -> Vec<Option<usize>> {
+        let leaves = self.leaves.len();
+        let mut parents = vec![None; leaves];
+        let mut reached = vec![root];
+        while let Some(free) = (0..leaves).find(|leaf| !reached.contains(leaf)) {
+            let linked = reached.iter().find_map(|&parent| {
+                let mut free = (0..leaves).filter(|leaf| !reached.contains(leaf));
+                free.find(|&leaf| !self.between(leaf, parent).is_empty()).map(|leaf| (leaf, parent))
+            });
+            let (leaf, parent) = linked.unwrap_or((free, root));
+            parents[leaf] = Some(parent);
+            reached.push(leaf);
+        }
+        parents
+    }
+}
+
+/// The two columns that a conjunct equates, and what is equal of each, where equal values have
+/// equal hashes. PostgreSQL prints `=` without a schema where it is its own.
+fn equated(conjunct: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> Option<[(usize, Scalar); 2]> {
+    const HOLE: &str = "\u{1}";
+    let text = conjunct.render(|_| HOLE.to_owned());
+    let bare = |text: &str| text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).map(str::to_owned);
+    let mut spellings = std::iter::successors(Some(text), |text| bare(text));
+    let mut columns = conjunct.columns();
+    let (l, r) = (columns.next()?, columns.next()?);
+    let side = |text: &str, position: usize| {
+        let column = hash(position)?;
+        let cast = text.strip_prefix('(').and_then(|text| text.strip_prefix(HOLE)?.strip_prefix(")::"));
+        match cast {
+            None if text == HOLE => Some((column, Scalar::column(position))),
+            None => None,
+            Some(ty) => {
+                let mut cast = Scalar::text("(");
+                cast.push_column(position);
+                cast.push_text(&format!(")::{ty}"));
+                Some((hash_of(column, ty)?, cast))
+            }
+        }
+    };
+    spellings.find_map(|text| {
+        let (left, right) = text.split_once(" = ")?;
+        let ((kind, left), (other, right)) = (side(left, l)?, side(right, r)?);
+        (kind == other).then_some([(l, left), (r, right)])
+    })
+}
+
+/// [`crate::facts::Column::hash`] of a type that PostgreSQL casts to for a comparison, from one with that hash. A cast
+/// that can fail makes no key: the rows that are locked may be such as the query's filter keeps from it.
+fn hash_of(column: u32, ty: &str) -> Option<u32> {
+    let (integer, text, numeric) = (20, 25, 1700);
+    // Types of users may have values that can't be printed; theirs have higher numbers.
+    let is_builtin = column < 16_384;
+    match ty {
+        "bigint" if column == integer => Some(integer),
+        "numeric" if column == integer || column == numeric => Some(numeric),
+        "text" if is_builtin => Some(text),
+        _ => None,
+    }
+}
+
+/// The leaf, and the place in it, of a column of the product row.
+pub(super) fn locate(leaves: &[Scan], position: usize) -> (usize, usize) {
+    let mut column = position;
+    for (leaf, scan) in leaves.iter().enumerate() {
+        if column < scan.width {
+            return (leaf, column);
+        }
+        column -= scan.width;
+    }
+    unreachable!("column {position} is beyond the product row")
+}

@@ -1,0 +1,124 @@
+//! What a plan reads: the joins and filters of its view.
+
+use std::collections::BTreeMap;
+
+use crate::error::Unsupported;
+use crate::facts::Table;
+use crate::lower::Core;
+use crate::plan::links::Links;
+use crate::plan::locks::Tree;
+use crate::plan::references::{self, Idle, Reference};
+use crate::plan::{Locking, Signs, TableUse};
+use crate::rel::term::Term;
+use crate::rel::{Rel, TableSet};
+use crate::scalar::Scalar;
+use crate::sql::render;
+
+/// The joins and filters of a view, ready to be read as they are or as a delta.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(super) core: Core,
+    /// The scope columns that are read, ascending; `x<position>` in the rendered subquery.
+    used: Vec<usize>,
+    pub(super) references: Vec<Reference>,
+}
+
+/// The only changed row: its table, and the columns that are parameters.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub(super) table: usize,
+    pub(super) columns: &'a [i16],
+}
+
+impl Row<'_> {
+    /// The delta that it is, with the parameters from the `first` on: see [`Sql::over`].
+    pub(super) fn relation(&self, signs: Signs, first: usize) -> String {
+        render::row(self.table, self.columns, signs, first)
+    }
+}
+
+/// A change of which one changed row is at most one row.
+pub(crate) struct One {
+    /// FROM and WHERE.
+    pub rest: String,
+    columns: BTreeMap<usize, String>,
+}
+
+impl One {
+    /// The text of a scope column.
+    pub fn column(&self, column: usize) -> String {
+        self.columns.get(&column).cloned().unwrap_or_default()
+    }
+}
+
+impl Source {
+    pub(super) fn new(core: Core, scalars: &[&Scalar]) -> Result<Self, Unsupported> {
+        let mut used: Vec<usize> = scalars.iter().flat_map(|scalar| scalar.columns()).collect();
+        used.sort_unstable();
+        used.dedup();
+        render::blocks(&core.rel, &[], &core.tables)?;
+        let references = references::all(&core);
+        Ok(Self { core, used, references })
+    }
+
+    fn outputs(&self) -> (Vec<Scalar>, Vec<String>) {
+        self.used.iter().map(|&column| (Scalar::column(column), format!("x{column}"))).unzip()
+    }
+
+    /// The rows as they are now, each with `w = 1`.
+    pub(crate) fn now(&self) -> String {
+        self.render(&self.core.rel)
+    }
+
+    /// The change, given which tables have a delta.
+    pub(crate) fn delta(&self, changed: &TableSet) -> String {
+        self.render(&self.core.rel.delta(changed))
+    }
+
+    fn render(&self, rel: &Rel) -> String {
+        let (outputs, names) = self.outputs();
+        // A core is joins and filters, which are linear, and `new` saw it render.
+        let blocks = render::blocks(rel, &outputs, &self.core.tables).expect("a core is linear");
+        render::union_all(&blocks, &names).expect("a change of a table changes a view that reads it")
+    }
+
+    /// The change of one row, where that is joined to no more than one of every other table.
+    pub(crate) fn one(&self, changed: &TableSet) -> Option<One> {
+        let [term] = Term::all(&self.core.rel).ok()?.try_into().ok()?;
+        let mut leaves = (0..term.leaves.len()).filter(|&leaf| changed.contains(&term.leaves[leaf].table));
+        let (Some(leaf), None) = (leaves.next(), leaves.next()) else { return None };
+        if !Links::new(&term, &self.core).is_many_to_one(leaf) {
+            return None;
+        }
+        let (outputs, _) = self.outputs();
+        let [block] =
+            render::blocks(&self.core.rel.delta(changed), &outputs, &self.core.tables).ok()?.try_into().ok()?;
+        let columns = self.used.iter().copied().zip(block.outputs.iter().map(|output| format!("({output})")));
+        Some(One { rest: block.rest(), columns: columns.collect() })
+    }
+
+    pub(super) fn tables(&self) -> Result<Vec<TableUse>, Unsupported> {
+        let scalars: Vec<Scalar> = self.used.iter().map(|&column| Scalar::column(column)).collect();
+        let used = render::used_columns(&self.core, &scalars)?;
+        let number = |table: &Table, column: usize| table.columns[column].number;
+        Ok(self
+            .core
+            .tables
+            .iter()
+            .zip(used)
+            .map(|(table, used)| TableUse {
+                oid: table.oid,
+                name: table.name.clone(),
+                columns: used.into_iter().map(|column| number(table, column)).collect(),
+            })
+            .collect())
+    }
+
+    pub(super) fn locking(&self, changed: &TableSet, idle: &Idle, row: Option<Row<'_>>) -> Locking {
+        match Tree::new(&self.core) {
+            Some(tree) if tree.is_leaf() => Locking::Rows,
+            Some(tree) => Locking::Keys(tree.steps(changed, idle, row, &self.core)),
+            None => Locking::View,
+        }
+    }
+}
