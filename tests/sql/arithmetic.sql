@@ -65,3 +65,7 @@ SELECT count(drop_imat(name)) FROM unnest('{products,casts,joined}'::text[]) AS 
 SELECT refusal('ALTER TABLE t ALTER s DROP NOT NULL');
 INSERT INTO t (g, a, b, n, r, d, m, c, p, l) VALUES (1, 2, 7, 5, 0.5, 0.25, ROW(3), 2, '[(0,0),(1,1)]', '9');
 TABLE wrong;
+-- What is counted is computed: it can fail.
+SELECT hidden('counted', 'SELECT g, count(a / b) AS x, count(*) AS n FROM t GROUP BY g');
+SELECT refusal('INSERT INTO t SELECT (t).* FROM (SELECT jsonb_populate_record(t, ''{"b": 0}'') AS t FROM t) AS u');
+TABLE wrong;

@@ -165,3 +165,34 @@ ALTER TABLE p DETACH PARTITION p4;
 TABLE wrong;
 TABLE p4;
 DROP EVENT TRIGGER a_meddle;
+-- One table is made while another one has not heard of a partition yet: by no means does it get the rows twice.
+CREATE TABLE told (k integer NOT NULL, x integer NOT NULL) PARTITION BY LIST (k);
+CREATE TABLE told_1 PARTITION OF told FOR VALUES IN (1);
+CREATE TABLE told_2 (k integer NOT NULL, x integer NOT NULL);
+CREATE TABLE told_3 (k integer NOT NULL, x integer NOT NULL);
+INSERT INTO told VALUES (1, 1);
+INSERT INTO told_2 VALUES (2, 5);
+INSERT INTO told_3 VALUES (3, 7);
+CREATE VIEW told_early AS SELECT k, sum(x) AS s, count(*) AS n FROM told GROUP BY k;
+CREATE VIEW told_late AS SELECT k, sum(x) AS s FROM told GROUP BY k;
+CREATE VIEW told_last AS SELECT count(*) AS n FROM told;
+SELECT create_imat('told_early');
+ALTER EVENT TRIGGER imat_change DISABLE;
+ALTER TABLE told ATTACH PARTITION told_2 FOR VALUES IN (2);
+ALTER EVENT TRIGGER imat_change ENABLE ALWAYS;
+SELECT create_imat('told_late');
+ALTER TABLE told ALTER COLUMN x SET STATISTICS 100;
+TABLE wrong;
+CREATE FUNCTION make_last() RETURNS event_trigger LANGUAGE plpgsql SET search_path = public AS $$
+BEGIN
+    IF current_setting('own.made', true) IS DISTINCT FROM 'yes' THEN
+        PERFORM set_config('own.made', 'yes', false);
+        PERFORM create_imat('told_last');
+    END IF;
+END $$;
+CREATE EVENT TRIGGER a_first ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION make_last();
+ALTER TABLE told ATTACH PARTITION told_3 FOR VALUES IN (3);
+DROP EVENT TRIGGER a_first;
+TABLE wrong;
+TABLE imat.told_late ORDER BY k;
+TABLE imat.told_last;

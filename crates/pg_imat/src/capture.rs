@@ -159,10 +159,17 @@ pub fn is_busy() -> bool {
     is_applying() || session(|session| !session.open.is_empty() || session.flushing.is_some())
 }
 
+/// Notes that something has begun in this subtransaction, if it has not in an outer one, and returns what was noted.
+fn begin(running: &mut Option<u32>) -> Option<u32> {
+    let before = *running;
+    running.get_or_insert(xact::subtransaction());
+    before
+}
+
 /// Runs DDL of the extension's own, which its event triggers need not look at.
 /// **Invariant:** `body` runs no code of users, whose own DDL would not be looked at either.
 pub fn own_ddl<T>(body: impl FnOnce() -> T) -> T {
-    let before = session(|session| session.own_ddl.replace(xact::subtransaction()));
+    let before = session(|session| begin(&mut session.own_ddl));
     let value = body();
     session(|session| session.own_ddl = before);
     value
@@ -375,8 +382,7 @@ pub fn before_read(reading: &Reading) -> bool {
 
 /// Runs `body`, which reads and writes the bookkeeping: nothing is flushed for its queries.
 fn looking_up<T>(body: impl FnOnce() -> T) -> T {
-    let subtransaction = xact::subtransaction();
-    let before = session(|session| session.flushing.replace(subtransaction));
+    let before = session(|session| begin(&mut session.flushing));
     let value = body();
     session(|session| session.flushing = before);
     value

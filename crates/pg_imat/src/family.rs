@@ -52,15 +52,16 @@ pub fn apply(mut members: Vec<Member>, mut anew: BTreeSet<u32>) {
     anew.extend(stale::follow(&names));
     // Another event trigger of the command may have written to a new partition by way of its root, which was collected,
     // or have altered an old one. And rows can be newer than the transaction's snapshot: making all anew finds out.
+    cache::fresh();
+    let readers: BTreeSet<u32> = members.iter().flat_map(|member| cache::readers(member.base).to_vec()).collect();
     let is_known = capture::is_plain_alter() && !capture::is_busy() && !lock::transaction_snapshot();
-    if !is_known || !members.iter().all(Member::has_its_rows) {
+    if !is_known || !members.iter().all(|member| member.has_its_rows() && member.is_news(&members)) {
         anew.extend(names);
         members.clear();
     }
-    cache::fresh();
     anew.extend(members.iter().map(|member| member.name).filter(|&name| cache::maintained(name).entry.queued));
     if !anew.is_empty() || !members.is_empty() {
-        locks::shut_out(members.iter().flat_map(|member| cache::readers(member.base).to_vec()).collect());
+        locks::shut_out(readers.union(&anew).copied().collect());
         came.iter().for_each(|(name, came)| trust::look_among(*name, came));
         rebuild_with(anew, || collect(&members));
     }
@@ -138,6 +139,17 @@ impl Member {
     /// Whether its rows are what they were when it came or went.
     fn has_its_rows(&self) -> bool {
         self.is_table && !capture::rewritten().contains(&self.relation)
+    }
+
+    /// Whether all that follow the base table, and so get the rows, learn of it only now. One that was made since, while
+    /// our event trigger was off or by another one of the same command, has them already.
+    fn is_news(&self, members: &[Member]) -> bool {
+        let is_told = |reader: &u32| members.iter().any(|other| other.name == *reader && other.is_like(self));
+        cache::readers(self.base).iter().all(is_told)
+    }
+
+    fn is_like(&self, other: &Member) -> bool {
+        (self.base, self.relation, self.comes) == (other.base, other.relation, other.comes)
     }
 }
 

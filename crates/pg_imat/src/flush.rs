@@ -38,7 +38,8 @@ pub fn run() {
             continue;
         }
         if let Some(next) = settled(next) {
-            one(next.clone(), &capture::take(next.entry.name));
+            let changes = capture::take(next.entry.name);
+            one(next, &changes);
         }
     }
 }
@@ -47,8 +48,8 @@ pub fn run() {
 /// PostgreSQL looks names up again when a plan has become invalid, and might find another table.
 fn settled(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
     locked(maintained, |maintained| {
-        maintained.plan.tables.iter().for_each(|table| lock::keep(table.oid));
-        lock::relation(maintained.entry.state, Mode::RowExclusive);
+        let tables = maintained.plan.tables.iter().map(|table| table.oid);
+        tables.chain([maintained.entry.state]).for_each(lock::keep);
     })
 }
 
@@ -79,6 +80,10 @@ fn next() -> Option<Rc<Maintained>> {
 }
 
 fn one(maintained: Rc<Maintained>, changes: &Changes) {
+    // Somebody has disabled a trigger meanwhile. It is made anew when all are enabled.
+    if maintained.entry.stale.is_some() {
+        return;
+    }
     let tables = &maintained.plan.tables;
     let whole = maintained.is_whole();
     let change = |position: usize| changes.of(tables[position].oid);
@@ -145,6 +150,10 @@ pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas
     };
     // Nobody else writes one that is being built.
     if !maintained.entry.queued {
+        // As writing will. What is locked later makes no plan invalid.
+        if !changed.is_empty() {
+            lock::relation(maintained.entry.state, Mode::RowExclusive);
+        }
         let point = |sql: &Sql, params: &Params| connection.prepare(sql, &params.types, size != Size::Large);
         let locks = maintained.locks(&changed, idle, size, |locking| locks::prepare(locking, &row, point));
         locks::take(maintained, &connection, &locks, &row, rows);
@@ -194,7 +203,7 @@ fn write(maintained: &Maintained, connection: &Connection, of: impl Fn(&Maintain
 fn follow_up(maintained: &Maintained, connection: &Connection, of: impl Fn(&Maintained) -> Rc<Statements>) {
     let (emptied, dirty) = (connection.tids(1), connection.tids(2));
     if connection.number(3).unwrap_or(0) > 0 {
-        raise(&refuse::out_of_step(&maintained.display));
+        return out_of_step(maintained);
     }
     if emptied.is_none() && dirty.is_none() {
         return;
@@ -210,11 +219,19 @@ fn follow_up(maintained: &Maintained, connection: &Connection, of: impl Fn(&Main
         }
         let written = connection.execute(recompute, &tids, Snapshot::Transaction);
         if written != count as u64 {
-            raise(&refuse::out_of_step(&maintained.display));
+            return out_of_step(maintained);
         }
     }
     if let (Some((tids, _)), Some(delete)) = (emptied, &statements.flush.delete) {
         connection.execute(statements.delete.get_or_init(|| on(&tids, delete)), &tids, Snapshot::Transaction);
+    }
+}
+
+/// The state is not what it was: it is broken, unless rows were changed meanwhile that nobody was told of.
+fn out_of_step(maintained: &Maintained) {
+    current(maintained.entry.name);
+    if cache::find(maintained.entry.name).is_some_and(|maintained| maintained.entry.stale.is_none()) {
+        raise(&refuse::out_of_step(&maintained.display));
     }
 }
 

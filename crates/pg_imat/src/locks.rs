@@ -93,8 +93,10 @@ fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Keys, 
     let most = setting::max_key_locks();
     let found = (rows <= ROWS_A_KEY.saturating_mul(most as u64)).then(|| found(connection, keys, row, most + 1));
     let mut wanted = Wanted::default();
-    match found.filter(|found| has_room(view, found, most.saturating_sub(held()))) {
-        Some(found) => found.into_iter().for_each(|(edge, side, key)| {
+    // Of more there may be some that were not asked for.
+    let all = found.filter(|found| found.len() <= most);
+    match all.filter(|all| has_room(view, all, most.saturating_sub(held()))) {
+        Some(all) => all.into_iter().for_each(|(edge, side, key)| {
             wanted.add(edge, Target::Writers(side), Mode::RowExclusive);
             wanted.add(edge, Target::Key(key), mode(side));
         }),

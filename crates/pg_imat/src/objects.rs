@@ -5,7 +5,7 @@
 //! the maintained tables that use it. The one who comes second then sees what the other one did.
 //! Neither kind excludes itself, and what has nothing in common does not wait.
 //!
-//! **Invariant:** objects are locked before tables, on both sides.
+//! Objects are locked before tables where the command allows; ALTER TABLE has its table first, and may deadlock (40P01).
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ use crate::pg::xact;
 /// Class and OID.
 pub type Object = (u32, u32);
 
-/// So many a transaction alters one by one. One that restores a dump would fill the lock table.
+/// So many a transaction locks one by one, and then all. One that restores a dump would fill the lock table.
 const MOST: u32 = 64;
 
 thread_local! {
@@ -68,10 +68,9 @@ pub fn redefine(classes: Vec<Oid>, objects: Vec<Oid>) -> Vec<Oid> {
 
 fn alter(object: Object) {
     let altered = ALTERED.get();
-    ALTERED.set(altered + 1);
-    if altered <= MOST {
-        lock::object((altered < MOST).then_some(object), Mode::RowExclusive);
-    }
+    ALTERED.set(altered.saturating_add(1));
+    // Locked every time, since a savepoint that is rolled back gives the lock on all of them back.
+    lock::object((altered < MOST).then_some(object), Mode::RowExclusive);
 }
 
 /// The transaction has ended.

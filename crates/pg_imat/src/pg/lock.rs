@@ -52,9 +52,9 @@ pub fn relation(oid: u32, mode: Mode) {
     unsafe { pg_sys::LockRelationOid(pg_sys::Oid::from(oid), mode.number()) }
 }
 
-/// Keeps others from renaming, replacing or dropping a relation. A transaction that has written it does so already.
+/// Keeps others from renaming, replacing or dropping a relation.
 pub fn keep(oid: u32) {
-    if !is_held(&tag_of(oid), Mode::RowExclusive) {
+    if !is_held(&tag_of(oid), Mode::AccessShare) {
         relation(oid, Mode::AccessShare);
     }
 }
