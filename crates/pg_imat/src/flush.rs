@@ -135,7 +135,9 @@ pub fn within<T>(maintained: &Maintained, body: impl FnOnce() -> T) -> T {
 }
 
 /// Takes the locks for the deltas of one maintained table's base tables, and applies those that are not idle.
-/// Returns whether that was done: what it is made of can have changed while a lock was waited for.
+/// Returns whether that was done: what it is made of can have changed while a lock was waited for. One that is being
+/// built has no locks to wait for.
+#[must_use]
 pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas: &[(usize, Delta)]) -> bool {
     changed.retain(|position| !idle.contains_key(position));
     let connection = Connection::open();

@@ -233,7 +233,8 @@ impl<'a> Build<'a> {
     /// A snapshot from before the switch sees the state as the last round left it, which may be older
     /// than the snapshot itself. So nobody who has one may find the table. Whoever began later can have imported one from
     /// a transaction that is waited for, so what has begun until that is over is waited for too. Those that begin then are
-    /// not: as long as any transaction that writes is older than the switch, their new snapshots look as old.
+    /// not: as long as any transaction that writes is older than the switch, their new snapshots look as old. So a snapshot
+    /// that was exported and imported twice in that time is missed.
     fn outlast_snapshots(&self) {
         const NOW: Sql = Sql::fixed(
             "SELECT pg_catalog.clock_timestamp()::text, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text",

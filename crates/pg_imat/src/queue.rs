@@ -164,7 +164,8 @@ pub fn catch_up(maintained: &Maintained, from: &str, activity: &str) -> String {
             trust::look(maintained);
         } else if !taken.deltas.is_empty() {
             let changed = taken.deltas.iter().map(|(position, _)| *position).collect();
-            flush::apply(maintained, changed, &Idle::new(), &taken.deltas);
+            let done = flush::apply(maintained, changed, &Idle::new(), &taken.deltas);
+            debug_assert!(done);
         }
         taken.deltas.into_iter().for_each(|(_, delta)| delta.end());
         horizon
