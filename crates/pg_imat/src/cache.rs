@@ -141,14 +141,16 @@ pub fn captures(relation: u32) -> Rc<Vec<Capture>> {
     if let Some(found) = CACHE.with_borrow(|cache| cache.captures.get(&relation).cloned()) {
         return found;
     }
-    let captures = Rc::new(catalog::trusted(|| {
-        catalog::bases_of_relation(relation).into_iter().map(|base| capture(base, relation)).collect::<Vec<_>>()
-    }));
-    CACHE.with_borrow_mut(|cache| {
-        cache.relations.insert(relation);
-        cache.captures.insert(relation, captures.clone());
-    });
-    captures
+    xact::compiling(|| {
+        let captures = Rc::new(catalog::trusted(|| {
+            catalog::bases_of_relation(relation).into_iter().map(|base| capture(base, relation)).collect::<Vec<_>>()
+        }));
+        CACHE.with_borrow_mut(|cache| {
+            cache.relations.insert(relation);
+            cache.captures.insert(relation, captures.clone());
+        });
+        captures
+    })
 }
 
 /// What they have to be collected for as changes of a base table.
@@ -186,12 +188,14 @@ pub fn readers(base: u32) -> Rc<[u32]> {
     if let Some(found) = CACHE.with_borrow(|cache| cache.readers.get(&base).cloned()) {
         return found;
     }
-    let readers: Rc<[u32]> = catalog::trusted(|| catalog::followers(base)).into();
-    CACHE.with_borrow_mut(|cache| {
-        cache.relations.insert(base);
-        cache.readers.insert(base, readers.clone());
-    });
-    readers
+    xact::compiling(|| {
+        let readers: Rc<[u32]> = catalog::trusted(|| catalog::followers(base)).into();
+        CACHE.with_borrow_mut(|cache| {
+            cache.relations.insert(base);
+            cache.readers.insert(base, readers.clone());
+        });
+        readers
+    })
 }
 
 /// A maintained table, compiled.
@@ -204,14 +208,16 @@ pub fn find(name: u32) -> Option<Rc<Maintained>> {
     if let Some(found) = CACHE.with_borrow(|cache| cache.maintained.get(&name).cloned()) {
         return Some(found);
     }
-    let loaded = Rc::new(load(catalog::trusted(|| catalog::entry(name))?));
-    CACHE.with_borrow_mut(|cache| {
-        let entry = &loaded.entry;
-        cache.relations.extend([entry.name, entry.state, entry.definition]);
-        cache.relations.extend(loaded.plan.tables.iter().map(|table| table.oid));
-        cache.maintained.insert(name, loaded.clone());
-    });
-    Some(loaded)
+    xact::compiling(|| {
+        let loaded = Rc::new(load(catalog::trusted(|| catalog::entry(name))?));
+        CACHE.with_borrow_mut(|cache| {
+            let entry = &loaded.entry;
+            cache.relations.extend([entry.name, entry.state, entry.definition]);
+            cache.relations.extend(loaded.plan.tables.iter().map(|table| table.oid));
+            cache.maintained.insert(name, loaded.clone());
+        });
+        Some(loaded)
+    })
 }
 
 /// Raises an error where a maintained table does not fit what it is made of any more. Where it

@@ -13,9 +13,15 @@ use crate::capture;
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
-    /// Goes up whenever a relation's definition or statistics changed.
+    /// Goes up whenever the definition or statistics changed of a relation that something was compiled from.
     static GENERATION: Cell<u64> = const { Cell::new(0) };
+    /// How many relations changed that way, and the last ones.
+    static CHANGES: Cell<usize> = const { Cell::new(0) };
+    static CHANGED: [Cell<u32>; REMEMBERED] = const { [const { Cell::new(0) }; REMEMBERED] };
 }
+
+/// More relations don't change, as a rule, while a view is compiled.
+const REMEMBERED: usize = 256;
 
 /// The current subtransaction. Numbers grow; a parent's is below its children's.
 pub fn subtransaction() -> u32 {
@@ -55,6 +61,23 @@ pub fn at_end(body: impl FnOnce()) {
 /// Changes whenever anything that a plan was compiled from may have changed.
 pub fn generation() -> u64 {
     GENERATION.get()
+}
+
+/// Compiles something and puts it into the cache. What changed meanwhile may be what it was compiled from, which was
+/// not known yet, so that is looked at again.
+pub fn compiling<T>(compile: impl FnOnce() -> T) -> T {
+    let before = CHANGES.get();
+    let value = compile();
+    let since = before..CHANGES.get();
+    let is_ours = |change: usize| depends_on(CHANGED.with(|changed| changed[change % REMEMBERED].get()));
+    if since.len() > REMEMBERED || since.into_iter().any(is_ours) {
+        GENERATION.set(GENERATION.get() + 1);
+    }
+    value
+}
+
+fn depends_on(relation: u32) -> bool {
+    pg_sys::Oid::from(relation) == pg_sys::Oid::INVALID || crate::cache::depends_on(relation)
 }
 
 /// Takes note of what other sessions have committed to the catalogs.
@@ -117,7 +140,10 @@ unsafe extern "C-unwind" fn subtransaction_ended(
 
 #[pg_guard]
 unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
-    if relation == pg_sys::Oid::INVALID || crate::cache::depends_on(relation.to_u32()) {
+    let relation = relation.to_u32();
+    let change = CHANGES.replace(CHANGES.get() + 1);
+    CHANGED.with(|changed| changed[change % REMEMBERED].set(relation));
+    if depends_on(relation) {
         GENERATION.set(GENERATION.get() + 1);
     }
 }
