@@ -31,6 +31,21 @@ DROP TRIGGER imat_open ON p1;
 ALTER TABLE p ATTACH PARTITION p1 FOR VALUES IN (1);
 INSERT INTO p1 VALUES (1, 2);
 TABLE wrong;
+BEGIN;
+CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2);
+CREATE TRIGGER imat_open AFTER INSERT ON p2 EXECUTE FUNCTION nothing();
+COMMIT;
+SELECT to_regclass('p2');
+BEGIN;
+CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2);
+SAVEPOINT s;
+CREATE TRIGGER imat_open AFTER INSERT ON p2 EXECUTE FUNCTION nothing();
+ROLLBACK TO s;
+INSERT INTO p VALUES (2, 2);
+COMMIT;
+SELECT tgname, tgfoid::regproc FROM pg_trigger WHERE tgrelid = 'p2'::regclass AND tgname = 'imat_open';
+TABLE wrong;
+TABLE imat.sums ORDER BY k;
 
 -- On a table that nobody reads they are their owner's affair.
 CREATE TABLE bystander (k integer);
