@@ -104,7 +104,7 @@ ALTER VIEW below RENAME COLUMN n TO number;
 TABLE wrong;
 ALTER TABLE below RENAME COLUMN id TO key;
 TABLE wrong;
-SELECT DISTINCT jsonb_object_keys(j) FROM imat.rows_;
+SELECT DISTINCT jsonb_object_keys(j) AS key FROM imat.rows_ ORDER BY key;
 ALTER VIEW between RENAME COLUMN whole TO all_;
 ALTER VIEW below RENAME TO underneath;
 UPDATE t SET free = 20 WHERE id = 1;
