@@ -1,4 +1,5 @@
--- Statements whose plans are made: what follows the second mark must call the planner never.
+-- Statements whose plans are made: what follows the mark `warm` must not call the planner, and what follows `anew`
+-- only for plans that new statistics made invalid.
 -- Run by scripts/warm-path, which counts the calls that log_planner_stats reports.
 \set QUIET 1
 SET client_min_messages = warning;
