@@ -21,7 +21,7 @@ use crate::pg::xact;
 
 /// Never again relies on the keys of a maintained table. Whoever writes a referenced table next must know that, so
 /// those who do are waited for, and kept from it until this transaction is over. Writers of the other tables never
-/// relied on anything: replicas that write only those don't wait for each other here.
+/// relied on anything, and are not kept out: of replicas that write only those one waits for another's note alone.
 fn distrust(entry: &Entry) {
     trusted(|| {
         // The changes of one that is being built are not applied yet.
