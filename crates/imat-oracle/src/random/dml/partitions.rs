@@ -15,11 +15,11 @@ pub fn statement(d: &mut Dml) -> String {
     }
     let table = *d.dice.pick(&tables);
     let (suffix, bounds) = *d.dice.pick(&[("_mid", "(15) TO (30)"), ("_lo", "(MINVALUE) TO (15)")]);
-    let places = d.schema.places.iter().filter(|place| place.table == table);
-    let part = places.map(|place| &place.name).find(|name| name.ends_with(suffix)).cloned().unwrap_or_default();
+    let mut places = d.schema.places.iter().filter(|place| place.table == table).map(|place| &place.name);
+    let part = ident(places.find(|name| name.ends_with(suffix)).expect("every partitioned table has these partitions"));
     let root = ident(&d.schema.tables[table].name);
-    let detach = format!("ALTER TABLE {root} DETACH PARTITION {}", ident(&part));
-    let attach = format!("ALTER TABLE {root} ATTACH PARTITION {} FOR VALUES FROM {bounds}", ident(&part));
+    let detach = format!("ALTER TABLE {root} DETACH PARTITION {part}");
+    let attach = format!("ALTER TABLE {root} ATTACH PARTITION {part} FOR VALUES FROM {bounds}");
     let change = simple(d);
     match d.dice.index(6) {
         0 => detach,
