@@ -10,6 +10,10 @@ INSERT INTO part SELECT i, i % 20, i FROM generate_series(1, 100) AS i;
 INSERT INTO root SELECT i, i % 9 FROM generate_series(1, 1000) AS i;
 INSERT INTO animal VALUES (1, 'cat'), (2, 'cat');
 INSERT INTO dog VALUES (3, 'dog'), (4, 'wolf');
+INSERT INTO shop SELECT i, 'shop ' || i FROM generate_series(1, 3) AS i;
+INSERT INTO tip SELECT i, 1 + i % 3, i FROM generate_series(1, 9) AS i;
+CREATE PUBLICATION tips_alone FOR TABLE tip;
+CREATE PUBLICATION shops FOR TABLE shop, visit;
 CREATE PUBLICATION rows FOR TABLE customer, sale, part, animal;
 CREATE PUBLICATION rows_by_root FOR TABLE root WITH (publish_via_partition_root);
 -- Maintained tables here too. They are published, so each needs a replica identity for its flush.

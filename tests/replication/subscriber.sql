@@ -15,6 +15,6 @@ BEGIN
     END LOOP;
 END $$;
 SELECT create_imat(name) FROM unnest(ARRAY['by_customer', 'extremes', 'by_region', 'lines', 'without_sale', 'total',
-    'parts', 'leaf', 'sold_parts', 'roots', 'kinds', 'dogs']) AS name;
+    'parts', 'leaf', 'sold_parts', 'roots', 'kinds', 'dogs', 'visits', 'tips']) AS name;
 CREATE VIEW stacked AS SELECT n, count(*) AS customers, sum(total) AS total FROM imat.by_customer GROUP BY n;
 SELECT create_imat('stacked');

@@ -13,6 +13,9 @@ CREATE TABLE part_2 PARTITION OF part FOR VALUES FROM (10) TO (20);
 CREATE TABLE root (id int PRIMARY KEY, n int NOT NULL) PARTITION BY RANGE (id);
 CREATE TABLE animal (id int PRIMARY KEY, kind text NOT NULL);
 CREATE TABLE dog (PRIMARY KEY (id)) INHERITS (animal);
+CREATE TABLE shop (id int PRIMARY KEY, name text NOT NULL);
+CREATE TABLE visit (id int PRIMARY KEY, shop int NOT NULL REFERENCES shop, n int NOT NULL);
+CREATE TABLE tip (id int PRIMARY KEY, shop int NOT NULL REFERENCES shop, n int NOT NULL);
 CREATE VIEW by_customer AS SELECT customer, count(*) AS n, sum(amount) AS total FROM sale GROUP BY customer;
 CREATE VIEW extremes AS SELECT customer, min(amount) AS least, max(amount) AS most, max(note) AS note FROM sale GROUP BY customer;
 CREATE VIEW by_region AS
@@ -27,6 +30,8 @@ CREATE VIEW sold_parts AS SELECT p.k, sum(p.n) AS s FROM part AS p JOIN sale AS 
 CREATE VIEW roots AS SELECT n % 4 AS rest, count(*) AS n FROM root GROUP BY n % 4;
 CREATE VIEW kinds AS SELECT kind, count(*) AS n FROM animal GROUP BY kind;
 CREATE VIEW dogs AS SELECT count(*) AS n FROM dog;
+CREATE VIEW visits AS SELECT s.name, count(*) AS n, sum(v.n) AS total FROM visit AS v JOIN shop AS s ON s.id = v.shop GROUP BY s.name;
+CREATE VIEW tips AS SELECT t.id, s.name, t.n FROM tip AS t JOIN shop AS s ON s.id = t.shop;
 -- The state of each side, to be compared.
 CREATE VIEW content AS
     SELECT (SELECT count(*) FROM customer) AS customers, (SELECT count(*) FROM sale) AS sales, (SELECT count(*) FROM part) AS parts,
