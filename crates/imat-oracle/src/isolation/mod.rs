@@ -62,6 +62,7 @@ const FILES: &[(&str, &str)] = &[
     ("create", include_str!("../../specs/create.spec")),
     ("partitions", include_str!("../../specs/partitions.spec")),
     ("disabled", include_str!("../../specs/disabled.spec")),
+    ("refresh", include_str!("../../specs/refresh.spec")),
 ];
 
 fn specs() -> std::result::Result<Vec<spec::Spec>, String> {
