@@ -16,7 +16,7 @@ use crate::catalog::{self, Entry, trusted};
 use crate::facts::{self, SystemCatalog, oid};
 use crate::pg::context;
 use crate::pg::error::{notice, server_version, warn};
-use crate::pg::lock::{self, Mode};
+use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{self, Param};
 use crate::pg::{query, xact};
 use crate::register::Registration;
@@ -95,7 +95,7 @@ fn analyze_locked(source: &Source, caller: u32, filling: Filling) -> Result<Anal
             return Ok(analysis);
         }
         for (relation, mode) in new {
-            lock::relation(relation, mode);
+            lock::relation(Purpose::Create, relation, mode);
             if mode != Mode::AccessShare {
                 lock::require_unused(relation, c"create a maintained table over");
             }

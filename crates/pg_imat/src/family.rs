@@ -15,7 +15,7 @@ use crate::ddl::display;
 use crate::facts::oid;
 use crate::manage::{rebuild_with, silence};
 use crate::pg::error::raise;
-use crate::pg::lock::{self, Mode};
+use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi;
 use crate::pg::transition::Transition;
 use crate::pg::xact;
@@ -117,7 +117,7 @@ fn check(member: &Member) {
 fn note(&Member { name, base, relation, comes, .. }: &Member) {
     const REMOVE: Sql = Sql::fixed("DELETE FROM imat_catalog.source WHERE name = $1 AND base = $2 AND relation = $3");
     const SHARED: Sql = Sql::fixed("SELECT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = $1)");
-    lock::relation(relation, Mode::Share);
+    lock::relation(Purpose::Member, relation, Mode::Share);
     if comes {
         register::add_source(name, base, relation);
     } else {

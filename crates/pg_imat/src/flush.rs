@@ -20,7 +20,7 @@ use crate::capture;
 use crate::pg::context::{self, Role};
 use crate::pg::delta::Delta;
 use crate::pg::error::raise;
-use crate::pg::lock::{self, Mode};
+use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
 use crate::pg::xact;
 use crate::{locks, queue, refuse};
@@ -56,8 +56,8 @@ fn settled(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
 /// The maintained table as it is when nobody else writes or makes it.
 pub fn alone(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
     locked(maintained, |maintained| {
-        maintained.members.iter().for_each(|&relation| lock::relation(relation, Mode::Share));
-        lock::relation(maintained.entry.definition, Mode::Exclusive);
+        maintained.members.iter().for_each(|&relation| lock::relation(Purpose::Alone, relation, Mode::Share));
+        lock::relation(Purpose::Alone, maintained.entry.definition, Mode::Exclusive);
     })
 }
 
@@ -154,7 +154,7 @@ pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas
     if !maintained.entry.queued {
         // As writing will. What is locked later makes no plan invalid.
         if !changed.is_empty() {
-            lock::relation(maintained.entry.state, Mode::RowExclusive);
+            lock::relation(Purpose::State, maintained.entry.state, Mode::RowExclusive);
         }
         let point = |sql: &Sql, params: &Params| connection.prepare(sql, &params.types, size != Size::Large);
         let locks = maintained.locks(&changed, idle, size, |locking| locks::prepare(locking, &row, point));

@@ -12,7 +12,7 @@ use imat_compile::sql::Sql;
 
 use crate::cache::{self, Maintained};
 use crate::capture;
-use crate::pg::lock::{self, Mode, Target};
+use crate::pg::lock::{self, Mode, Purpose, Target};
 use crate::pg::record::Record;
 use crate::pg::setting;
 use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
@@ -82,7 +82,7 @@ pub fn take(maintained: &Maintained, connection: &Connection, locks: &Locks, row
     match locks {
         Locks::Rows => return,
         // A relation that nothing else ever locks.
-        Locks::View => lock::relation(view, Mode::Exclusive),
+        Locks::View => lock::relation(Purpose::Whole, view, Mode::Exclusive),
         Locks::Keys(steps) => steps.iter().for_each(|(sides, keys)| step(view, connection, sides, keys, row, rows)),
     }
     xact::accept_invalidations();
@@ -182,7 +182,7 @@ pub fn shut_out(readers: BTreeSet<u32>) {
     let readers = readers.into_iter().filter_map(cache::find);
     let locked = readers.filter(|maintained| !maintained.is_whole() && !maintained.entry.queued);
     let members: BTreeSet<u32> = locked.flat_map(|maintained| maintained.members.clone()).collect();
-    members.into_iter().for_each(|relation| lock::relation(relation, Mode::Share));
+    members.into_iter().for_each(|relation| lock::relation(Purpose::ShutOut, relation, Mode::Share));
 }
 
 /// What a subtransaction holds belongs to its parent now.

@@ -17,7 +17,7 @@ use crate::create::{self, Passing};
 use crate::facts::{self, oid};
 use crate::pg::context::{self, Role, with_path, within};
 use crate::pg::error::warn;
-use crate::pg::lock::{self, Mode};
+use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi;
 use crate::pg::xact;
 use crate::{analyze, capture, queue, refuse, stale};
@@ -60,7 +60,7 @@ pub fn drop(name: &str) -> Result<(), Error> {
         // Whoever is writing one of them still needs the bookkeeping. PostgreSQL would refuse to drop the
         // triggers of those that this session is using, but not if others need them too.
         for (relation, _) in catalog::relations(entry.name) {
-            lock::relation(relation, Mode::ShareRowExclusive);
+            lock::relation(Purpose::Drop, relation, Mode::ShareRowExclusive);
             lock::require_unused(relation, c"drop a maintained table over");
         }
         capture::own_ddl(|| remove([entry.name, entry.state, entry.definition], false));
@@ -157,7 +157,8 @@ fn is_finished(name: u32) -> bool {
     let mut maintained = cache::maintained(name);
     if maintained.entry.queued {
         // As whoever writes a base table does, so that the queues are not done with before this is committed.
-        maintained.members.first().into_iter().for_each(|&relation| lock::relation(relation, Mode::RowExclusive));
+        let lock = |&relation: &u32| lock::relation(Purpose::Unfinished, relation, Mode::RowExclusive);
+        maintained.members.first().into_iter().for_each(lock);
         cache::fresh();
         maintained = cache::maintained(name);
     }

@@ -28,7 +28,7 @@ use crate::create::{self, Filling, Source};
 use crate::facts::oid;
 use crate::pg::context;
 use crate::pg::error::{ok, raise};
-use crate::pg::lock::{self, Mode};
+use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::procedure::{self, Reads, Transactions};
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
@@ -306,7 +306,7 @@ fn attempt(relations: impl Fn() -> Vec<u32>, mode: Mode, patience: u64, body: im
                 break;
             }
             for relation in open {
-                lock::relation(relation, mode);
+                lock::relation(Purpose::Online, relation, mode);
                 if began.elapsed() > Duration::from_millis(patience) {
                     raise(&refuse::lock_not_available());
                 }

@@ -15,7 +15,7 @@ use crate::catalog::{self, Entry, trusted};
 use crate::ddl::display;
 use crate::facts::{self, oid};
 use crate::pg::error::warn;
-use crate::pg::lock::{self, Mode};
+use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi;
 use crate::pg::xact;
 use crate::{capture, refuse, trust};
@@ -80,7 +80,7 @@ fn decide(names: &[u32]) -> Vec<Decision> {
             return found;
         }
         decisions.iter().for_each(|decision| lock::put_off_decision(decision.definition));
-        open.iter().for_each(|&relation| lock::relation(relation, Mode::Share));
+        open.iter().for_each(|&relation| lock::relation(Purpose::Triggers, relation, Mode::Share));
         locked.extend(open);
     }
 }

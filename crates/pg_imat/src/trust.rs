@@ -15,7 +15,7 @@ use crate::cache::{self, Maintained};
 use crate::catalog::{self, Entry, trusted};
 use crate::facts::{self, oid};
 use crate::flush;
-use crate::pg::lock::{self, Mode};
+use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{self, Connection, Params, Snapshot};
 use crate::pg::xact;
 
@@ -26,7 +26,8 @@ fn distrust(entry: &Entry) {
     trusted(|| {
         // The changes of one that is being built are not applied yet.
         if !entry.queued {
-            catalog::referenced(entry.name).into_iter().for_each(|relation| lock::relation(relation, Mode::Share));
+            let lock = |relation| lock::relation(Purpose::Trust, relation, Mode::Share);
+            catalog::referenced(entry.name).into_iter().for_each(lock);
         }
         // In this order this session forgets its plans with the update, and not at some later command.
         xact::invalidate(entry.state);

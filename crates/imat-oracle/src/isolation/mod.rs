@@ -122,11 +122,11 @@ fn play_spec(
     options: &Options,
     spec: &spec::Spec,
     left_out: Option<&str>,
-) -> Result<Vec<String>> {
+) -> Result<Vec<(String, runner::Wrong)>> {
     let mut wrong = Vec::new();
     for (run, mix) in runs(spec, options, &[Level::Rc, Level::Rr, Level::Ser]) {
         let here = runner::check(control, options, (spec, run), &mix, left_out)?;
-        wrong.extend(here.into_iter().map(|what| format!("[{}] {:?}: {what}", run.steps.join(" "), mix.0)));
+        wrong.extend(here.into_iter().map(|what| (format!("[{}] {:?}", run.steps.join(" "), mix.0), what)));
     }
     Ok(wrong)
 }

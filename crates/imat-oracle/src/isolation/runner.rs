@@ -1,14 +1,18 @@
 //! Plays one order of steps at one level and judges it.
 
 use super::spec::{Expectation, Mix, Run, Spec};
-use super::worker::{Answer, STUCK, Worker};
+use super::worker::{Answer, Inexact, STUCK, Worker};
 use super::{Level, Options, SCHEMA};
 use crate::bag::show;
 use crate::pg::{self, Result, ident};
 use crate::target::{self, Maintained, Origin, Target};
 use postgres::Client;
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::time::Instant;
+
+/// The SQLSTATE of an ASSERT that does not hold.
+const ASSERTION: &str = "P0004";
 
 /// What happened to a step.
 #[derive(Debug, Clone, Default)]
@@ -164,6 +168,26 @@ fn finish(
     Ok(())
 }
 
+/// What is wrong about a run.
+#[derive(Debug)]
+pub enum Wrong {
+    /// The spec can't be set up, or its tables not be compared.
+    Failed(String),
+    /// Table and query differ, or an assertion of the spec's does not hold.
+    Result(String),
+    /// A step gave another SQLSTATE than expected, or none; what it gave.
+    Code(String, String),
+    /// A step waited or did not, or went on for ever.
+    Wait(String),
+}
+
+impl Display for Wrong {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let (Wrong::Failed(what) | Wrong::Result(what) | Wrong::Code(_, what) | Wrong::Wait(what)) = self;
+        f.write_str(what)
+    }
+}
+
 /// Runs one spec's run at a mix of levels; what is wrong about it, if anything.
 pub fn check(
     control: &mut Client,
@@ -171,10 +195,10 @@ pub fn check(
     (spec, run): (&Spec, &Run),
     mix: &Mix,
     left_out: Option<&str>,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Wrong>> {
     let tables = match set_up(control, options.target, &spec.setup, &spec.views) {
         Ok(tables) => tables,
-        Err(error) => return Ok(vec![format!("setup failed: {error}")]),
+        Err(error) => return Ok(vec![Wrong::Failed(format!("setup failed: {error}"))]),
     };
     // Reading takes predicate locks, which under SERIALIZABLE would change what is observed.
     let inside = |level| (spec.inside && level != Level::Ser).then(|| inside_sql(&spec.views));
@@ -206,13 +230,17 @@ pub fn check(
     Ok(wrong)
 }
 
-fn judge(target: Target, expected: &Expectation, outcome: &Outcome, aborted: bool, wrong: &mut Vec<String>) {
+fn judge(target: Target, expected: &Expectation, outcome: &Outcome, aborted: bool, wrong: &mut Vec<Wrong>) {
     let name = &expected.step;
     if let Some(Answer { inexact: Some(what), .. }) = &outcome.answer {
-        wrong.push(format!("after {name}: {what}"));
+        let message = format!("after {name}: {what}");
+        wrong.push(match what {
+            Inexact::Differs(_) => Wrong::Result(message),
+            Inexact::Failed(error) => Wrong::Code(error.code.clone(), message),
+        });
     }
     if outcome.code() == "stuck" {
-        wrong.push(format!("{name} never ended"));
+        wrong.push(Wrong::Wait(format!("{name} never ended")));
         return;
     }
     // The stand-ins lock and fail in their own ways; only their results count.
@@ -221,32 +249,36 @@ fn judge(target: Target, expected: &Expectation, outcome: &Outcome, aborted: boo
     }
     if !expected.codes.iter().any(|code| code == outcome.code()) {
         let detail = outcome.answer.as_ref().and_then(|a| a.error.as_ref()).map(|e| format!(" ({e})"));
-        wrong.push(format!(
+        let what = format!(
             "{name} gave {}{}, expected {}",
             outcome.code(),
             detail.unwrap_or_default(),
             expected.codes.join(" or ")
-        ));
+        );
+        wrong.push(match outcome.code() {
+            ASSERTION => Wrong::Result(what),
+            code => Wrong::Code(code.to_owned(), what),
+        });
     }
     match expected.waits {
-        Some(true) if !outcome.waited => wrong.push(format!("{name} did not wait")),
-        Some(false) if outcome.waited => wrong.push(format!("{name} waited, and must not")),
+        Some(true) if !outcome.waited => wrong.push(Wrong::Wait(format!("{name} did not wait"))),
+        Some(false) if outcome.waited => wrong.push(Wrong::Wait(format!("{name} waited, and must not"))),
         _ => {}
     }
 }
 
 /// After all sessions have ended the tables must equal their queries.
-pub fn final_difference(control: &mut Client, tables: &[Maintained]) -> Result<Option<String>> {
+pub fn final_difference(control: &mut Client, tables: &[Maintained]) -> Result<Option<Wrong>> {
     Ok(match target::compare(control, tables) {
         Ok(found) => found.map(|found| {
             let rows = |rows: &[crate::pg::Row]| rows.iter().map(show).collect::<Vec<_>>().join(" ");
-            format!(
+            Wrong::Result(format!(
                 "imat.{} differs at the end\n      expected {}\n      actual   {}",
                 tables[found.view].name,
                 rows(&found.expected),
                 rows(&found.actual)
-            )
+            ))
         }),
-        Err(error) => Some(format!("the final comparison failed: {error}")),
+        Err(error) => Some(Wrong::Failed(format!("the final comparison failed: {error}"))),
     })
 }

@@ -3,6 +3,7 @@
 use super::Level;
 use crate::pg::{self, PgError, Result};
 use postgres::Client;
+use std::fmt::{self, Display, Formatter};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -11,8 +12,23 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub error: Option<PgError>,
-    /// What the comparison in the session's own snapshot found wrong.
-    pub inexact: Option<String>,
+    /// Why the comparison in the session's own snapshot did not hold.
+    pub inexact: Option<Inexact>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Inexact {
+    Differs(String),
+    Failed(PgError),
+}
+
+impl Display for Inexact {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        match self {
+            Inexact::Differs(what) => f.write_str(what),
+            Inexact::Failed(error) => error.fmt(f),
+        }
+    }
 }
 
 struct Command {
@@ -126,10 +142,10 @@ fn answer(client: &mut Client, sql: &str, inside: Option<&str>) -> Answer {
     let ends = ["COMMIT", "ROLLBACK"].contains(&sql);
     let inexact = match inside {
         Some(check) if error.is_none() && !ends => match pg::query(client, check) {
-            Ok(rows) => rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()),
+            Ok(rows) => rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).map(Inexact::Differs),
             // A transaction that failed before has nothing to compare.
             Err(error) if error.code == "25P02" => None,
-            Err(error) => Some(error.to_string()),
+            Err(error) => Some(Inexact::Failed(error)),
         },
         _ => None,
     };

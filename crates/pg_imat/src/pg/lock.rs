@@ -33,6 +33,49 @@ impl Mode {
     }
 }
 
+/// What a lock is for. crates/imat-oracle/specs/locks.txt has a line for each, and for each mode that it is taken in.
+#[derive(Clone, Copy, Debug)]
+pub enum Purpose {
+    /// A key of a join.
+    Key,
+    /// All keys of one side of a join.
+    Writers,
+    /// The tables that the statements of a flush name don't become others.
+    Names,
+    /// Nor does the state that they name.
+    State,
+    /// Of those who recompute it whole, one writes it.
+    Whole,
+    /// Nobody writes what is about to be made anew, nor what it is made of; known before the flush has other locks.
+    ShutOut,
+    /// The same, as it is known when its turn has come.
+    Alone,
+    /// Nobody writes a partition or child that comes or goes.
+    Member,
+    /// Triggers stay as enabled as they are.
+    Triggers,
+    /// Of those who decide whether a maintained table is stale, one does.
+    Staleness,
+    /// Nobody relies on foreign keys any more.
+    Trust,
+    /// A maintained table is made of what it was analysed with, and nobody is writing that.
+    Create,
+    /// Nobody is writing what a maintained table goes from.
+    Drop,
+    /// An object that queries use.
+    Object,
+    /// All of these.
+    Objects,
+    /// What is built online is not handed over to the writers.
+    Unfinished,
+    /// Somebody is building it.
+    Build,
+    /// Nobody writes for a moment.
+    Online,
+    /// Not a lock: what is new since a transaction's snapshot is looked for.
+    Snapshot,
+}
+
 /// Whether this session goes without such a lock, to show that a test then fails. Only where the
 /// library was built for that.
 fn left_out(lock: Arguments) -> bool {
@@ -44,8 +87,8 @@ fn left_out(lock: Arguments) -> bool {
 }
 
 /// Waits for the lock, which PostgreSQL releases at the end of the transaction.
-pub fn relation(oid: u32, mode: Mode) {
-    if left_out(format_args!("relation {mode:?}")) {
+pub fn relation(purpose: Purpose, oid: u32, mode: Mode) {
+    if left_out(format_args!("{purpose:?} {mode:?}")) {
         return;
     }
     // SAFETY: locking an OID needs no open relation; an OID that is gone is locked in vain.
@@ -55,7 +98,7 @@ pub fn relation(oid: u32, mode: Mode) {
 /// Keeps others from renaming, replacing or dropping a relation.
 pub fn keep(oid: u32) {
     if !is_held(&tag_of(oid), Mode::AccessShare) {
-        relation(oid, Mode::AccessShare);
+        relation(Purpose::Names, oid, Mode::AccessShare);
     }
 }
 
@@ -94,8 +137,8 @@ const USE: u16 = 0x1a9;
 /// Waits for a lock on an object of this class and OID that is no relation, or on all of them, and
 /// takes note of what others did to it.
 pub fn object(object: Option<(u32, u32)>, mode: Mode) {
-    let kind = if object.is_some() { "object" } else { "objects" };
-    if left_out(format_args!("{kind} {mode:?}")) {
+    let purpose = if object.is_some() { Purpose::Object } else { Purpose::Objects };
+    if left_out(format_args!("{purpose:?} {mode:?}")) {
         return;
     }
     let (class, oid) = object.unwrap_or_default();
@@ -115,11 +158,17 @@ fn tag_of_build(definition: u32) -> pg_sys::LOCKTAG {
 
 /// Says so until [`end_build`], an error or the end of the session, over several transactions.
 pub fn begin_build(definition: u32) {
+    if left_out(format_args!("{:?}", Purpose::Build)) {
+        return;
+    }
     // SAFETY: the tag is copied.
     unsafe { pg_sys::LockAcquire(&tag_of_build(definition), Mode::Exclusive.number(), true, false) };
 }
 
 pub fn end_build(definition: u32) {
+    if left_out(format_args!("{:?}", Purpose::Build)) {
+        return;
+    }
     // SAFETY: as above; PostgreSQL warns of a lock that is not held.
     unsafe { pg_sys::LockRelease(&tag_of_build(definition), Mode::Exclusive.number(), true) };
 }
@@ -146,7 +195,7 @@ fn tag_of_staleness(definition: u32) -> pg_sys::LOCKTAG {
 
 /// Waits until nobody else decides whether it is stale, or has decided so in a transaction that is still open.
 pub fn begin_decision(definition: u32) {
-    if left_out(format_args!("staleness")) {
+    if left_out(format_args!("{:?}", Purpose::Staleness)) {
         return;
     }
     // SAFETY: as above.
@@ -155,7 +204,7 @@ pub fn begin_decision(definition: u32) {
 
 /// Lets others decide, where nothing was decided.
 pub fn put_off_decision(definition: u32) {
-    if left_out(format_args!("staleness")) {
+    if left_out(format_args!("{:?}", Purpose::Staleness)) {
         return;
     }
     // SAFETY: as above.
@@ -207,8 +256,8 @@ fn tag_of_key(view: u32, edge: u16, target: Target) -> pg_sys::LOCKTAG {
 /// Waits for such a lock, which PostgreSQL releases at the end of the transaction; returns whether
 /// the transaction did not hold it before.
 pub fn key(view: u32, edge: u16, target: Target, mode: Mode) -> bool {
-    let kind = if matches!(target, Target::Key(_)) { "key" } else { "writers" };
-    if left_out(format_args!("{kind} {mode:?}")) {
+    let purpose = if matches!(target, Target::Key(_)) { Purpose::Key } else { Purpose::Writers };
+    if left_out(format_args!("{purpose:?} {mode:?}")) {
         return false;
     }
     let tag = tag_of_key(view, edge, target);
@@ -235,5 +284,6 @@ fn is_held(tag: &pg_sys::LOCKTAG, mode: Mode) -> bool {
 /// Whether the transaction reads under one snapshot from its first statement to its last.
 pub fn transaction_snapshot() -> bool {
     // SAFETY: a plain variable of this backend.
-    !left_out(format_args!("snapshot")) && unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+    !left_out(format_args!("{:?}", Purpose::Snapshot))
+        && unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }
