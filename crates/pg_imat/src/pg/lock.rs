@@ -40,9 +40,9 @@ pub enum Purpose {
     Key,
     /// All keys of one side of a join.
     Writers,
-    /// The tables that the statements of a flush name don't become others.
+    /// The tables that the statements of a flush name don't become others, nor does the state.
     Names,
-    /// Nor does the state that they name.
+    /// The state is locked for writing when others' DDL is looked at, and not after it.
     State,
     /// Of those who recompute it whole, one writes it.
     Whole,
