@@ -5,26 +5,35 @@ CREATE EXTENSION dblink;
 -- Sessions of their own: one that builds, one that writes and alters.
 SELECT count(*) FROM (SELECT dblink_connect(name, format('host=%s port=%s user=%s dbname=%s', split_part(current_setting('unix_socket_directories'), ',', 1),
     current_setting('port'), current_user, current_database())) FROM unnest(ARRAY['builder', 'writer']) AS name) AS connected;
-CREATE PROCEDURE reach(wanted text) LANGUAGE plpgsql AS $$
+SELECT pid AS builder FROM dblink('builder', 'SELECT pg_backend_pid()') AS r(pid integer) \gset
+SELECT pid AS writer FROM dblink('writer', 'SELECT pg_backend_pid()') AS r(pid integer) \gset
+-- The builder waits for older snapshots, so this session must not keep one.
+CREATE PROCEDURE await(condition text) LANGUAGE plpgsql AS $$
+DECLARE holds boolean;
 BEGIN
-    FOR i IN 1..1000 LOOP
+    FOR i IN 1..3000 LOOP
         COMMIT;
-        EXIT WHEN EXISTS (SELECT FROM imat_catalog.progress WHERE phase = wanted);
+        EXECUTE 'SELECT ' || condition INTO holds;
+        IF holds THEN RETURN; END IF;
         PERFORM pg_sleep(0.01);
     END LOOP;
+    RAISE EXCEPTION 'never came: %', condition;
 END $$;
--- Until the call is over, which waits for older snapshots, so this one must not keep one.
-CREATE PROCEDURE outlast() LANGUAGE plpgsql AS $$
-BEGIN
-    FOR i IN 1..1000 LOOP
-        COMMIT;
-        EXIT WHEN dblink_is_busy('builder') = 0;
-        PERFORM pg_sleep(0.01);
-    END LOOP;
+CREATE PROCEDURE reach(wanted text) LANGUAGE plpgsql AS $$ BEGIN
+    CALL await(format('EXISTS (SELECT FROM imat_catalog.progress WHERE phase = %L)', wanted));
+END $$;
+-- Until one session waits for a lock that another one has.
+CREATE PROCEDURE await_wait(waiting integer, holder integer) LANGUAGE plpgsql AS $$ BEGIN
+    CALL await(format('%s = ANY (pg_blocking_pids(%s)) AND EXISTS (SELECT FROM pg_locks WHERE pid = %2$s AND NOT granted)', holder, waiting));
+END $$;
+-- Until the call is over.
+CREATE PROCEDURE outlast() LANGUAGE plpgsql AS $$ BEGIN
+    CALL await('dblink_is_busy(''builder'') = 0');
 END $$;
 -- What became of it.
 CREATE FUNCTION built() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
+    IF dblink_is_busy('builder') = 1 THEN RETURN 'goes on'; END IF;
     PERFORM * FROM dblink_get_result('builder') AS r(done text);
     PERFORM * FROM dblink_get_result('builder') AS r(done text);
     RETURN 'built';
@@ -40,7 +49,9 @@ CREATE VIEW counts AS SELECT f(k) AS k, count(*) AS n FROM below GROUP BY 1;
 SELECT dblink_exec('writer', 'BEGIN'), dblink_exec('writer', 'INSERT INTO t VALUES (2, 2)');
 SELECT dblink_send_query('builder', $$CALL create_imat('counts', online => true)$$);
 CALL reach('waiting for a moment without writers');
-SELECT status FROM imat_status;
+SELECT status, progress FROM imat_status;
+SELECT name, pid = :builder AS by_builder, phase, rows_done, rows_expected FROM imat_catalog.progress;
+SELECT query FROM pg_stat_activity WHERE pid = :builder;
 CREATE OR REPLACE VIEW below AS SELECT k, v FROM other;
 CREATE OR REPLACE FUNCTION f(integer) RETURNS integer LANGUAGE sql VOLATILE AS 'SELECT $1';
 CREATE OR REPLACE FUNCTION f(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 10';
@@ -55,7 +66,7 @@ SELECT drop_imat('counts');
 SELECT dblink_exec('writer', 'BEGIN'),
     dblink_exec('writer', $$CREATE OR REPLACE FUNCTION f(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 20'$$);
 SELECT dblink_send_query('builder', $$CALL create_imat('counts', online => true)$$);
-SELECT pg_sleep(0.2);
+CALL await_wait(:builder, :writer);
 SELECT dblink_exec('writer', 'COMMIT');
 CALL outlast();
 SELECT built();
@@ -80,4 +91,33 @@ SELECT dblink_exec('writer', 'COMMIT');
 TABLE wrong;
 INSERT INTO child VALUES (9, 9);
 TABLE wrong;
+
+-- How far it is: it has told so at row 1024, when a tenth of a second had passed, and stops within row 1500.
+CREATE TABLE many (k integer NOT NULL);
+INSERT INTO many SELECT generate_series(1, 3000);
+ANALYZE many;
+CREATE FUNCTION slow(k integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF k = 1000 THEN PERFORM pg_sleep(0.15); END IF;
+    IF k = 1500 THEN PERFORM pg_advisory_xact_lock_shared(1500); END IF;
+    RETURN k % 2;
+END $$;
+CREATE VIEW slowly AS SELECT slow(k) AS k, count(*) AS n FROM many GROUP BY 1;
+SELECT pg_advisory_lock(1500);
+SELECT dblink_send_query('builder', $$CALL create_imat('slowly', online => true)$$);
+CALL await_wait(:builder, pg_backend_pid());
+SELECT name, pid = :builder AS by_builder, phase, rows_done, rows_expected FROM imat_catalog.progress;
+SELECT status, progress FROM imat_status WHERE progress IS NOT NULL;
+SELECT query FROM pg_stat_activity WHERE pid = :builder;
+-- Whoever may not see that session's query is not told.
+CREATE ROLE regress_meanwhile;
+SET ROLE regress_meanwhile;
+SELECT name, pid = :builder AS by_builder, phase, rows_done, rows_expected FROM imat_catalog.progress;
+RESET ROLE;
+DROP ROLE regress_meanwhile;
+SELECT pg_advisory_unlock(1500);
+CALL outlast();
+SELECT built();
+SELECT name FROM imat_catalog.progress;
+TABLE imat.slowly ORDER BY k;
 SELECT dblink_disconnect(name) FROM unnest(ARRAY['builder', 'writer']) AS name;
