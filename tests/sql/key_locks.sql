@@ -55,6 +55,28 @@ TABLE held;
 COMMIT;
 SELECT exact('joined');
 
+-- Lowered in the middle, it is less than what is held: of the keys of a statement only three are asked for then, and
+-- that all of these are held says nothing of the others.
+SET imat.max_key_locks = 64;
+BEGIN;
+INSERT INTO children SELECT i, 1 FROM generate_series(1, 5) AS i;
+TABLE held;
+SET LOCAL imat.max_key_locks = 2;
+UPDATE children SET n = n + 1 WHERE parent <= 2;
+TABLE held;
+INSERT INTO children SELECT i, 1 FROM generate_series(1, 10) AS i;
+TABLE held;
+COMMIT;
+SELECT exact('joined');
+-- Whichever three are asked for: of twelve keys ten are held.
+BEGIN;
+INSERT INTO children SELECT i, 1 FROM generate_series(1, 10) AS i;
+SET LOCAL imat.max_key_locks = 2;
+INSERT INTO children SELECT i, 1 FROM generate_series(1, 12) AS i;
+TABLE held;
+COMMIT;
+SELECT exact('joined');
+
 -- A cast that can fail is not made for rows that the query does not make it for; all of them have one key.
 RESET imat.max_key_locks;
 CREATE TABLE a (id int, kind text, t text);
