@@ -46,3 +46,27 @@ INSERT INTO child VALUES (1, NULL), (NULL, 1), (NULL, 2);
 TABLE imat.own ORDER BY k;
 TABLE own ORDER BY k;
 SELECT * FROM verify_imat('own');
+
+-- A foreign key that is not enforced says nothing, and is relied on from when it is enforced until it is no more.
+CREATE TABLE orders (id integer PRIMARY KEY, c integer);
+CREATE TABLE lines (ord integer CONSTRAINT of_order REFERENCES orders NOT ENFORCED, q integer);
+CREATE FUNCTION locked() RETURNS bigint LANGUAGE sql AS
+    $$ SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() $$;
+CREATE VIEW spent AS SELECT o.c, sum(l.q) AS s FROM lines AS l JOIN orders AS o ON o.id = l.ord GROUP BY o.c;
+INSERT INTO lines VALUES (1, 10);
+SELECT create_imat('spent');
+BEGIN; INSERT INTO orders VALUES (1, 7); SELECT locked() > 0 AS locked; COMMIT;
+INSERT INTO lines VALUES (2, 20);
+TABLE imat.spent;
+ALTER TABLE lines ALTER CONSTRAINT of_order ENFORCED;
+BEGIN; INSERT INTO orders VALUES (2, 7); SELECT locked() > 0 AS locked; COMMIT;
+TABLE imat.spent;
+ALTER TABLE lines ALTER CONSTRAINT of_order ENFORCED;
+BEGIN; INSERT INTO orders VALUES (3, 7); SELECT locked(); COMMIT;
+ALTER TABLE lines ALTER CONSTRAINT of_order NOT ENFORCED;
+INSERT INTO lines VALUES (4, 40);
+BEGIN; INSERT INTO orders VALUES (4, 7); SELECT locked() > 0 AS locked; COMMIT;
+DELETE FROM orders WHERE id = 1;
+TABLE imat.spent;
+TABLE spent;
+SELECT * FROM verify_imat('spent');
