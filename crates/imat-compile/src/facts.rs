@@ -64,6 +64,14 @@ pub struct ForeignKey {
     pub referenced: Vec<i16>,
 }
 
+/// [`Column::hash`] of PostgreSQL's types of numbers; all integers have one.
+pub mod hashes {
+    pub const INTEGER: u32 = 20;
+    pub const REAL: u32 = 700;
+    pub const DOUBLE: u32 = 701;
+    pub const NUMERIC: u32 = 1700;
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     pub name: String,

@@ -50,10 +50,10 @@ pub fn apply(mut members: Vec<Member>, mut anew: BTreeSet<u32>) {
         came.entry(*name).or_default().push((*base, *relation));
     }
     anew.extend(stale::follow(&names));
-    // Another event trigger of the command may have written to a new partition by way of its root, which was collected,
-    // or have altered an old one. And rows can be newer than the transaction's snapshot: making all anew finds out.
     cache::fresh();
     let readers: BTreeSet<u32> = members.iter().flat_map(|member| cache::readers(member.base).to_vec()).collect();
+    // Another event trigger of the command may have written to a new partition by way of its root, which was collected,
+    // or have altered an old one. And rows can be newer than the transaction's snapshot: making all anew finds out.
     let is_known = capture::is_plain_alter() && !capture::is_busy() && !lock::transaction_snapshot();
     if !is_known || !members.iter().all(|member| member.has_its_rows() && member.is_news(&members)) {
         anew.extend(names);

@@ -85,7 +85,9 @@ fn arithmetic(call: &Call<'_>, components: &mut Components) -> Option<Scalar> {
     let (ty, not_null) = (call.arg?, call.not_null && filter.is_none());
     let builder = Builder { ty, result: call.result, arg, filter, not_null, keyed: call.keyed, scale: call.scale };
     match aggregate.name.as_str() {
-        "count" => Some(builder.count(components)),
+        "count" if builder.arg.as_column().is_some() => Some(builder.count(components)),
+        // Computed even if it is never NULL, as it may fail.
+        "count" => Some(components.count(Some(builder.arg), builder.filter)),
         "sum" => builder.sum(components),
         "avg" => builder.average(components),
         "min" => builder.extreme(Kind::Min, components),

@@ -159,18 +159,13 @@ fn aggregates(
                 aggregate,
                 arg: arg_types.first().copied().filter(|_| arg_types.len() == 1),
                 result,
-                not_null: aggregate.args.first().is_some_and(|arg| is_known(view, arg, &aggregate.name)),
+                not_null: aggregate.args.first().is_some_and(|arg| !nulls::nullable(view, arg)),
                 keyed: !grouping.keys.is_empty(),
                 scale,
             };
             decompose(&call, components)
         })
         .collect()
-}
-
-/// Whether an aggregate's argument is never NULL. What is counted must be computed all the same, as it may fail.
-fn is_known(view: &View, arg: &Scalar, aggregate: &str) -> bool {
-    !nulls::nullable(view, arg) && (aggregate != "count" || arg.as_column().is_some())
 }
 
 /// Lays the state out: first one column for each output that is one, in the outputs' order,

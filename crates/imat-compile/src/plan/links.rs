@@ -1,6 +1,6 @@
 //! What a join equates.
 
-use crate::facts::Table;
+use crate::facts::{Table, hashes};
 use crate::lower::Core;
 use crate::ops::Scan;
 use crate::rel::term::Term;
@@ -130,12 +130,12 @@ fn equated(conjunct: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> Option<[(u
 /// [`crate::facts::Column::hash`] of a type that PostgreSQL casts to for a comparison, from one with that hash. A cast
 /// that can fail makes no key: the rows that are locked may be such as the query's filter keeps from it.
 fn hash_of(column: u32, ty: &str) -> Option<u32> {
-    let (integer, text, numeric) = (20, 25, 1700);
+    let text = 25;
     // Types of users may have values that can't be printed; theirs have higher numbers.
     let is_builtin = column < 16_384;
     match ty {
-        "bigint" if column == integer => Some(integer),
-        "numeric" if column == integer || column == numeric => Some(numeric),
+        "bigint" if column == hashes::INTEGER => Some(hashes::INTEGER),
+        "numeric" if matches!(column, hashes::INTEGER | hashes::NUMERIC) => Some(hashes::NUMERIC),
         "text" if is_builtin => Some(text),
         _ => None,
     }

@@ -1,11 +1,10 @@
 //! Which expressions are never NULL.
 
-use crate::facts::Column;
+use crate::facts::{Column, hashes};
 use crate::scalar::{Piece, Scalar};
 use crate::view::{Source, View};
 
-/// `bigint`, which stands for all integers, `real`, `double precision` and `numeric`: see [`Column::hash`].
-const NUMBERS: [u32; 4] = [20, 700, 701, 1700];
+const NUMBERS: [u32; 4] = [hashes::INTEGER, hashes::REAL, hashes::DOUBLE, hashes::NUMERIC];
 
 /// The names of their types.
 const CASTS: [&str; 6] = ["smallint", "integer", "bigint", "real", "double precision", "numeric"];

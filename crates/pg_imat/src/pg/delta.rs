@@ -364,8 +364,8 @@ unsafe fn copy(transition: &Transition, layout: &Rc<Layout>, mut delta: Option<D
     // SAFETY: the caller set memory context and owner; readers are closed before returning.
     unsafe {
         let relation = transition.relation;
-        let mut old = Reader::new(transition.old, relation);
-        let mut new = Reader::new(transition.new, relation);
+        let mut old = Reader::new(transition.old, relation, fields);
+        let mut new = Reader::new(transition.new, relation, fields);
         let row = |side: &Option<Reader>| Values::new(if side.is_some() { fields.len() + 1 } else { 0 });
         let (mut old_row, mut new_row) = (row(&old), row(&new));
         loop {

@@ -110,10 +110,12 @@ pub struct Field {
 pub(super) struct Reader {
     side: Side,
     slot: *mut pg_sys::TupleTableSlot,
+    /// The last column of the relation that is read.
+    last: i16,
 }
 
 impl Reader {
-    pub unsafe fn new(side: Side, relation: pg_sys::Relation) -> Option<Self> {
+    pub unsafe fn new(side: Side, relation: pg_sys::Relation, fields: &[Field]) -> Option<Self> {
         // SAFETY: the store is the trigger's; its first read pointer is nobody's between
         // statements, and a statement that reads it brings its own.
         let slot = match side {
@@ -125,7 +127,7 @@ impl Reader {
                 pg_sys::MakeSingleTupleTableSlot((*relation).rd_att, &pg_sys::TTSOpsMinimalTuple)
             },
         };
-        Some(Self { side, slot })
+        Some(Self { side, slot, last: fields.iter().map(|field| field.fired).max().unwrap_or(0) })
     }
 
     pub unsafe fn next(&mut self, fields: &[Field], into: &mut Values) -> bool {
@@ -145,9 +147,8 @@ impl Reader {
             if let Side::Row(_) = self.side {
                 self.side = Side::None;
             }
-            let last = fields.iter().map(|field| field.fired).max().unwrap_or(0);
-            if (*self.slot).tts_nvalid < last {
-                pg_sys::slot_getsomeattrs_int(self.slot, i32::from(last));
+            if (*self.slot).tts_nvalid < self.last {
+                pg_sys::slot_getsomeattrs_int(self.slot, i32::from(self.last));
             }
             for (position, field) in fields.iter().enumerate() {
                 into.values[position] = *(*self.slot).tts_values.add(field.fired as usize - 1);
