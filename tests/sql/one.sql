@@ -103,3 +103,29 @@ EXECUTE add (1, 1, 3);
 EXECUTE add (2, 2, 4);
 EXECUTE add (NULL, NULL, NULL);
 TABLE wrong;
+-- One table leads twice to another, which is read by its primary key.
+CREATE TABLE airport (k int PRIMARY KEY, name text);
+CREATE TABLE flight (a int, b int, x int);
+CREATE VIEW routes AS SELECT count(*) AS n, sum(f.x) AS total, max(f.x) AS most
+    FROM flight AS f, airport AS x, airport AS y WHERE x.k = f.a AND y.k = f.b;
+CREATE VIEW departures AS SELECT x.name, count(*) AS n, avg(f.x) AS mean, min(f.x) AS least, count(DISTINCT f.x) AS kinds
+    FROM flight AS f JOIN airport AS x ON x.k = f.a JOIN airport AS y ON y.k = f.b GROUP BY x.name;
+SELECT create_imat('routes'), create_imat('departures');
+INSERT INTO airport VALUES (1, 'ams'), (2, 'ber');
+INSERT INTO flight VALUES (1, 2, 5);
+INSERT INTO flight VALUES (2, 1, 7);
+INSERT INTO flight VALUES (1, 2, 9);
+TABLE wrong;
+TABLE imat.routes;
+UPDATE flight SET x = 8 WHERE x = 9;
+TABLE wrong;
+DELETE FROM flight WHERE x = 8;
+TABLE wrong;
+INSERT INTO airport VALUES (3, 'ams');
+INSERT INTO flight VALUES (3, 3, 1);
+TABLE wrong;
+UPDATE airport SET name = 'muc' WHERE k = 3;
+TABLE wrong;
+DELETE FROM airport WHERE k = 3;
+TABLE wrong;
+TABLE imat.routes;

@@ -143,7 +143,9 @@ pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas
     let connection = Connection::open();
     let rows: u64 = deltas.iter().map(|(_, delta)| delta.count()).sum();
     let (size, row) = match deltas {
-        [(table, delta)] if let Some(row) = delta.only_row(&maintained.plan.tables[*table].columns) => (Size::One, row),
+        [(table, delta)] if let Some((fate, row)) = delta.only_row(&maintained.plan.tables[*table].columns) => {
+            (Size::One(fate), row)
+        }
         _ => {
             let (size, expected) = if rows < LARGE { (Size::Small, 2.0) } else { (Size::Large, 10_000.0) };
             deltas.iter().for_each(|(position, delta)| delta.register(&delta_name(*position), expected));

@@ -5,6 +5,7 @@
 //! delta, and how a stored value and a delta's become the new stored value.
 
 use crate::facts::Class;
+use crate::plan::Fate;
 use crate::scalar::Scalar;
 
 /// One piece of state. `arg` and `filter` are positions among the delta's columns.
@@ -136,8 +137,8 @@ impl Component {
         }
     }
 
-    /// Its change by one row, added or removed.
-    pub fn over_one(&self, added: bool, column: &dyn Fn(usize) -> String) -> String {
+    /// Its change by one row.
+    pub fn over_one(&self, fate: Fate, column: &dyn Fn(usize) -> String) -> String {
         let arg = self.arg.as_ref().map(|arg| format!("({})", arg.render(column)));
         let filter = self.filter.as_ref().map(|filter| format!("({})", filter.render(column)));
         let counted = match (self.kind, &arg) {
@@ -151,24 +152,24 @@ impl Component {
             false => format!("CASE WHEN {} THEN {value} ELSE {otherwise} END", conditions.join(" AND ")),
         };
         let arg = || arg.clone().unwrap_or_default();
-        match (self.kind, added) {
-            (Kind::Count, true) => when("1::bigint".into(), "0::bigint".into()),
-            (Kind::Count, false) => when("-1::bigint".into(), "0::bigint".into()),
-            (Kind::Sum, false) => {
+        match (self.kind, fate) {
+            (Kind::Count, Fate::Added) => when("1::bigint".into(), "0::bigint".into()),
+            (Kind::Count, Fate::Removed) => when("-1::bigint".into(), "0::bigint".into()),
+            (Kind::Sum, Fate::Removed) => {
                 when(format!("{zero} - coalesce({}::{}, {zero})", arg(), self.ty, zero = self.zero()), self.zero())
             }
-            (Kind::Sum | Kind::InexactSum, true) => {
+            (Kind::Sum | Kind::InexactSum, Fate::Added) => {
                 when(format!("coalesce({}::{}, {})", arg(), self.ty, self.zero()), self.zero())
             }
-            (Kind::InexactSum, false) => self.zero(),
-            (Kind::Min | Kind::Max, true) => when(arg(), self.null()),
-            (Kind::Min | Kind::Max, false) | (Kind::Holistic, _) => self.null(),
+            (Kind::InexactSum, Fate::Removed) => self.zero(),
+            (Kind::Min | Kind::Max, Fate::Added) => when(arg(), self.null()),
+            (Kind::Min | Kind::Max, Fate::Removed) | (Kind::Holistic, _) => self.null(),
         }
     }
 
     /// The extreme that one removed row takes away.
     pub fn retraction_of_one(&self, column: &dyn Fn(usize) -> String) -> String {
-        self.over_one(true, column)
+        self.over_one(Fate::Added, column)
     }
 
     /// The extreme among the rows that the delta takes away.

@@ -60,14 +60,20 @@ impl Grouped {
     }
 
     pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
-        // With several changed tables, or two readings of one, terms of the delta cancel out.
-        let signs = if changed.len() > 1 || self.source.core.self_join { Signs::Net } else { signs };
+        let signs = match size {
+            _ if !self.source.is_one_term(changed) => Signs::Net,
+            Size::One(fate) => fate.signs(),
+            Size::Small | Size::Large => signs,
+        };
         let joined = self.source.core.tables.len() > 1 || self.source.core.self_join;
         let recomputes = self.recomputes(signs);
-        let one = if size == Size::One { self.source.one(changed) } else { None };
+        let one = match size {
+            Size::One(fate) => self.source.one(changed).map(|one| (one, fate)),
+            Size::Small | Size::Large => None,
+        };
         let (apply, twins) = match &one {
-            Some(one) => {
-                (sql::apply_one(plan, self, state, one, signs), sql::twins_of_one(plan, self, state, one, signs))
+            Some((one, fate)) => {
+                (sql::apply_one(plan, self, state, one, *fate), sql::twins_of_one(plan, self, state, one, *fate))
             }
             None => (sql::apply(plan, self, state, changed, signs), sql::twins(plan, self, state, changed, signs)),
         };

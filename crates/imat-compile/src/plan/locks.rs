@@ -28,7 +28,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::lower::Core;
 use crate::name::ident;
 use crate::ops::Scan;
-use crate::plan::Signs;
 use crate::plan::links::{Links, locate};
 use crate::plan::references::Idle;
 use crate::plan::source::Row;
@@ -196,7 +195,7 @@ impl Tree {
             let follows = needs.iter().any(|need| need.path.len() > 1);
             let queries: Vec<(Rel, [Scalar; 3])> = needs.iter().map(|need| self.query(need)).collect();
             let query = sql::keys(&queries, &core.tables, follows);
-            row.map_or(query.clone(), |row| query.over(&row.relation(Signs::Additions, 2)))
+            row.map_or(query.clone(), |row| query.over(&row.relation(2)))
         };
         let keys = columns.map_or_else(|| Keys::Query(query()), Keys::Columns);
         Step { sides: sides.into_iter().collect(), keys }

@@ -126,11 +126,28 @@ impl Signs {
     }
 }
 
+/// What happened to the only changed row. [`Signs`] don't tell: those of a view that reads its table twice
+/// are of what the row makes together with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    Added,
+    Removed,
+}
+
+impl Fate {
+    pub fn signs(self) -> Signs {
+        match self {
+            Fate::Added => Signs::Additions,
+            Fate::Removed => Signs::Statement,
+        }
+    }
+}
+
 /// A plan is cached for few rows and for many: what suits one ruins the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Size {
     /// One row of one table, whose columns are parameters.
-    One,
+    One(Fate),
     Small,
     Large,
 }
@@ -268,21 +285,21 @@ impl Plan {
     }
 
     /// Applies the deltas of the `changed` tables. With [`Size::One`], that is one row, of which the
-    /// statements over the delta have the columns as `$1`, `$2`, …; [`Signs::Additions`] tells that it
-    /// was added.
+    /// statements over the delta have the columns as `$1`, `$2`, ….
     pub fn flush(&self, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
         let flush = match &self.body {
             Body::Grouped(grouped) => grouped.flush(self, state, changed, signs, size),
             Body::Rows(rows) => rows.flush(self, state, changed, size),
         };
         let Some(row) = self.row(changed.iter(), size) else { return flush };
-        let over = |sql: Sql| sql.over(&row.relation(signs, 1));
+        let over = |sql: Sql| sql.over(&row.relation(1));
         Flush { digest: flush.digest.map(over), apply: over(flush.apply), twins: flush.twins.map(over), ..flush }
     }
 
     fn row<'a>(&self, mut tables: impl Iterator<Item = &'a usize>, size: Size) -> Option<Row<'_>> {
-        let &table = tables.next().filter(|_| size == Size::One)?;
-        Some(Row { table, columns: &self.tables[table].columns })
+        let Size::One(fate) = size else { return None };
+        let &table = tables.next()?;
+        Some(Row { table, columns: &self.tables[table].columns, fate })
     }
 
     /// Makes the state what it would be if it were new.

@@ -8,7 +8,7 @@ use crate::lower::Core;
 use crate::plan::links::Links;
 use crate::plan::locks::Tree;
 use crate::plan::references::{self, Idle, Reference};
-use crate::plan::{Locking, Signs, TableUse};
+use crate::plan::{Fate, Locking, TableUse};
 use crate::rel::term::Term;
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
@@ -28,12 +28,13 @@ pub(crate) struct Source {
 pub(crate) struct Row<'a> {
     pub(super) table: usize,
     pub(super) columns: &'a [i16],
+    pub(super) fate: Fate,
 }
 
 impl Row<'_> {
     /// The delta that it is, with the parameters from the `first` on: see [`Sql::over`].
-    pub(super) fn relation(&self, signs: Signs, first: usize) -> String {
-        render::row(self.table, self.columns, signs, first)
+    pub(super) fn relation(&self, first: usize) -> String {
+        render::row(self.table, self.columns, self.fate, first)
     }
 }
 
@@ -80,6 +81,12 @@ impl Source {
         // A core is joins and filters, which are linear, and `new` saw it render.
         let blocks = render::blocks(rel, &outputs, &self.core.tables).expect("a core is linear");
         render::union_all(&blocks, &names).expect("a change of a table changes a view that reads it")
+    }
+
+    /// Whether these tables change so that each row of the change is made of one changed row: with several, or two
+    /// readings of one, what is added by one part of the delta can be taken away by another.
+    pub(crate) fn is_one_term(&self, changed: &TableSet) -> bool {
+        self.core.rel.scans().filter(|scan| changed.contains(&scan.table)).count() == 1
     }
 
     /// The change of one row, where that is joined to no more than one of every other table.

@@ -8,7 +8,7 @@ use crate::name::{QName, ident};
 use crate::plan::component::{Component, Kind};
 use crate::plan::grouped::{GroupKey, Grouped, Stored};
 use crate::plan::source::One;
-use crate::plan::{Key, Plan, Signs, Size};
+use crate::plan::{Fate, Key, Plan, Signs, Size};
 use crate::rel::TableSet;
 use crate::sql::Sql;
 
@@ -92,8 +92,8 @@ fn delta(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs) -> De
 }
 
 /// The change that one row makes, where it makes one at most.
-fn delta_of_one(plan: &Plan, grouped: &Grouped, one: &One, signs: Signs) -> Delta {
-    let removed = signs.removals();
+fn delta_of_one(plan: &Plan, grouped: &Grouped, one: &One, fate: Fate) -> Delta {
+    let removed = fate == Fate::Removed;
     let column = |position: usize| one.column(position);
     let has = |kind: Kind| grouped.components.iter().any(|stored| stored.component.kind == kind);
     let dirty = has(Kind::Holistic) || (removed && has(Kind::InexactSum));
@@ -102,7 +102,7 @@ fn delta_of_one(plan: &Plan, grouped: &Grouped, one: &One, signs: Signs) -> Delt
         grouped,
         if dirty { "true" } else { "false" },
         &|key| key.expr.render(column),
-        &|component| component.over_one(!removed, &column),
+        &|component| component.over_one(fate, &column),
         &|component| removed.then(|| component.retraction_of_one(&column)),
     );
     Delta::new(fields, &format!("{}{}", touched(plan, "1"), one.rest))
@@ -205,8 +205,8 @@ pub fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, 
 }
 
 /// Applies the change of one row.
-pub fn apply_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, signs: Signs) -> Sql {
-    write(plan, grouped, state, &delta_of_one(plan, grouped, one, signs), signs)
+pub fn apply_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, fate: Fate) -> Sql {
+    write(plan, grouped, state, &delta_of_one(plan, grouped, one, fate), fate.signs())
 }
 
 fn write(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta, signs: Signs) -> Sql {
@@ -253,7 +253,7 @@ pub(crate) fn delete(plan: &Plan, state: &QName, size: Size) -> Sql {
 /// looked up one by one, many are joined.
 fn at_tids(row: &str, size: Size) -> (Option<&'static str>, String) {
     match size {
-        Size::One | Size::Small => (None, format!("{row}.ctid = ANY ($1::tid[])")),
+        Size::One(_) | Size::Small => (None, format!("{row}.ctid = ANY ($1::tid[])")),
         Size::Large => (Some("imat_catalog.tids($1::tid[]) AS t (tid)"), format!("{row}.ctid = t.tid")),
     }
 }
@@ -331,8 +331,8 @@ pub fn twins(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, 
 }
 
 /// The same for the change of one row.
-pub fn twins_of_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, signs: Signs) -> Option<Sql> {
-    twins_of(plan, grouped, state, &delta_of_one(plan, grouped, one, signs))
+pub fn twins_of_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, fate: Fate) -> Option<Sql> {
+    twins_of(plan, grouped, state, &delta_of_one(plan, grouped, one, fate))
 }
 
 fn twins_of(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta) -> Option<Sql> {

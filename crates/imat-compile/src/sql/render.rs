@@ -11,7 +11,7 @@ use crate::facts::{Column, Table};
 use crate::lower::Core;
 use crate::name::ident;
 use crate::ops::Scan;
-use crate::plan::Signs;
+use crate::plan::Fate;
 use crate::rel::term::Term;
 use crate::rel::{Image, Rel};
 use crate::scalar::Scalar;
@@ -40,10 +40,13 @@ pub fn delta_column(column: &Column) -> String {
 
 /// The delta of a table that is one row, whose columns with these numbers are parameters from the
 /// `first` on: a WITH query that the planner reads as if it were written where it is named.
-pub fn row(table: usize, columns: &[i16], signs: Signs, first: usize) -> String {
+pub fn row(table: usize, columns: &[i16], fate: Fate, first: usize) -> String {
     let names: String = columns.iter().map(|number| format!("c{number}, ")).collect();
     let params: String = (first..).take(columns.len()).map(|param| format!("${param}, ")).collect();
-    let weight = if signs.removals() { "-1" } else { "1" };
+    let weight = match fate {
+        Fate::Added => "1",
+        Fate::Removed => "-1",
+    };
     format!("{} ({names}w) AS NOT MATERIALIZED (SELECT {params}{weight})", ident(&delta_name(table)))
 }
 

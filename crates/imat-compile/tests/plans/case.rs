@@ -3,12 +3,15 @@
 use imat_compile::error::Unsupported;
 use imat_compile::name::QName;
 use imat_compile::parse::parse;
-use imat_compile::plan::{Options, Plan, Signs, Size, TableUse};
+use imat_compile::plan::{Fate, Options, Plan, Signs, Size, TableUse};
 
 use crate::{catalog, dump, laws, types};
 
 /// A change of some tables.
 pub type Change = (&'static [&'static str], Signs, Size);
+
+pub const ADDED: Size = Size::One(Fate::Added);
+pub const REMOVED: Size = Size::One(Fate::Removed);
 
 /// A view and what to show of its plan.
 pub struct Case {

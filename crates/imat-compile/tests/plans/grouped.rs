@@ -1,9 +1,9 @@
 //! One table with groups: keys, counts, sums, averages and extremes.
 
 use imat_compile::plan::Signs::{Additions, Net, Statement};
-use imat_compile::plan::Size::{Large, One, Small};
+use imat_compile::plan::Size::{Large, Small};
 
-use crate::case::{Case, check};
+use crate::case::{ADDED, Case, REMOVED, check};
 
 const SALE: &[&str] = &["sale"];
 
@@ -17,7 +17,7 @@ fn direct() {
     sum(sale.qty) AS qty
    FROM shop.sale
   GROUP BY sale.store;",
-        &[(SALE, Additions, One), (SALE, Statement, One), (SALE, Additions, Small), (SALE, Net, Large)],
+        &[(SALE, Additions, ADDED), (SALE, Statement, REMOVED), (SALE, Additions, Small), (SALE, Net, Large)],
     );
     check("direct", &case);
 }
@@ -33,7 +33,7 @@ fn direct_over_expressions() {
    FROM shop.sale
   WHERE ((sale.qty > 0) AND (sale.region IS NOT NULL))
   GROUP BY sale.store;",
-        &[(SALE, Statement, One), (SALE, Statement, Small)],
+        &[(SALE, Statement, REMOVED), (SALE, Statement, Small)],
     );
     check("direct_over_expressions", &case);
 }
@@ -45,7 +45,7 @@ const NULLABLE_KEY: Case = Case::new(
     sum(sale.qty) AS qty
    FROM shop.sale
   GROUP BY sale.clerk;",
-    &[(SALE, Additions, One), (SALE, Statement, Small)],
+    &[(SALE, Additions, ADDED), (SALE, Statement, Small)],
 );
 
 /// A unique index takes NULLs for distinct there, so the index is over the key's image.
@@ -70,7 +70,7 @@ fn text_key() {
     sum(sale.qty) AS qty
    FROM shop.sale
   GROUP BY sale.region, sale.store;",
-        &[(SALE, Additions, One), (SALE, Statement, Small)],
+        &[(SALE, Additions, ADDED), (SALE, Statement, Small)],
     );
     check("text_key", &case);
 }
@@ -215,7 +215,7 @@ fn averages() {
     bool_or(sale.paid) AS any_paid
    FROM shop.sale
   GROUP BY sale.store;",
-        &[(SALE, Statement, One), (SALE, Net, Small)],
+        &[(SALE, Statement, REMOVED), (SALE, Net, Small)],
     );
     check("averages", &case);
 }
@@ -228,7 +228,7 @@ const EXTREMES: Case = Case::new(
     count(*) AS n
    FROM shop.sale
   GROUP BY sale.store;",
-    &[(SALE, Additions, One), (SALE, Statement, One), (SALE, Additions, Small), (SALE, Statement, Small)],
+    &[(SALE, Additions, ADDED), (SALE, Statement, REMOVED), (SALE, Additions, Small), (SALE, Statement, Small)],
 );
 
 #[test]
@@ -267,7 +267,7 @@ fn without_keys() {
     max(sale.qty) AS most
    FROM shop.sale
   WHERE sale.returned;",
-        &[(SALE, Additions, One), (SALE, Statement, One), (SALE, Statement, Small)],
+        &[(SALE, Additions, ADDED), (SALE, Statement, REMOVED), (SALE, Statement, Small)],
     );
     check("without_keys", &case);
 }

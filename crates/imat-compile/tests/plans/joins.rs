@@ -1,9 +1,9 @@
 //! Grouped views of several tables, of one table twice, and of views.
 
 use imat_compile::plan::Signs::{Additions, Net, Statement};
-use imat_compile::plan::Size::{Large, One, Small};
+use imat_compile::plan::Size::{Large, Small};
 
-use crate::case::{Case, check};
+use crate::case::{ADDED, Case, REMOVED, check};
 
 /// Whoever changes `sale` waits for the writers of `store`, which has the higher OID.
 #[test]
@@ -20,8 +20,8 @@ fn two_tables() {
   GROUP BY s.city;",
         &[
             (&["sale"], Additions, Small),
-            (&["sale"], Additions, One),
-            (&["store"], Statement, One),
+            (&["sale"], Additions, ADDED),
+            (&["store"], Statement, REMOVED),
             (&["store"], Statement, Small),
             (&["sale", "store"], Additions, Small),
             (&["sale", "store"], Net, Large),
@@ -42,9 +42,9 @@ fn three_tables() {
   WHERE ((s.id = l.store) AND (f.id = l.clerk))
   GROUP BY s.city;",
         &[
-            (&["sale"], Statement, One),
+            (&["sale"], Statement, REMOVED),
             (&["store"], Statement, Small),
-            (&["store"], Statement, One),
+            (&["store"], Statement, REMOVED),
             (&["sale", "store", "staff"], Net, Small),
         ],
     );
@@ -81,6 +81,24 @@ fn self_join() {
     check("self_join", &case);
 }
 
+/// One row of `sale` is one row of the view at most, whatever reads the other table twice.
+#[test]
+fn joined_twice() {
+    let case = Case::new(
+        &["name text", "least integer", "n bigint"],
+        " SELECT c.name,
+    min(l.qty) AS least,
+    count(*) AS n
+   FROM shop.sale l,
+    shop.staff c,
+    shop.staff b
+  WHERE ((c.id = l.clerk) AND (b.id = l.store))
+  GROUP BY c.name;",
+        &[(&["sale"], Additions, ADDED), (&["sale"], Statement, REMOVED), (&["staff"], Additions, Small)],
+    );
+    check("joined_twice", &case);
+}
+
 /// A column that the primary key determines is a key more.
 #[test]
 fn determined_column() {
@@ -107,7 +125,7 @@ fn over_a_view() {
    FROM shop.big_sale
   WHERE (big_sale.amount > (5)::numeric)
   GROUP BY big_sale.store;",
-        &[(&["sale"], Statement, One), (&["sale"], Statement, Small)],
+        &[(&["sale"], Statement, REMOVED), (&["sale"], Statement, Small)],
     );
     check("over_a_view", &case);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::case::{ADDED, REMOVED};
 use imat_compile::name::QName;
 use imat_compile::plan::locks::Keys;
 use imat_compile::plan::references::Idle;
@@ -26,13 +27,19 @@ pub fn hold(plan: &Plan, again: &Plan) {
     statements.extend(rebuild.possible);
     statements.iter().for_each(is_sql);
     for changed in changes(plan) {
-        let sizes: &[Size] =
-            if changed.len() == 1 { &[Size::One, Size::Small, Size::Large] } else { &[Size::Small, Size::Large] };
+        let sizes: &[Size] = match changed.len() {
+            1 => &[ADDED, REMOVED, Size::Small, Size::Large],
+            _ => &[Size::Small, Size::Large],
+        };
         for &size in sizes {
             locks(plan, &plan.locking(&changed, &Idle::new(), size), &changed, size);
-            for signs in [Signs::Additions, Signs::Statement, Signs::Net] {
-                flush(plan, &plan.flush(&state, &changed, signs, size), &changed, size);
-            }
+            let made = [Signs::Additions, Signs::Statement, Signs::Net].map(|signs| {
+                let made = plan.flush(&state, &changed, signs, size);
+                flush(plan, &made, &changed, size);
+                made
+            });
+            let is_one = matches!(size, Size::One(_));
+            assert!(!is_one || made.iter().all(|one| *one == made[0]), "what one row did depends on something else");
         }
     }
 }
@@ -50,7 +57,7 @@ fn locks(plan: &Plan, locking: &Locking, changed: &TableSet, size: Size) {
                 reads(plan, query, changed, size, 1);
             }
             Keys::Columns(keys) => {
-                assert_eq!(size, Size::One, "many rows have no columns");
+                assert!(matches!(size, Size::One(_)), "many rows have no columns");
                 let given = changed.iter().map(|&table| plan.tables[table].columns.len()).sum();
                 assert!(keys.iter().flat_map(|(.., columns)| columns).all(|&column| column < given));
                 let sides: BTreeSet<_> = keys.iter().map(|(edge, side, _)| (*edge, *side)).collect();
@@ -83,11 +90,12 @@ fn flush(plan: &Plan, flush: &Flush, changed: &TableSet, size: Size) {
 fn reads(plan: &Plan, sql: &Sql, changed: &TableSet, size: Size, first: usize) {
     let read: TableSet = (0..plan.tables.len()).filter(|&table| sql.as_str().contains(&delta_name(table))).collect();
     assert!(read.is_subset(changed), "reads a delta that is not there: {sql}");
-    let row = changed.iter().filter(|_| size == Size::One).map(|&table| plan.tables[table].columns.len());
+    let is_one = matches!(size, Size::One(_));
+    let row = changed.iter().filter(|_| is_one).map(|&table| plan.tables[table].columns.len());
     let given = first + row.sum::<usize>();
     assert!(params(sql).all(|number| number <= given), "reads a parameter that is not there: {sql}");
     let is_given = |table: &usize| sql.as_str().contains(&format!("{:?} (", delta_name(*table)));
-    assert_eq!(changed.iter().any(is_given), size == Size::One && !read.is_empty(), "makes one row a delta: {sql}");
+    assert_eq!(changed.iter().any(is_given), is_one && !read.is_empty(), "makes one row a delta: {sql}");
 }
 
 /// The numbers of the parameters that a statement reads.

@@ -1,9 +1,9 @@
 //! Sums that can't always be subtracted from: numerics and floats.
 
 use imat_compile::plan::Signs::{Additions, Net, Statement};
-use imat_compile::plan::Size::{One, Small};
+use imat_compile::plan::Size::Small;
 
-use crate::case::{Case, check};
+use crate::case::{ADDED, Case, REMOVED, check};
 
 const SALE: &[&str] = &["sale"];
 
@@ -18,7 +18,7 @@ fn by_value() {
     sum((sale.price * 1.5)) AS amount
    FROM shop.sale
   GROUP BY sale.store;",
-        &[(SALE, Additions, One), (SALE, Statement, One), (SALE, Statement, Small)],
+        &[(SALE, Additions, ADDED), (SALE, Statement, REMOVED), (SALE, Statement, Small)],
     );
     check("numeric_by_value", &case);
 }
@@ -32,7 +32,7 @@ fn nullable() {
     sum(sale.cost) AS cost
    FROM shop.sale
   GROUP BY sale.store;",
-        &[(SALE, Statement, One), (SALE, Statement, Small)],
+        &[(SALE, Statement, REMOVED), (SALE, Statement, Small)],
     );
     check("numeric_nullable", &case);
 }
@@ -75,7 +75,7 @@ fn float_sum() {
     sum(sale.weight) AS weight
    FROM shop.sale
   GROUP BY sale.store;",
-        &[(SALE, Additions, One), (SALE, Statement, One), (SALE, Additions, Small), (SALE, Statement, Small)],
+        &[(SALE, Additions, ADDED), (SALE, Statement, REMOVED), (SALE, Additions, Small), (SALE, Statement, Small)],
     );
     check("float_sum", &case);
 }
@@ -89,7 +89,7 @@ fn float_average() {
     avg(sale.weight) AS weight
    FROM shop.sale
   GROUP BY sale.store;"#,
-        &[(SALE, Statement, One), (SALE, Statement, Small)],
+        &[(SALE, Statement, REMOVED), (SALE, Statement, Small)],
     );
     check("float_average", &case);
 }
@@ -100,7 +100,7 @@ const INTERVALS: Case = Case::new(
     sum((sale.sold - '2000-01-01 00:00:00+00'::timestamp with time zone)) AS age
    FROM shop.sale
   GROUP BY sale.store;",
-    &[(SALE, Statement, One), (SALE, Net, Small)],
+    &[(SALE, Statement, REMOVED), (SALE, Net, Small)],
 );
 
 /// They can be infinite, and infinity can't be taken back.

@@ -1,9 +1,9 @@
 //! Aggregates that only the rows of a group can tell, and views that only their query can.
 
 use imat_compile::plan::Signs::{Additions, Net, Statement};
-use imat_compile::plan::Size::{Large, One, Small};
+use imat_compile::plan::Size::{Large, Small};
 
-use crate::case::{Case, check};
+use crate::case::{ADDED, Case, REMOVED, check};
 
 const SALE: &[&str] = &["sale"];
 
@@ -17,7 +17,7 @@ fn groups() {
     max(sale.qty) AS most
    FROM shop.sale
   GROUP BY sale.store;",
-        &[(SALE, Additions, One), (SALE, Statement, One), (SALE, Statement, Small)],
+        &[(SALE, Additions, ADDED), (SALE, Statement, REMOVED), (SALE, Statement, Small)],
     );
     check("recompute_groups", &case);
 }

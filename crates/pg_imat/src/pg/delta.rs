@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
+use imat_compile::plan::Fate;
 use pgrx::{PgTryBuilder, pg_sys};
 
 use super::image::{attribute, same};
@@ -280,9 +281,9 @@ impl Delta {
         self.statements == 1
     }
 
-    /// The values of these columns of the base table, where there is one row only and they can be
-    /// passed as parameters.
-    pub fn only_row(&self, columns: &[i16]) -> Option<Params> {
+    /// What happened to the only row, where there is one only, and its values of these columns of the base table, where
+    /// they can be passed as parameters.
+    pub fn only_row(&self, columns: &[i16]) -> Option<(Fate, Params)> {
         let Rows::One(row) = &self.rows else { return None };
         let fields = self.layout.fields.iter().enumerate().filter(|(_, field)| columns.contains(&field.base));
         (self.layout.plain && self.has(columns)).then(|| {
@@ -292,7 +293,7 @@ impl Delta {
                 let ty = unsafe { (*attribute(self.layout.descriptor, position)).atttypid };
                 params.push(row.values[position], row.nulls[position], ty);
             }
-            params
+            (if self.removals { Fate::Removed } else { Fate::Added }, params)
         })
     }
 
