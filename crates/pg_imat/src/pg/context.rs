@@ -62,6 +62,10 @@ pub fn enter(role: Role, settings: &[(String, String)]) -> Context {
         if GinFuzzySearchLimit != 0 {
             set("gin_fuzzy_search_limit", "0");
         }
+        // Planned with the values of a row, an expression could be computed before what guards it.
+        if pg_sys::plan_cache_mode != pg_sys::PlanCacheMode::PLAN_CACHE_MODE_AUTO as i32 {
+            set("plan_cache_mode", "auto");
+        }
         for (name, value) in settings {
             set(name, value);
         }
@@ -158,6 +162,18 @@ pub fn table_owner(schema: &str, table: &str) -> Option<u32> {
         let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
         pg_sys::ReleaseSysCache(tuple);
         Some(owner.to_u32())
+    }
+}
+
+/// Sets what this major has.
+pub(super) unsafe fn set_known(name: &str, value: &str) {
+    // SAFETY: as in `set`.
+    unsafe {
+        if CString::new(name)
+            .is_ok_and(|name| !pg_sys::GetConfigOptionByName(name.as_ptr(), std::ptr::null_mut(), true).is_null())
+        {
+            set(name, value);
+        }
     }
 }
 

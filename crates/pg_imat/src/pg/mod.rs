@@ -17,6 +17,7 @@ pub mod image;
 pub mod lock;
 pub mod memory;
 mod merge;
+mod planner;
 pub mod procedure;
 pub mod progress;
 pub mod query;

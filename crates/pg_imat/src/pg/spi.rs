@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CString, c_char};
 
 use imat_compile::sql::Sql;
 use pgrx::pg_sys;
 use pgrx::{FromDatum, IntoDatum};
 
-use super::{context, memory};
+use super::{context, memory, planner};
 
 // As they are in the server: the bindings of these names catch errors and raise them anew, without the
 // names of schema, table and constraint, and any SQLSTATE that pgrx does not know becomes XX000.
@@ -17,14 +17,14 @@ unsafe extern "C-unwind" {
     fn SPI_execute_plan(
         plan: pg_sys::SPIPlanPtr,
         values: *mut pg_sys::Datum,
-        nulls: *const std::ffi::c_char,
+        nulls: *const c_char,
         read_only: bool,
         count: std::ffi::c_long,
     ) -> i32;
     fn SPI_execute_snapshot(
         plan: pg_sys::SPIPlanPtr,
         values: *mut pg_sys::Datum,
-        nulls: *const std::ffi::c_char,
+        nulls: *const c_char,
         snapshot: pg_sys::Snapshot,
         crosscheck: pg_sys::Snapshot,
         read_only: bool,
@@ -51,7 +51,7 @@ impl<T: IntoDatum> From<T> for Param {
 pub struct Params {
     values: Vec<pg_sys::Datum>,
     /// `n` where a value is NULL.
-    nulls: Vec<std::ffi::c_char>,
+    nulls: Vec<c_char>,
     pub types: Vec<pg_sys::Oid>,
 }
 
@@ -64,7 +64,7 @@ impl Params {
 
     /// The value, where it is not NULL.
     pub(super) fn value(&self, position: usize) -> Option<pg_sys::Datum> {
-        (self.nulls[position] == b' ' as std::ffi::c_char).then(|| self.values[position])
+        (self.nulls[position] == b' ' as c_char).then(|| self.values[position])
     }
 
     /// A bigint.
@@ -86,6 +86,9 @@ impl Params {
 /// A statement, analysed and kept for the life of the backend.
 pub struct Prepared {
     plan: pg_sys::SPIPlanPtr,
+    /// See [`planner::ours`].
+    text: *const c_char,
+    point: bool,
 }
 
 // Not among the bindings.
@@ -96,7 +99,7 @@ unsafe extern "C-unwind" {
         context: pg_sys::MemoryContext,
         detoast: bool,
         target: pg_sys::TupleDesc,
-        failure: *const std::ffi::c_char,
+        failure: *const c_char,
     );
 }
 
@@ -111,21 +114,25 @@ impl Prepared {
             let context = pg_sys::TopTransactionContext;
             SetTuplestoreDestReceiverParams(receiver, store, context, true, std::ptr::null_mut(), std::ptr::null());
             let options = pg_sys::SPIExecuteOptions { dest: receiver, ..Default::default() };
-            let code = SPI_execute_plan_extended(self.plan, &options);
+            let code = self.planned(|| SPI_execute_plan_extended(self.plan, &options));
             if code < 0 {
                 fail("SPI_execute_plan_extended", code);
             }
-            (*self.source()).resultDesc
+            (*source(self.plan)).resultDesc
         }
     }
 
-    unsafe fn source(&self) -> *mut pg_sys::CachedPlanSource {
-        // SAFETY: the plan is of one statement, and so has one source.
-        unsafe {
-            let sources =
-                pgrx::PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(self.plan));
-            sources.get_ptr(0).unwrap_or(std::ptr::null_mut())
-        }
+    /// Runs `body`, in which the statement may be planned.
+    fn planned<T>(&self, body: impl FnOnce() -> T) -> T {
+        planner::ours(self.text, self.point, body)
+    }
+}
+
+unsafe fn source(plan: pg_sys::SPIPlanPtr) -> *mut pg_sys::CachedPlanSource {
+    // SAFETY: the plan is of one statement, and so has one source.
+    unsafe {
+        let sources = pgrx::PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(plan));
+        sources.get_ptr(0).unwrap_or(std::ptr::null_mut())
     }
 }
 
@@ -173,19 +180,15 @@ impl Connection {
     }
 
     /// Analyses and plans a statement; the delta relations that it names must be registered.
-    /// Planning computes constants, so it is done under the settings of the moment.
-    ///
-    /// A `point` statement touches few rows of tables that may be empty now and large later,
-    /// so it is planned to use an index wherever there is one.
+    /// Planning computes constants, so it is done under the settings of the moment, but for those of
+    /// the planner: see [`planner`], also for what a `point` statement is.
     pub fn prepare(&self, sql: &Sql, params: &[pg_sys::Oid], point: bool) -> Prepared {
-        let prepared = self.general(sql, params);
-        context::with_settings(if point { &[("enable_seqscan", "off")] } else { &[] }, || {
-            // SAFETY: the plan is of one statement; what is planned is released, and stays.
-            unsafe {
-                let planned = pg_sys::SPI_plan_get_cached_plan(prepared.plan);
-                if !planned.is_null() {
-                    pg_sys::ReleaseCachedPlan(planned, pg_sys::CurrentResourceOwner);
-                }
+        let prepared = self.general(sql, params, point);
+        // SAFETY: the plan is of one statement; what is planned is released, and stays.
+        prepared.planned(|| unsafe {
+            let planned = pg_sys::SPI_plan_get_cached_plan(prepared.plan);
+            if !planned.is_null() {
+                pg_sys::ReleaseCachedPlan(planned, pg_sys::CurrentResourceOwner);
             }
         });
         prepared
@@ -206,16 +209,17 @@ impl Connection {
         plan
     }
 
-    /// A statement with one plan for all values of the parameters, which must never be made again. Its text is
-    /// read under the settings for text.
-    fn general(&self, sql: &Sql, params: &[pg_sys::Oid]) -> Prepared {
+    /// A statement with one plan for all values of the parameters. Its text is read under the settings for text.
+    fn general(&self, sql: &Sql, params: &[pg_sys::Oid], point: bool) -> Prepared {
         let plan = context::with_text(|| self.analyse(sql, params, pg_sys::CURSOR_OPT_GENERIC_PLAN));
         // SAFETY: the plan was just made, and is moved to memory that lives as long as the backend.
         let code = unsafe { pg_sys::SPI_keepplan(plan) };
         if code != 0 {
             fail("SPI_keepplan", code);
         }
-        Prepared { plan }
+        // SAFETY: the text lives as long as the plan.
+        let text = unsafe { (*source(plan)).query_string };
+        Prepared { plan, text, point }
     }
 
     /// Runs a statement; returns how many rows it processed.
@@ -225,7 +229,7 @@ impl Connection {
         // SAFETY: as many values as the plan has parameters, which SPI only reads.
         // `read_only = false`: the statement sees what this transaction did and, under READ
         // COMMITTED, what others committed by now.
-        let code = unsafe {
+        let code = prepared.planned(|| unsafe {
             match snapshot {
                 Snapshot::Transaction => SPI_execute_plan(prepared.plan, values, flags, false, 0),
                 Snapshot::Latest => SPI_execute_snapshot(
@@ -239,7 +243,7 @@ impl Connection {
                     0,
                 ),
             }
-        };
+        });
         if code < 0 {
             fail("SPI_execute_plan", code);
         }
@@ -360,7 +364,7 @@ fn query(connection: &Connection, sql: &Sql, types: &[pg_sys::Oid]) -> pg_sys::S
     if let Some(plan) = KEPT.with_borrow(|kept| kept.get(text).map(|prepared| prepared.plan)) {
         return plan;
     }
-    let prepared = connection.general(sql, types);
+    let prepared = connection.general(sql, types, false);
     let plan = prepared.plan;
     KEPT.with_borrow_mut(|kept| kept.insert(text, prepared));
     plan
@@ -373,15 +377,16 @@ pub fn rows<T>(sql: &Sql, params: &[Param], make: impl Fn(&Row) -> T) -> Vec<T> 
     let types: Vec<pg_sys::Oid> = params.iter().map(|param| param.ty).collect();
     let mut values: Vec<pg_sys::Datum> =
         params.iter().map(|param| param.value.unwrap_or(pg_sys::Datum::null())).collect();
-    let nulls: Vec<std::ffi::c_char> =
-        params.iter().map(|param| if param.value.is_some() { b' ' } else { b'n' } as _).collect();
+    let nulls: Vec<c_char> = params.iter().map(|param| if param.value.is_some() { b' ' } else { b'n' } as _).collect();
     let plan = query(&connection, sql, &types);
     // SAFETY: all that is passed outlives the call; rows are read before the connection closes.
     let made = unsafe {
         let latest = pg_sys::GetLatestSnapshot();
         let none = std::ptr::null_mut();
-        let code =
-            pg_sys::SPI_execute_snapshot(plan, values.as_mut_ptr(), nulls.as_ptr(), latest, none, false, true, 0);
+        let (values, nulls) = (values.as_mut_ptr(), nulls.as_ptr());
+        let code = planner::ours((*source(plan)).query_string, false, || {
+            pg_sys::SPI_execute_snapshot(plan, values, nulls, latest, none, false, true, 0)
+        });
         if code < 0 {
             fail("SPI_execute_snapshot", code);
         }

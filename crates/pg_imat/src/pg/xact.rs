@@ -98,6 +98,7 @@ pub fn register() {
         return;
     }
     super::executor::install();
+    super::planner::install();
     // SAFETY: the callbacks live as long as the library, which is never unloaded.
     unsafe {
         pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
