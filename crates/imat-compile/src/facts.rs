@@ -27,11 +27,13 @@ pub enum Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Relation {
     Table(Table),
-    /// A plain view: its columns' names, and its definition as `pg_get_viewdef` gives it.
+    /// A plain view: its columns' names, its definition as `pg_get_viewdef` gives it, and whether it is a
+    /// security barrier.
     View {
         name: QName,
         columns: Vec<String>,
         definition: String,
+        barrier: bool,
     },
 }
 

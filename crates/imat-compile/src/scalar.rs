@@ -118,14 +118,17 @@ impl Scalar {
             .collect()
     }
 
-    /// `self AND other`.
-    pub fn and(&self, other: &Scalar) -> Scalar {
-        let mut out = Scalar::text("(");
-        out.push(self);
-        out.push_text(") AND (");
-        out.push(other);
-        out.push_text(")");
-        out
+    /// `self`, computed only where all of `guards` are true, and else NULL. AND would compute it where a guard is NULL,
+    /// and the planner may put its operands, where they are conditions, in any order.
+    pub fn guarded<'a>(&self, guards: impl DoubleEndedIterator<Item = &'a Scalar>) -> Scalar {
+        guards.rev().fold(self.clone(), |inner, guard| {
+            let mut out = Scalar::text("CASE WHEN (");
+            out.push(guard);
+            out.push_text(") THEN (");
+            out.push(&inner);
+            out.push_text(") END");
+            out
+        })
     }
 }
 

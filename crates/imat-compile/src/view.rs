@@ -38,6 +38,8 @@ pub enum Source {
     /// Ungrouped or grouped.
     Query {
         origin: Origin,
+        /// It is computed before anything of the query that reads it.
+        fence: bool,
         view: Box<View>,
     },
 }
@@ -59,7 +61,7 @@ pub struct With {
     pub name: String,
     /// The names of its columns, where they are listed; `view` has its own.
     pub columns: Option<Vec<String>>,
-    /// What is said of it; for the result it makes no difference.
+    /// What is said of it; of the result it only decides what is computed when.
     pub materialized: Option<bool>,
     pub view: View,
 }
@@ -145,13 +147,35 @@ impl View {
         offsets
     }
 
+    /// How often it reads a WITH query of that name, in subqueries too.
+    pub fn reads_of(&self, name: &str) -> usize {
+        let reads = |source: &Source| match source {
+            Source::Table(_) => 0,
+            Source::Query { origin: Origin::With(with), .. } if with == name => 1,
+            Source::Query { view, .. } => view.reads_of(name),
+        };
+        self.inputs.iter().map(|input| reads(&input.source)).sum()
+    }
+
+    /// Makes each of these readings a fence.
+    pub fn fence_off(&mut self, name: &str) {
+        for input in &mut self.inputs {
+            if let Source::Query { origin, fence, view } = &mut input.source {
+                match origin {
+                    Origin::With(with) if with == name => *fence = true,
+                    _ => view.fence_off(name),
+                }
+            }
+        }
+    }
+
     /// The plain views that it reads, by name, in subqueries too; not what these read.
     pub fn views(&self) -> Vec<(&QName, &View)> {
         let sources = self.inputs.iter().map(|input| &input.source);
         let views = sources.flat_map(|source| match source {
             Source::Table(_) => Vec::new(),
-            Source::Query { origin: Origin::View(name), view } => vec![(name, view.as_ref())],
-            Source::Query { origin: Origin::With(_) | Origin::Here, view } => view.views(),
+            Source::Query { origin: Origin::View(name), view, .. } => vec![(name, view.as_ref())],
+            Source::Query { origin: Origin::With(_) | Origin::Here, view, .. } => view.views(),
         });
         views.collect()
     }

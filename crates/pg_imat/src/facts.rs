@@ -30,7 +30,9 @@ pub fn oids(oids: impl Iterator<Item = u32>) -> Param {
 }
 
 const RELATION: Sql = Sql::fixed(
-    "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'v' \
+    "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'v', EXISTS ( \
+         SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) AS o \
+         WHERE o.option_name = 'security_barrier' AND o.option_value::boolean) \
      FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
      WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v')",
 );
@@ -82,11 +84,15 @@ impl Catalog for SystemCatalog {
     fn relation(&self, schema: Option<&str>, name: &str) -> Option<Relation> {
         let schema = schema.unwrap_or("pg_catalog");
         let params = [Param::from(schema), Param::from(name)];
-        let (relation, name, is_view) = spi::first(&RELATION, &params, |row| {
-            (row.oid(1), QName::new(row.need::<String>(2), row.need::<String>(3)), row.need::<bool>(4))
+        let (relation, name, is_view, barrier) = spi::first(&RELATION, &params, |row| {
+            let name = QName::new(row.need::<String>(2), row.need::<String>(3));
+            (row.oid(1), name, row.need::<bool>(4), row.need::<bool>(5))
         })?;
         Some(match is_view {
-            true => Relation::View { name, columns: column_names(relation), definition: definition(relation) },
+            true => {
+                let (columns, definition) = (column_names(relation), definition(relation));
+                Relation::View { name, columns, definition, barrier }
+            }
             false => Relation::Table(self.table(relation, name)),
         })
     }

@@ -42,6 +42,6 @@ fn part(tree: &From, view: &View, offsets: &[usize], tables: &[Table]) -> Result
 fn source(input: &Input, tables: &[Table]) -> Result<Rel, Unsupported> {
     match &input.source {
         Source::Table(table) => Ok(table::lower(table, tables)),
-        Source::Query { view, .. } => query::lower(view, tables),
+        Source::Query { view, fence, .. } => query::lower(view, *fence, tables),
     }
 }

@@ -8,10 +8,14 @@ use crate::facts::Table;
 use crate::rel::Rel;
 use crate::view::View;
 
-pub(super) fn lower(view: &View, tables: &[Table]) -> Result<Rel, Unsupported> {
+///
+/// What a fence (a security barrier, MATERIALIZED) keeps away is kept from the conditions of the query around it.
+pub(super) fn lower(view: &View, fence: bool, tables: &[Table]) -> Result<Rel, Unsupported> {
     if view.grouping.is_some() {
         return Err(Unsupported::new("GROUP BY in a subquery or view in FROM"));
     }
     let outputs = view.outputs.iter().map(|output| output.expr.clone());
-    Ok(from_and_where(view, tables)?.project(outputs.collect()))
+    let rows = from_and_where(view, tables)?;
+    let rows = if fence { rows.fence() } else { rows };
+    Ok(rows.project(outputs.collect()))
 }

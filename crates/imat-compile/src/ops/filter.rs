@@ -10,11 +10,13 @@ use crate::scalar::Scalar;
 pub struct Filter {
     pub input: Box<Rel>,
     pub conjuncts: Vec<Scalar>,
+    /// No condition above is computed of a row that this or a filter below keeps away.
+    pub fence: bool,
 }
 
 impl Filter {
     fn over(&self, input: Rel) -> Rel {
-        Rel::Filter(Filter { input: Box::new(input), conjuncts: self.conjuncts.clone() })
+        Rel::Filter(Filter { input: Box::new(input), conjuncts: self.conjuncts.clone(), fence: self.fence })
     }
 }
 
@@ -40,6 +42,7 @@ impl Operator for Filter {
     }
 
     fn label(&self) -> String {
-        format!("Filter {}", listed(&self.conjuncts))
+        let fence = if self.fence { "Fence" } else { "Filter" };
+        format!("{fence} {}", listed(&self.conjuncts))
     }
 }

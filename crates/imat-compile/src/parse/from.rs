@@ -69,16 +69,17 @@ impl Reader<'_> {
     /// A query of a WITH clause, which hides a table of the same name.
     fn with(&self, schema: Option<&str>, name: &str) -> Option<Source> {
         let with = self.context.with.iter().rfind(|with| schema.is_none() && with.name == name)?;
-        Some(Source::Query { origin: Origin::With(with.name.clone()), view: Box::new(with.named()) })
+        let fence = with.materialized == Some(true);
+        Some(Source::Query { origin: Origin::With(with.name.clone()), fence, view: Box::new(with.named()) })
     }
 
     fn named(&self, schema: Option<&str>, name: &str) -> Result<Source, Unsupported> {
         match self.context.catalog.relation(schema, name) {
             Some(Relation::Table(table)) => Ok(Source::Table(table)),
-            Some(Relation::View { name, columns, definition }) => {
+            Some(Relation::View { name, columns, definition, barrier: fence }) => {
                 let context = Context { with: &[], ..self.context.inner()? };
                 let view = super::named(&definition, &columns, context)?;
-                Ok(Source::Query { origin: Origin::View(name), view: Box::new(view) })
+                Ok(Source::Query { origin: Origin::View(name), fence, view: Box::new(view) })
             }
             None => Err(Unsupported::new(format!("{name}, which is not a table or view"))),
         }
@@ -103,7 +104,7 @@ impl Reader<'_> {
                 }
                 let context = self.context.inner()?;
                 let view = select::query(&query, select::Names::Implied, context)?;
-                let source = Source::Query { origin: Origin::Here, view: Box::new(view) };
+                let source = Source::Query { origin: Origin::Here, fence: false, view: Box::new(view) };
                 self.input(source, Alias::read(&alias)?)
             }
             _ => Err(refuse::construct(&inner)),

@@ -52,7 +52,19 @@ pub(super) fn query(node: &SyntaxNode, names: Names<'_>, context: Context<'_>) -
     let (exprs, grouping) = outputs(&clauses, &targets, rows)?;
     let names = output_names(names, &targets, &scope)?;
     let outputs = names.into_iter().zip(exprs).map(|(name, expr)| Output { name, expr }).collect();
-    Ok(View { with, inputs: scope.inputs, from, filter, grouping, outputs })
+    Ok(fenced(View { with, inputs: scope.inputs, from, filter, grouping, outputs }))
+}
+
+/// A WITH query that is read more than once is computed by itself, unless it says that it is not.
+fn fenced(mut view: View) -> View {
+    let names: Vec<String> = view.with.iter().filter(|w| w.materialized.is_none()).map(|w| w.name.clone()).collect();
+    for name in names {
+        let among: usize = view.with.iter().map(|with| with.view.reads_of(&name)).sum();
+        if among + view.reads_of(&name) > 1 {
+            view.fence_off(&name);
+        }
+    }
+    view
 }
 
 fn clauses(node: &SyntaxNode, context: Context<'_>) -> Result<Clauses, Unsupported> {

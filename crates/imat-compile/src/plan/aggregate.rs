@@ -202,11 +202,7 @@ impl Builder<'_> {
     }
 
     fn trues(&self, components: &mut Components) -> Scalar {
-        let filter = match &self.filter {
-            Some(filter) => filter.and(&self.arg),
-            None => self.arg.clone(),
-        };
-        components.count(None, Some(filter))
+        components.count(None, Some(self.arg.guarded(self.filter.iter())))
     }
 
     fn all_true(&self, components: &mut Components) -> Scalar {

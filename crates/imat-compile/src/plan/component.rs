@@ -146,10 +146,12 @@ impl Component {
             (Kind::Count, Some(arg)) => Some(format!("pg_catalog.num_nonnulls({arg}) = 1")),
             _ => None,
         };
-        let conditions: Vec<String> = counted.into_iter().chain(filter).collect();
-        let when = |value: String, otherwise: String| match conditions.is_empty() {
-            true => value,
-            false => format!("CASE WHEN {} THEN {value} ELSE {otherwise} END", conditions.join(" AND ")),
+        // What the filter leaves out is not computed, so that it can't fail.
+        let when = |value: String, otherwise: String| {
+            [&counted, &filter]
+                .into_iter()
+                .flatten()
+                .fold(value, |value, condition| format!("CASE WHEN {condition} THEN {value} ELSE {otherwise} END"))
         };
         let arg = || arg.clone().unwrap_or_default();
         match (self.kind, fate) {

@@ -14,6 +14,7 @@ mod nulls;
 pub mod references;
 pub mod rows;
 pub(crate) mod source;
+mod total;
 
 use crate::error::Unsupported;
 use crate::facts::Type;
@@ -262,7 +263,11 @@ impl Plan {
         let outputs: Vec<String> = reading
             .outputs
             .iter()
-            .map(|(name, ty, expr)| format!("({})::{ty} AS {}", expr.render(column), ident(name)))
+            .map(|(name, ty, expr)| {
+                // A reader's condition on it can be computed before HAVING.
+                let guards = reading.having.iter().filter(|_| expr.as_column().is_none());
+                format!("({})::{ty} AS {}", expr.guarded(guards).render(column), ident(name))
+            })
             .collect();
         let repeat = match reading.multiplicity {
             Some(n) => format!(" CROSS JOIN LATERAL pg_catalog.generate_series(1::bigint, {})", column(n)),

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::error::Unsupported;
 use crate::facts::Table;
 use crate::lower::Core;
-use crate::plan::links::Links;
+use crate::plan::links::{Links, locate};
 use crate::plan::locks::Tree;
 use crate::plan::references::{self, Idle, Reference};
-use crate::plan::{Fate, Locking, TableUse};
+use crate::plan::{Fate, Locking, TableUse, total};
 use crate::rel::term::Term;
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
@@ -69,6 +69,31 @@ impl Source {
     /// The rows as they are now, each with `w = 1`.
     pub(crate) fn now(&self) -> String {
         self.render(&self.core.rel)
+    }
+
+    /// The same with these more columns, `k0`, `k1` and so on, which no condition makes be computed of other rows.
+    pub(crate) fn now_with(&self, more: &[&Scalar]) -> String {
+        let (mut outputs, mut names) = self.outputs();
+        let own = outputs.len();
+        outputs.extend(more.iter().copied().cloned());
+        names.extend((0..more.len()).map(|number| format!("k{number}")));
+        let mut blocks = render::blocks(&self.core.rel, &outputs, &self.core.tables).expect("a core is linear");
+        for block in &mut blocks {
+            let guarded: Vec<String> = block.outputs[own..].iter().map(|output| block.guarded(output)).collect();
+            block.outputs.splice(own.., guarded);
+        }
+        render::union_all(&blocks, &names).expect("a view reads tables")
+    }
+
+    /// Whether an expression over the scope row has a value in any row of the tables.
+    pub(crate) fn is_total(&self, expr: &Scalar) -> bool {
+        let terms = Term::all(&self.core.rel).unwrap_or_default();
+        terms.iter().all(|term| {
+            total::is_total(&term.resolve(expr), |position| {
+                let (leaf, column) = locate(&term.leaves, position);
+                self.core.tables[term.leaves[leaf].table].columns[column].hash
+            })
+        })
     }
 
     /// The change, given which tables have a delta.

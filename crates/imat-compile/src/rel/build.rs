@@ -20,11 +20,16 @@ impl Rel {
     }
 
     pub fn filter(self, predicate: Scalar) -> Rel {
-        Rel::Filter(Filter { input: Box::new(self), conjuncts: vec![predicate] })
+        Rel::Filter(Filter { input: Box::new(self), conjuncts: vec![predicate], fence: false })
     }
 
     pub fn filter_all(self, conjuncts: Vec<Scalar>) -> Rel {
-        Rel::Filter(Filter { input: Box::new(self), conjuncts })
+        Rel::Filter(Filter { input: Box::new(self), conjuncts, fence: false })
+    }
+
+    /// The same rows. What is above must not be computed of others.
+    pub fn fence(self) -> Rel {
+        Rel::Filter(Filter { input: Box::new(self), conjuncts: Vec::new(), fence: true })
     }
 
     pub fn project(self, outputs: Vec<Scalar>) -> Rel {

@@ -3,6 +3,8 @@
 //! Filter, Project, Join, Union and Negate are linear, so a relation of them over tables is
 //! a sum of signed products of leaves. Each product is one SELECT.
 
+use std::ops::Range;
+
 use super::Rel;
 use crate::error::Unsupported;
 use crate::ops::Scan;
@@ -15,8 +17,33 @@ pub struct Term {
     pub negative: bool,
     pub leaves: Vec<Scan>,
     pub filter: Vec<Scalar>,
+    pub fences: Vec<Fence>,
     /// What each column of the relation is.
     pub columns: Vec<Scalar>,
+}
+
+/// What keeps rows away from conditions above it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// The columns of the product row that are below it.
+    columns: Range<usize>,
+    guards: Vec<Scalar>,
+}
+
+impl Fence {
+    /// Whether a condition is about the rows below. That columns are equal can be asked of any row.
+    fn concerns(&self, condition: &Scalar) -> bool {
+        !is_equality(condition) && condition.columns().any(|column| self.columns.contains(&column))
+    }
+}
+
+/// Whether a condition is that two columns are equal, by an operator of PostgreSQL's.
+fn is_equality(condition: &Scalar) -> bool {
+    let mut text = condition.render(|_| "#".to_owned());
+    while let Some(inner) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) {
+        text = inner.to_owned();
+    }
+    text == "# = #"
 }
 
 impl Term {
@@ -27,7 +54,10 @@ impl Term {
             Rel::Values(values) => Ok(values.rows.iter().map(|row| Term::row(row)).collect()),
             Rel::Union(union) => Ok(union.inputs.iter().map(Term::all).collect::<Result<Vec<_>, _>>()?.concat()),
             Rel::Negate(negate) => Term::each(&negate.input, Term::negated),
-            Rel::Filter(filter) => Term::each(&filter.input, |t| t.filtered(&filter.conjuncts)),
+            Rel::Filter(filter) => Term::each(&filter.input, |t| match filter.fence {
+                true => t.filtered(&filter.conjuncts).fenced(),
+                false => t.filtered(&filter.conjuncts),
+            }),
             Rel::Project(project) => Term::each(&project.input, |t| t.projected(&project.outputs)),
             Rel::Join(join) => {
                 let right = Term::all(&join.right)?;
@@ -69,12 +99,19 @@ impl Term {
             negative: false,
             leaves: vec![scan.clone()],
             filter: Vec::new(),
+            fences: Vec::new(),
             columns: (0..scan.width).map(Scalar::column).collect(),
         }
     }
 
     fn row(constants: &[Scalar]) -> Term {
-        Term { negative: false, leaves: Vec::new(), filter: Vec::new(), columns: constants.to_vec() }
+        Term {
+            negative: false,
+            leaves: Vec::new(),
+            filter: Vec::new(),
+            fences: Vec::new(),
+            columns: constants.to_vec(),
+        }
     }
 
     fn negated(self) -> Term {
@@ -84,8 +121,19 @@ impl Term {
     fn filtered(mut self, conjuncts: &[Scalar]) -> Term {
         let always = Scalar::text("true");
         for conjunct in conjuncts.iter().filter(|conjunct| **conjunct != always) {
-            self.filter.push(self.resolve(conjunct));
+            let conjunct = self.resolve(conjunct);
+            let fences = self.fences.iter().filter(|fence| fence.concerns(&conjunct));
+            let guarded = conjunct.guarded(fences.flat_map(|fence| &fence.guards));
+            self.filter.push(guarded);
         }
+        self
+    }
+
+    fn fenced(mut self) -> Term {
+        self.fences = match self.filter.as_slice() {
+            [] => Vec::new(),
+            guards => vec![Fence { columns: 0..self.width(), guards: guards.to_vec() }],
+        };
         self
     }
 
@@ -103,6 +151,10 @@ impl Term {
         product.leaves.extend_from_slice(&right.leaves);
         product.filter.extend(right.filter.iter().map(moved));
         product.columns.extend(right.columns.iter().map(moved));
+        product.fences.extend(right.fences.iter().map(|fence| Fence {
+            columns: base + fence.columns.start..base + fence.columns.end,
+            guards: fence.guards.iter().map(moved).collect(),
+        }));
         product
     }
 }

@@ -10,6 +10,7 @@ use crate::plan::grouped::{GroupKey, Grouped, Stored};
 use crate::plan::source::One;
 use crate::plan::{Fate, Key, Plan, Signs, Size};
 use crate::rel::TableSet;
+use crate::scalar::Scalar;
 use crate::sql::Sql;
 
 fn scope(column: usize) -> String {
@@ -260,9 +261,16 @@ fn at_tids(row: &str, size: Size) -> (Option<&'static str>, String) {
 
 /// The key condition between the rows `d` and the groups `g`. NULLs meet through OR where few
 /// groups are looked up by index, and as fields of a record, which can be sorted and merged,
-/// where there are many.
+/// where there are many. A key that can fail is a column `k0`, `k1` and so on of `d`.
 fn meets(plan: &Plan, grouped: &Grouped, size: Size) -> String {
-    let sides = |key: &GroupKey| (key.expr.render(scope), format!("g.{}", name(plan, key.column)));
+    let frail = frail_keys(grouped);
+    let sides = |key: &GroupKey| {
+        let left = match frail.iter().position(|expr| **expr == key.expr) {
+            Some(number) => format!("d.k{number}"),
+            None => key.expr.render(scope),
+        };
+        (left, format!("g.{}", name(plan, key.column)))
+    };
     let (nullable, plain): (Vec<&GroupKey>, Vec<&GroupKey>) = grouped.keys.iter().partition(|key| key.nullable);
     let mut conditions: Vec<String> = plain
         .iter()
@@ -287,10 +295,15 @@ fn meets(plan: &Plan, grouped: &Grouped, size: Size) -> String {
     conditions.join(" AND ")
 }
 
+/// The keys that can fail for some row. Where rows are looked for by them, that must be a row of the view.
+fn frail_keys(grouped: &Grouped) -> Vec<&Scalar> {
+    grouped.keys.iter().map(|key| &key.expr).filter(|expr| !grouped.source.is_total(expr)).collect()
+}
+
 /// The components of the groups whose state rows have the tids of `$1`.
 fn recomputed(plan: &Plan, grouped: &Grouped, state: &QName, size: Size) -> String {
     let values: Vec<String> = over_rows(plan, grouped).collect();
-    let (now, tid) = (grouped.source.now(), plan.unused("tid"));
+    let (now, tid) = (grouped.source.now_with(&frail_keys(grouped)), plan.unused("tid"));
     if grouped.keys.is_empty() {
         return format!(
             "SELECT g.ctid AS {tid}, r.* FROM (SELECT {} FROM ({now}) AS d) AS r, {state} AS g WHERE g.ctid = ANY ($1::tid[])",
@@ -332,7 +345,10 @@ pub fn twins(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, 
 
 /// The same for the change of one row.
 pub fn twins_of_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, fate: Fate) -> Option<Sql> {
-    twins_of(plan, grouped, state, &delta_of_one(plan, grouped, one, fate))
+    let mut delta = delta_of_one(plan, grouped, one, fate);
+    // The planner would look for the key of a row before it knows that it is one of the view.
+    delta.select += " OFFSET 0";
+    twins_of(plan, grouped, state, &delta)
 }
 
 fn twins_of(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta) -> Option<Sql> {

@@ -111,7 +111,7 @@ fn input(input: &Input) -> String {
             (Some(&name.name), name.to_string())
         }
         Source::Query { origin: Origin::With(name), .. } => (Some(name), ident(name)),
-        Source::Query { origin: Origin::Here, view } => (None, format!("({})", query(view))),
+        Source::Query { origin: Origin::Here, view, .. } => (None, format!("({})", query(view))),
     };
     // PostgreSQL prints an alias that was written, and none that was not.
     if !same_columns || name != Some(&input.alias) {

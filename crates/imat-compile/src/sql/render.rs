@@ -95,6 +95,12 @@ impl Block {
         format!("SELECT {}{}", columns.join(", "), self.rest())
     }
 
+    /// An output where it is computed only of rows that WHERE lets through, even where it is part of a condition.
+    pub fn guarded(&self, output: &str) -> String {
+        let guard = |inner: String, conjunct: &String| format!("CASE WHEN {conjunct} THEN {inner} END");
+        self.filter.iter().rev().fold(format!("({output})"), guard)
+    }
+
     /// FROM and WHERE.
     pub fn rest(&self) -> String {
         let mut rest = String::new();

@@ -59,7 +59,7 @@ impl Fixture {
             let relation = if is_view {
                 let definition = definitions[&oid].clone();
                 let columns = columns.into_iter().map(|(column, _)| column.name).collect();
-                Relation::View { name, columns, definition }
+                Relation::View { name, columns, definition, barrier: false }
             } else {
                 table(oid.parse().expect("an OID"), name, columns)
             };
@@ -70,7 +70,7 @@ impl Fixture {
 
     pub fn views(&self) -> impl Iterator<Item = Recorded> + '_ {
         self.relations.values().filter_map(|relation| match relation.clone() {
-            Relation::View { name, columns, definition } => Some(Recorded { name, columns, definition }),
+            Relation::View { name, columns, definition, .. } => Some(Recorded { name, columns, definition }),
             Relation::Table(_) => None,
         })
     }

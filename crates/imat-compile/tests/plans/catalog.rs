@@ -16,15 +16,27 @@ const TABLES: [(&str, &str); 3] = [
 ];
 
 /// Name, columns, definition.
-const VIEWS: [(&str, &[&str], &str); 1] = [(
-    "big_sale",
-    &["id", "store", "amount"],
-    " SELECT sale.id,
+const VIEWS: [(&str, &[&str], &str); 2] = [
+    (
+        "big_sale",
+        &["id", "store", "amount"],
+        " SELECT sale.id,
     sale.store,
     (sale.price * (sale.qty)::numeric) AS amount
    FROM shop.sale
   WHERE (sale.qty > 10);",
-)];
+    ),
+    // A security barrier.
+    (
+        "kept_sale",
+        &["store", "region", "qty"],
+        " SELECT sale.store,
+    sale.region,
+    sale.qty
+   FROM shop.sale
+  WHERE (shop.is_known(sale.region) AND (sale.qty > 10));",
+    ),
+];
 
 const AGGREGATES: [&str; 9] = ["count", "sum", "avg", "min", "max", "stddev", "bool_and", "bool_or", "array_agg"];
 
@@ -41,6 +53,7 @@ impl Catalog for Shop {
             name: QName::new("shop", *name),
             columns: columns.iter().map(|column| (*column).to_owned()).collect(),
             definition: (*definition).to_owned(),
+            barrier: *name == "kept_sale",
         });
         view.or_else(|| TABLES.iter().any(|table| table.0 == name).then(|| Relation::Table(table(name))))
     }

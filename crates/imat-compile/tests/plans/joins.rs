@@ -148,6 +148,48 @@ fn over_a_subquery_and_a_view() {
     check("over_a_subquery_and_a_view", &case);
 }
 
+/// What a security barrier keeps away is kept from what is asked of its rows, and not from the equality of a join.
+#[test]
+fn over_a_barrier() {
+    let case = Case::new(
+        &["ratio integer", "n bigint"],
+        " SELECT (100 / v.qty) AS ratio,
+    count(DISTINCT v.region) AS n
+   FROM (shop.kept_sale v
+     JOIN shop.store s ON ((s.id = v.store)))
+  WHERE (((v.region)::integer > s.area) AND (s.city = 'x'::text))
+  GROUP BY (100 / v.qty);",
+        &[(&["sale"], Additions, ADDED), (&["store"], Statement, Small)],
+    );
+    check("over_a_barrier", &case);
+}
+
+/// A WITH query that is read twice is computed first, and one that is read once is not.
+#[test]
+fn over_queries_of_with() {
+    let case = Case::new(
+        &["n bigint"],
+        " WITH few AS (
+         SELECT sale.id,
+            sale.qty
+           FROM shop.sale
+          WHERE (sale.qty > 10)
+        ), once AS (
+         SELECT staff.id,
+            staff.pay
+           FROM shop.staff
+          WHERE (staff.pay > 10)
+        )
+ SELECT count(*) AS n
+   FROM few a,
+    few b,
+    once c
+  WHERE ((a.id = b.qty) AND ((100 / a.qty) > 1) AND ((100 / c.pay) > 1));",
+        &[(&["staff"], Additions, ADDED)],
+    );
+    check("over_queries_of_with", &case);
+}
+
 /// A key that is cast can be found for rows that the filter keeps from the cast, so it must not fail.
 #[test]
 fn cast_keys() {

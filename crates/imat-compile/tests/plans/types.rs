@@ -8,7 +8,8 @@ use imat_compile::view::{Aggregate, Source, View};
 use crate::catalog;
 
 /// The types of expressions that are no columns, over the columns' names.
-const EXPRESSIONS: [(&str, &str); 8] = [
+const EXPRESSIONS: [(&str, &str); 9] = [
+    ("(100 / qty)", "integer"),
     ("(qty * 2)", "integer"),
     ("(price * 1.5)", "numeric"),
     ("(price * (qty)::numeric)", "numeric"),

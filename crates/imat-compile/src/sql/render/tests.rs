@@ -200,7 +200,7 @@ fn self_join() {
 #[test]
 fn projected_subquery() {
     let inner = view(tables(&[(20, "b")]), vec![From::Input(0)], Some("($2 > 10)"), &["$1 + 1", "$2", "'x'::text"]);
-    let source = Source::Query { origin: Origin::Here, view: Box::new(inner) };
+    let source = Source::Query { origin: Origin::Here, fence: false, view: Box::new(inner) };
     let inputs = vec![tables(&[(10, "a")]).remove(0), input("q", source)];
     let from = join(From::Input(0), From::Input(1), "($1 = $3)");
     let outer = view(inputs, vec![from], Some("($2 <> $4)"), &["$0", "$3 * 2", "$5"]);
@@ -253,7 +253,7 @@ fn grouped_subquery_has_no_rule() {
     let mut inner = view(tables(&[(20, "b")]), vec![From::Input(0)], None, &["$0"]);
     inner.grouping =
         Some(crate::view::Grouping { keys: vec![Scalar::column(0)], listed: 1, aggregates: Vec::new(), having: None });
-    let source = Source::Query { origin: Origin::Here, view: Box::new(inner) };
+    let source = Source::Query { origin: Origin::Here, fence: false, view: Box::new(inner) };
     let outer = view(vec![input("q", source)], vec![From::Input(0)], None, &["$0"]);
     let unsupported = core(&outer).expect_err("no rule");
     assert_snapshot!(unsupported, @"GROUP BY in a subquery or view in FROM");

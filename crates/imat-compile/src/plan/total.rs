@@ -1,0 +1,131 @@
+//! Which expressions have a value whatever the row is.
+//!
+//! Such a one may be computed of rows that a condition keeps away, and so can be looked up in an index on it.
+
+use crate::scalar::{Piece, Scalar};
+
+/// [`crate::facts::Column::hash`] of text, and of date, timestamp and timestamptz.
+const TEXT: &[u32] = &[25];
+const TIMES: &[u32] = &[1082, 1114, 1184];
+
+const TEXT_WORDS: &[&str] =
+    &["lower", "upper", "initcap", "btrim", "ltrim", "rtrim", "left", "right", "coalesce", "nullif", "concat", "text"];
+
+/// Functions, types and fields.
+const TIME_WORDS: &[&str] = &[
+    "date_trunc",
+    "date_part",
+    "extract",
+    "from",
+    "at",
+    "time",
+    "zone",
+    "timezone",
+    "with",
+    "without",
+    "date",
+    "timestamp",
+    "text",
+    "century",
+    "day",
+    "decade",
+    "dow",
+    "doy",
+    "epoch",
+    "hour",
+    "isodow",
+    "isoyear",
+    "julian",
+    "microseconds",
+    "millennium",
+    "milliseconds",
+    "minute",
+    "month",
+    "quarter",
+    "second",
+    "week",
+    "year",
+];
+
+/// Whether an expression over columns with such hashes can't fail for one row and not for another.
+pub(super) fn is_total(expr: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> bool {
+    let is_of = |types: &[u32], words: &[&str], signs: &str| {
+        expr.pieces().iter().all(|piece| match piece {
+            Piece::Column(position) => hash(*position).is_some_and(|hash| types.contains(&hash)),
+            Piece::Text(text) => consists_of(text, words, signs),
+        })
+    };
+    expr.as_column().is_some() || is_of(TEXT, TEXT_WORDS, "|") || is_of(TIMES, TIME_WORDS, "")
+}
+
+/// Whether a piece of an expression has nothing but constants, these words, commas, casts, parentheses and these signs.
+fn consists_of(text: &str, words: &[&str], signs: &str) -> bool {
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '\'' => match rest[1..].find('\'') {
+                Some(end) => end + 2,
+                None => return false,
+            },
+            '"' | 'a'..='z' | 'A'..='Z' | '_' => {
+                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"_\"".contains(c));
+                let word = &rest[..end.unwrap_or(rest.len())];
+                if !words.contains(&word.trim_matches('"').to_ascii_lowercase().as_str()) {
+                    return false;
+                }
+                word.len()
+            }
+            _ if first.is_ascii_digit() || " (),:".contains(first) || signs.contains(first) => 1,
+            _ => return false,
+        };
+        rest = &rest[length..];
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `text` with `#` for a column of this type.
+    fn total(text: &str, hash: u32) -> bool {
+        let mut expr = Scalar::default();
+        for (number, piece) in text.split('#').enumerate() {
+            if number > 0 {
+                expr.push_column(0);
+            }
+            expr.push_text(piece);
+        }
+        is_total(&expr, |_| Some(hash))
+    }
+
+    #[test]
+    fn what_has_a_value() {
+        for (text, hash) in [
+            ("#", 1),
+            ("lower(#)", 25),
+            ("(COALESCE(#, '-'::text) || \"left\"(#, 1))", 25),
+            ("date_trunc('hour'::text, #)", 1184),
+            ("(#)::date", 1114),
+            ("EXTRACT(month FROM #)", 1082),
+        ] {
+            assert!(total(text, hash), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_can_fail() {
+        for (text, hash) in [
+            ("(10 / #)", 20),
+            ("(#)::date", 25),
+            ("(#)::integer", 25),
+            ("(# + 1)", 20),
+            ("(# + '1 day'::interval)", 1184),
+            ("public.lower(#)", 25),
+            ("abs(#)", 20),
+            ("'", 25),
+        ] {
+            assert!(!total(text, hash), "{text}");
+        }
+    }
+}
