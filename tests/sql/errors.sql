@@ -247,3 +247,18 @@ SELECT create_imat('w', query => :'possible');
 INSERT INTO t VALUES (11, 11);
 SELECT * FROM verify_imat('w');
 SELECT drop_imat('w');
+
+-- More than a row of the state can hold, which takes several columns for some aggregates. That is told although no table
+-- has a row. What fits a row of the result is recomputed whole.
+CREATE TABLE wide (k integer, n integer);
+SELECT 'SELECT k, ' || string_agg('stddev(n + ' || i || ') AS c' || i, ', ') || ' FROM wide GROUP BY k' AS deviations FROM generate_series(1, 400) AS i \gset
+SELECT 'SELECT k, ' || string_agg('max(make_interval(n, ' || i || ')) AS c' || i, ', ') || ' FROM wide GROUP BY k' AS intervals FROM generate_series(1, 520) AS i \gset
+DELETE FROM before; INSERT INTO before TABLE inventory;
+SELECT create_imat('w', query => :'intervals');
+TABLE left_behind;
+SELECT create_imat('w', query => :'deviations');
+INSERT INTO wide VALUES (1, NULL), (1, 1234567890);
+INSERT INTO wide SELECT 1, 1000000000 + i FROM generate_series(1, 20) AS i;
+SELECT count(*), min(c400) FROM imat.w;
+SELECT * FROM verify_imat('w');
+SELECT drop_imat('w');

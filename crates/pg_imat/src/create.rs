@@ -21,7 +21,7 @@ use crate::pg::spi::{self, Param};
 use crate::pg::{query, xact};
 use crate::register::Registration;
 use crate::workshop::Workshop;
-use crate::{capture, carry, compile, flush, manage, objects, queue, refuse, stale, trust};
+use crate::{capture, carry, compile, flush, manage, objects, queue, refuse, stale, state, trust};
 
 /// Where the definition comes from.
 pub struct Source {
@@ -103,7 +103,8 @@ fn analyze_locked(source: &Source, caller: u32, filling: Filling) -> Result<Anal
     }
 }
 
-fn exists(name: &QName) -> Option<u32> {
+/// The relation of that name, if there is one.
+pub fn exists(name: &QName) -> Option<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
          WHERE n.nspname = $1 AND c.relname = $2",
@@ -174,16 +175,13 @@ fn define(view: u32, name: &str, workshop: &Workshop) -> Option<u32> {
 pub fn check(view: u32, user: u32) -> Result<(Plan, Option<Unsupported>), Error> {
     let analysis = analyze::analyze(view, Some(user))?;
     let workshop = Workshop::open(user);
-    let chosen = define(view, DEFINITION, &workshop).map(|definition| {
-        let chosen = choose(&analysis, definition, &workshop);
-        workshop.run(&ddl::drop_view(&workshop.name(DEFINITION), false));
-        chosen
-    });
-    let chosen = chosen.ok_or_else(|| refuse::changed_meaning("the query")).and_then(|chosen| {
-        make_table(&chosen.0, &workshop)?;
-        workshop.run(&ddl::drop_table(&workshop.name(STATE), false));
-        Ok(chosen)
-    });
+    let chosen = define(view, DEFINITION, &workshop).ok_or_else(|| refuse::changed_meaning("the query")).and_then(
+        |definition| {
+            let chosen = choose(&analysis, definition, &workshop);
+            workshop.run(&ddl::drop_view(&workshop.name(DEFINITION), false));
+            chosen.inspect(|_| workshop.run(&ddl::drop_table(&workshop.name(STATE), false)))
+        },
+    );
     workshop.close();
     chosen
 }
@@ -247,8 +245,9 @@ pub fn is_read_as_meant(entry: &catalog::Entry, analysis: &Analysis) -> bool {
     same
 }
 
-/// The cheapest plan that keeps the definition exactly, and why it is no cheaper.
-fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> (Plan, Option<Unsupported>) {
+/// The cheapest plan that keeps the definition exactly, and why it is no cheaper. Its state is created on the way, since
+/// not every plan has one that PostgreSQL can store: a group can take several columns for each of the query's.
+fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> Result<(Plan, Option<Unsupported>), Error> {
     let parsed = match &analysis.whole {
         Some(construct) => Err(construct.clone()),
         None => compile::view(definition, &SystemCatalog::default()),
@@ -259,13 +258,18 @@ fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> (Plan, O
         }
         workshop.within(&[], || context::with_text(|| compile::plan(&view, definition, server_version())))
     });
-    match planned {
-        Ok(plan) => (plan, None),
-        Err(construct) => {
-            let bases: Vec<(u32, QName)> = analysis.bases.iter().map(|base| (base.oid, base.name.clone())).collect();
-            (compile::whole(&construct, definition, &bases), Some(construct))
-        }
-    }
+    let create = |plan: &Plan| state::create(plan, &workshop.name(STATE), workshop);
+    let (construct, wide) = match planned {
+        Ok(plan) => match create(&plan) {
+            Ok(()) => return Ok((plan, None)),
+            Err(wide) => (Unsupported::new("more columns in its groups than a row can have"), Some(wide)),
+        },
+        Err(construct) => (construct, None),
+    };
+    let bases: Vec<(u32, QName)> = analysis.bases.iter().map(|base| (base.oid, base.name.clone())).collect();
+    let whole = compile::whole(&construct, definition, &bases);
+    create(&whole).map_err(|error| wide.unwrap_or(error))?;
+    Ok((whole, Some(construct)))
 }
 
 fn build(
@@ -277,9 +281,9 @@ fn build(
 ) -> Result<u32, Error> {
     let workshop = Workshop::open(source.owner);
     let definition = define(source.view, DEFINITION, &workshop).ok_or_else(|| refuse::changed_meaning(&source.name))?;
-    let (plan, construct) = choose(analysis, definition, &workshop);
+    let (plan, construct) = choose(analysis, definition, &workshop)?;
     let names = Names::choose(target, &plan, &workshop, filling);
-    let state = make_state(source, &plan, &workshop, settings, &names.state_to_be, filling)?;
+    let state = fill_state(source, &plan, &workshop, settings, &names.state_to_be, filling)?;
     let online = filling == Filling::Online;
     let bases: Vec<u32> = analysis.bases.iter().map(|base| base.oid).collect();
     // Whether one that is built online has orphans is seen when it is filled.
@@ -391,15 +395,8 @@ pub fn publish(entry: &Entry, view: u32, target: &QName) {
     xact::invalidate(entry.state);
 }
 
-/// Creates the empty state. How many columns its key can have depends on what PostgreSQL's text for them can be
-/// compressed to, so that is tried.
-fn make_table(plan: &Plan, workshop: &Workshop) -> Result<(), Error> {
-    let create = || plan.create(&workshop.name(STATE)).iter().for_each(|sql| workshop.run(sql));
-    xact::attempt_within_limits(create).ok_or_else(|| refuse::too_wide(plan.columns.len()))
-}
-
-/// Creates and fills what will be the state `name`, with the indexes that come along.
-fn make_state(
+/// Fills what will be the state `name`, and gives it the indexes that come along.
+fn fill_state(
     source: &Source,
     plan: &Plan,
     workshop: &Workshop,
@@ -408,7 +405,6 @@ fn make_state(
     filling: Filling,
 ) -> Result<u32, Error> {
     let state = &workshop.name(STATE);
-    make_table(plan, workshop)?;
     let oid = exists(state).ok_or_else(|| refuse::missing(&state.to_string()))?;
     if filling == Filling::Now {
         workshop.within(settings, || capture::writing(oid, || flush::fill(plan, state, lock::transaction_snapshot())));

@@ -32,6 +32,7 @@ mod queue;
 mod refuse;
 mod register;
 mod stale;
+mod state;
 mod trust;
 mod workshop;
 

@@ -85,6 +85,14 @@ pub fn too_wide(columns: usize) -> Error {
         .hint("Leave columns out, or group by fewer; some 300 are always possible.")
 }
 
+pub fn too_wide_row(bytes: u32, room: u32) -> Error {
+    Error::new(UNSUPPORTED, "cannot maintain a view with so many columns")
+        .detail(format!(
+            "A row of its state takes {bytes} bytes even where all values are short, and PostgreSQL can't store more than {room}."
+        ))
+        .hint("Leave columns or aggregates out, or make several maintained tables of it. An aggregate can take several columns: count and sum take one, variance takes three.")
+}
+
 pub fn stable(function: &str, builtin: bool) -> Error {
     let hint = match builtin {
         true => "Compute it in a query over the maintained table instead.",

@@ -23,6 +23,9 @@ pub(crate) struct Source {
     pub(super) references: Vec<Reference>,
 }
 
+/// PostgreSQL's limit for the columns of a SELECT is 1664; besides the scope row there are weights and the like.
+const MOST_COLUMNS: usize = 1600;
+
 /// The only changed row: its table, and the columns that are parameters.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
@@ -57,6 +60,9 @@ impl Source {
         let mut used: Vec<usize> = scalars.iter().flat_map(|scalar| scalar.columns()).collect();
         used.sort_unstable();
         used.dedup();
+        if used.len() >= MOST_COLUMNS {
+            return Err(Unsupported::new("more columns of its tables than a SELECT can have"));
+        }
         render::blocks(&core.rel, &[], &core.tables)?;
         let references = references::all(&core);
         Ok(Self { core, used, references })
