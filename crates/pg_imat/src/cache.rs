@@ -14,6 +14,7 @@ use imat_compile::plan::references::Idle;
 use imat_compile::plan::{Flush, Locking, Plan, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
 
+use crate::blame::Suspects;
 use crate::catalog::{self, Entry};
 use crate::facts::SystemCatalog;
 use crate::locks::Locks;
@@ -69,6 +70,8 @@ pub struct Maintained {
     /// The relations whose writers write any base table, by OID.
     pub members: BTreeSet<u32>,
     pub settings: Vec<(String, String)>,
+    /// What an error in it can be of.
+    pub suspects: Suspects,
     /// Where changes of its base tables go while it is being built.
     pub queues: Vec<Queue>,
     statements: Made<(TableSet, Signs, Size), Statements>,
@@ -254,6 +257,7 @@ fn load(entry: Entry) -> Maintained {
     };
     let foreign = catalog::trusted(|| catalog::runs_user_code(entry.definition, entry.state));
     let settings = if foreign { with_path(entry.settings()) } else { entry.settings() };
+    let subqueries = catalog::trusted(|| facts::scalar_subqueries(entry.definition));
     Maintained {
         bases: plan.tables.iter().map(|table| table.oid).collect(),
         members,
@@ -262,6 +266,7 @@ fn load(entry: Entry) -> Maintained {
         state,
         plan,
         settings,
+        suspects: Suspects { subqueries, functions: foreign },
         queues,
         statements: Made(RefCell::default()),
         locks: Made(RefCell::default()),

@@ -12,10 +12,11 @@ use imat_compile::view::View;
 use pgrx::pg_sys::Oid;
 
 use crate::analyze::{self, Analysis};
+use crate::blame::Suspects;
 use crate::catalog::{self, Entry, trusted};
 use crate::facts::{self, SystemCatalog, oid};
 use crate::pg::context;
-use crate::pg::error::{notice, server_version, warn};
+use crate::pg::error::{explaining, notice, server_version, warn};
 use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{self, Param};
 use crate::pg::{query, xact};
@@ -283,7 +284,10 @@ fn build(
     let definition = define(source.view, DEFINITION, &workshop).ok_or_else(|| refuse::changed_meaning(&source.name))?;
     let (plan, construct) = choose(analysis, definition, &workshop)?;
     let names = Names::choose(target, &plan, &workshop, filling);
-    let state = fill_state(source, &plan, &workshop, settings, &names.state_to_be, filling)?;
+    let suspects = Suspects { subqueries: facts::scalar_subqueries(definition), functions: true };
+    let state = explaining(&|state| suspects.explain(format!("creating maintained table {target}"), state), || {
+        fill_state(source, &plan, &workshop, settings, &names.state_to_be, filling)
+    })?;
     let online = filling == Filling::Online;
     let bases: Vec<u32> = analysis.bases.iter().map(|base| base.oid).collect();
     // Whether one that is built online has orphans is seen when it is filled.

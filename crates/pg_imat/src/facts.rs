@@ -167,6 +167,16 @@ pub fn definition(view: u32) -> String {
     spi::first(&DEFINITION, &[oid(view)], |row| row.get(1)).flatten().unwrap_or_default()
 }
 
+/// The subqueries of a view, and of the views below it, that must not return more than a row.
+pub fn scalar_subqueries(view: u32) -> Vec<String> {
+    const VIEWS: Sql = Sql::fixed(
+        "SELECT c.oid FROM imat_catalog.parts($1) AS p JOIN pg_catalog.pg_class AS c ON c.oid = p.object AND c.relkind = 'v' \
+         WHERE p.class = 'pg_catalog.pg_class'::pg_catalog.regclass ORDER BY c.oid <> $1, c.oid",
+    );
+    let views = spi::rows(&VIEWS, &[oid(view)], |row| row.oid(1));
+    views.into_iter().flat_map(|view| imat_compile::parse::scalar_subqueries(&definition(view))).collect()
+}
+
 // Domains take the operator classes of their base type, and restrict how long a value can be. A character has up to
 // four bytes, four digits of a number have two, and one more at either end; with what else a value has.
 const TYPE: Sql = Sql::fixed(

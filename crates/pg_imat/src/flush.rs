@@ -14,6 +14,7 @@ use imat_compile::sql::Sql;
 use imat_compile::sql::rebuild::DIFFERENCE;
 use imat_compile::sql::render::delta_name;
 
+use crate::blame::Doing;
 use crate::buffer::{Change, Changes};
 use crate::cache::{self, Maintained, Statements};
 use crate::capture;
@@ -23,7 +24,7 @@ use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
 use crate::pg::xact;
-use crate::{locks, queue, refuse};
+use crate::{blame, locks, queue, refuse};
 
 /// From how many rows on a change is applied by the plans made for many.
 const LARGE: u64 = 200;
@@ -111,7 +112,7 @@ fn one(maintained: Rc<Maintained>, changes: &Changes) {
         if tables.len() == 2 && idle.len() == changed.len() {
             return;
         }
-        if !within(&maintained, || apply(&maintained, changed, &idle, &deltas)) {
+        if !within(&maintained, Doing::Applying(&changed), || apply(&maintained, &changed, &idle, &deltas)) {
             cache::fresh();
             cache::find(maintained.entry.name).into_iter().for_each(|maintained| one(maintained, changes));
         }
@@ -128,9 +129,10 @@ fn idle(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)]) 
     maintained.plan.idle(changed, &one_way)
 }
 
-/// Runs `body` as the maintained table's owner, with the settings of its creation.
-pub fn within<T>(maintained: &Maintained, body: impl FnOnce() -> T) -> T {
+/// Runs `body`, which does that, as the maintained table's owner, with the settings of its creation.
+pub fn within<T>(maintained: &Maintained, doing: Doing<'_>, body: impl FnOnce() -> T) -> T {
     let role = Role::Restricted(maintained.entry.owner);
+    let body = || blame::blaming(maintained, doing, body);
     context::within(role, &maintained.settings, || capture::writing(maintained.entry.state, body))
 }
 
@@ -138,8 +140,14 @@ pub fn within<T>(maintained: &Maintained, body: impl FnOnce() -> T) -> T {
 /// Returns whether that was done: what it is made of can have changed while a lock was waited for. One that is being
 /// built has no locks to wait for.
 #[must_use]
-pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas: &[(usize, Delta)]) -> bool {
-    changed.retain(|position| !idle.contains_key(position));
+pub fn apply(maintained: &Maintained, changed: &TableSet, idle: &Idle, deltas: &[(usize, Delta)]) -> bool {
+    let busy: TableSet;
+    let changed = if idle.is_empty() {
+        changed
+    } else {
+        busy = changed.iter().copied().filter(|position| !idle.contains_key(position)).collect();
+        &busy
+    };
     let connection = Connection::open();
     let rows: u64 = deltas.iter().map(|(_, delta)| delta.count()).sum();
     let (size, row) = match deltas {
@@ -159,7 +167,7 @@ pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas
             lock::relation(Purpose::State, maintained.entry.state, Mode::RowExclusive);
         }
         let point = |sql: &Sql, params: &Params| connection.prepare(sql, &params.types, size != Size::Large);
-        let locks = maintained.locks(&changed, idle, size, |locking| locks::prepare(locking, &row, point));
+        let locks = maintained.locks(changed, idle, size, |locking| locks::prepare(locking, &row, point));
         locks::take(maintained, &connection, &locks, &row, rows);
         if !cache::is_fresh() {
             connection.close();
@@ -168,7 +176,7 @@ pub fn apply(maintained: &Maintained, mut changed: TableSet, idle: &Idle, deltas
     }
     if !changed.is_empty() {
         let prepare = |flush| prepare(&connection, flush, size, &row);
-        let statements = |of: &Maintained| of.statements(&changed, signs(deltas), size, prepare);
+        let statements = |of: &Maintained| of.statements(changed, signs(deltas), size, prepare);
         write(maintained, &connection, statements, &row);
     }
     connection.close();
@@ -286,7 +294,7 @@ fn prepare(connection: &Connection, flush: Flush, size: Size, row: &Params) -> S
 /// them under way, so all of them are locked, in OID order.
 fn rebuild(maintained: Rc<Maintained>) {
     let Some(maintained) = alone(maintained) else { return };
-    within(&maintained, || fill(&maintained.plan, &maintained.state, can_be_stale(&maintained)));
+    within(&maintained, Doing::Computing, || fill(&maintained.plan, &maintained.state, can_be_stale(&maintained)));
 }
 
 /// Writes what a state lacks, and deletes what it should not have. Readers are in nobody's way, and

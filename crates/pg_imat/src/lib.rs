@@ -12,6 +12,7 @@
 
 mod analyze;
 mod api;
+mod blame;
 mod buffer;
 mod cache;
 mod capture;

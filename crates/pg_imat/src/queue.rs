@@ -12,6 +12,7 @@ use imat_compile::plan::{Plan, TableUse};
 use imat_compile::sql::queue as sql;
 use imat_compile::sql::{Sql, ddl};
 
+use crate::blame::Doing;
 use crate::buffer::{Change, Changes};
 use crate::cache::Maintained;
 use crate::create::{is_taken, unused};
@@ -101,7 +102,7 @@ fn note(maintained: &Maintained, queue: &Queue) {
 
 /// Runs a statement that is prepared the first time, and may read a change.
 fn run(maintained: &Maintained, kept: &OnceCell<Prepared>, change: Option<&Delta>, sql: impl FnOnce() -> Sql) {
-    flush::within(maintained, || {
+    flush::within(maintained, Doing::Queueing, || {
         let connection = Connection::open();
         change.iter().for_each(|delta| delta.register(sql::CHANGE, 2.0));
         let statement = kept.get_or_init(|| connection.prepare(&sql(), &[], true));
@@ -153,7 +154,7 @@ fn take(maintained: &Maintained, connection: &Connection, from: &str) -> Taken {
 /// Brings the state to the moment of this transaction's snapshot, from that of an earlier one whose
 /// horizon was `from`; returns the horizon of this one.
 pub fn catch_up(maintained: &Maintained, from: &str, activity: &str) -> String {
-    flush::within(maintained, || {
+    flush::within(maintained, Doing::Computing, || {
         let connection = Connection::open();
         let horizon = horizon(&connection);
         let taken = take(maintained, &connection, from);
@@ -164,7 +165,7 @@ pub fn catch_up(maintained: &Maintained, from: &str, activity: &str) -> String {
             trust::look(maintained);
         } else if !taken.deltas.is_empty() {
             let changed = taken.deltas.iter().map(|(position, _)| *position).collect();
-            let done = flush::apply(maintained, changed, &Idle::new(), &taken.deltas);
+            let done = flush::apply(maintained, &changed, &Idle::new(), &taken.deltas);
             debug_assert!(done);
         }
         taken.deltas.into_iter().for_each(|(_, delta)| delta.end());

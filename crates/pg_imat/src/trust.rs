@@ -11,6 +11,7 @@ use imat_compile::name::QName;
 use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
+use crate::blame::Doing;
 use crate::cache::{self, Maintained};
 use crate::catalog::{self, Entry, trusted};
 use crate::facts::{self, oid};
@@ -99,7 +100,7 @@ pub fn look_among(name: u32, came: &[(u32, u32)]) {
 }
 
 fn ask(maintained: &Maintained, queries: &[Sql]) {
-    if !queries.is_empty() && !flush::within(maintained, || hold(queries)) {
+    if !queries.is_empty() && !flush::within(maintained, Doing::Checking, || hold(queries)) {
         distrust(&maintained.entry);
     }
 }

@@ -45,6 +45,17 @@ fn class(kind: SyntaxKind) -> Class {
     }
 }
 
+/// Whether a node is a subquery that stands for a value, or a row of values, and so has a row at most.
+pub(super) fn is_scalar_subquery(node: &SyntaxNode) -> bool {
+    let holds_query = node.kind() == PAREN_EXPR
+        && node
+            .children()
+            .any(|child| matches!(child.kind(), SELECT | COMPOUND_SELECT | PAREN_SELECT | VALUES | TABLE));
+    let mut before = std::iter::successors(node.prev_sibling_or_token(), SyntaxElement::prev_sibling_or_token);
+    let before = before.find(|element| !matches!(element.kind(), WHITESPACE | COMMENT));
+    holds_query && !before.is_some_and(|element| matches!(element.kind(), IN_KW | NOT_IN))
+}
+
 /// The name that a call calls: its schema, where it is written, and the function.
 pub(super) struct Callee {
     pub schema: Option<String>,

@@ -81,7 +81,29 @@ pub fn comparable(definition: &str) -> String {
     out + &definition[from..]
 }
 
+/// The subqueries of a definition that must not return more than a row, as they are written.
+pub fn scalar_subqueries(definition: &str) -> Vec<String> {
+    let Ok(query) = tree::query(definition) else { return Vec::new() };
+    let subqueries = query.descendants().filter(expr::is_scalar_subquery).map(|subquery| subquery.text().to_string());
+    subqueries.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
 fn named(definition: &str, names: &[String], context: Context<'_>) -> Result<View, Unsupported> {
     let query = tree::query(definition)?;
     select::query(&query, select::Names::Given(names), context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scalar_subqueries;
+
+    #[test]
+    fn subqueries_that_stand_for_a_value() {
+        let definition = " SELECT (( SELECT max(u.b) AS max\n   FROM u) + 1), (EXISTS ( SELECT 1 FROM u)), ARRAY( SELECT u.a FROM u)\n\
+            FROM ( SELECT t.a, t.b FROM t) t\n\
+            WHERE ((t.a IN ( SELECT u.a FROM u)) AND (NOT (t.a IN ( SELECT u.a FROM u))) AND (t.b = ANY ( SELECT u.a FROM u))\
+            AND (ROW(t.a, t.b) = ( SELECT u.a, u.b FROM u)) AND (t.a = (( SELECT 1 UNION SELECT 2))))";
+        let found = ["( SELECT max(u.b) AS max FROM u)", "( SELECT u.a, u.b FROM u)", "( SELECT 1 UNION SELECT 2)"];
+        assert_eq!(scalar_subqueries(definition), found);
+    }
 }

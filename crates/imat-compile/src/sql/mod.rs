@@ -46,10 +46,38 @@ impl Sql {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What it writes to, or that it reads, for people.
+    pub fn abbreviated(&self) -> String {
+        let verbs = ["INSERT INTO ", "UPDATE ", "DELETE FROM "];
+        let written = verbs.iter().filter_map(|verb| self.0.find(verb)).min().map(|begin| &self.0[begin..]);
+        format!("{} ...", written.map_or("SELECT", |text| text.split(" AS ").next().unwrap_or(text)))
+    }
 }
 
 impl fmt::Display for Sql {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sql;
+
+    #[test]
+    fn a_statement_is_called_by_what_it_writes() {
+        let cases = [
+            (
+                "WITH u AS (INSERT INTO \"a\".\"b\" AS s (\"c\") SELECT 1 ON CONFLICT DO UPDATE SET x = 1) SELECT 1",
+                "INSERT INTO \"a\".\"b\" ...",
+            ),
+            ("UPDATE \"a\".\"b\" AS s SET c = 1", "UPDATE \"a\".\"b\" ..."),
+            ("DELETE FROM \"a\".\"b\"", "DELETE FROM \"a\".\"b\" ..."),
+            ("SELECT 1", "SELECT ..."),
+        ];
+        for (text, called) in cases {
+            assert_eq!(Sql::new(text).abbreviated(), called);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! [`imat_compile::error::Error`] as a PostgreSQL error.
 
+use std::ffi::{CString, c_char, c_int, c_void};
+
 use imat_compile::error::Error;
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -54,4 +56,73 @@ pub fn warn(error: &Error) {
 /// The server's version as a number: `150018`.
 pub fn server_version() -> i32 {
     pg_sys::PG_VERSION_NUM.cast_signed()
+}
+
+/// What is told of an error besides its message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Explanation {
+    pub context: String,
+    pub detail: Option<String>,
+    pub hint: Option<String>,
+}
+
+// Of elog.c, for functions that PostgreSQL calls while it raises an error. They raise none themselves.
+unsafe extern "C-unwind" {
+    fn geterrcode() -> c_int;
+    fn errcontext_msg(format: *const c_char, ...) -> c_int;
+    fn errdetail(format: *const c_char, ...) -> c_int;
+    fn errhint(format: *const c_char, ...) -> c_int;
+}
+
+type Explain<'a> = &'a dyn Fn(&str) -> Explanation;
+
+/// Takes a frame off the stack when a panic passes. An error of PostgreSQL's jumps past this, to a handler that puts
+/// the stack back itself.
+struct Pop(*mut pg_sys::ErrorContextCallback);
+
+impl Drop for Pop {
+    fn drop(&mut self) {
+        // SAFETY: the frame that was the top before lives longer than this one.
+        unsafe { pg_sys::error_context_stack = self.0 };
+    }
+}
+
+/// Runs `body`. `explain` is called for an error, and for a notice, while it is raised, with its SQLSTATE.
+pub fn explaining<T>(explain: Explain<'_>, body: impl FnOnce() -> T) -> T {
+    let mut explain = explain;
+    // SAFETY: the frame and what it points to live until it is taken off.
+    unsafe {
+        let previous = pg_sys::error_context_stack;
+        let argument = (&raw mut explain).cast();
+        let mut frame = pg_sys::ErrorContextCallback { previous, callback: Some(tell), arg: argument };
+        let _pop = Pop(previous);
+        pg_sys::error_context_stack = &raw mut frame;
+        body()
+    }
+}
+
+unsafe extern "C-unwind" fn tell(explain: *mut c_void) {
+    // SAFETY: called while an error is being raised, with what `explaining` has pushed. The texts are copied.
+    unsafe {
+        let code = geterrcode();
+        // There is no memory for more.
+        if code == PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY as c_int {
+            return;
+        }
+        let explain = *explain.cast::<Explain<'_>>();
+        let Explanation { context, detail, hint } = explain(&state(code));
+        let text = |text: String| CString::new(text).unwrap_or_default();
+        errcontext_msg(c"%s".as_ptr(), text(context).as_ptr());
+        if let Some(detail) = detail {
+            errdetail(c"%s".as_ptr(), text(detail).as_ptr());
+        }
+        if let Some(hint) = hint {
+            errhint(c"%s".as_ptr(), text(hint).as_ptr());
+        }
+    }
+}
+
+/// The SQLSTATE of a code of PostgreSQL's: six bits a character, the first lowest.
+fn state(code: c_int) -> String {
+    (0..5).map(|position| char::from(b'0' + (code >> (6 * position) & 0x3f) as u8)).collect()
 }

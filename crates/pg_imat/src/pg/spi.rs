@@ -32,6 +32,8 @@ unsafe extern "C-unwind" {
         count: std::ffi::c_long,
     ) -> i32;
     fn SPI_execute_plan_extended(plan: pg_sys::SPIPlanPtr, options: *const pg_sys::SPIExecuteOptions) -> i32;
+    /// Plans, and so evaluates constants.
+    fn SPI_plan_get_cached_plan(plan: pg_sys::SPIPlanPtr) -> *mut pg_sys::CachedPlan;
 }
 
 /// A parameter of a bookkeeping query.
@@ -136,6 +138,20 @@ unsafe fn source(plan: pg_sys::SPIPlanPtr) -> *mut pg_sys::CachedPlanSource {
     }
 }
 
+/// Has PostgreSQL call a statement of a flush by its first words in the context of errors, where users see it: its text
+/// goes on for pages. It is not read any more once it is analysed, and `explain_imat` shows it. Returns what it is called.
+fn abbreviate(plan: pg_sys::SPIPlanPtr, sql: &Sql) -> *const c_char {
+    let text = CString::new(sql.abbreviated()).unwrap_or_default();
+    // SAFETY: the plan was kept, so its source is there; the copy lives as long as that.
+    unsafe {
+        let source = source(plan);
+        if sql.as_fixed().is_none() {
+            (*source).query_string = pg_sys::MemoryContextStrdup((*source).context, text.as_ptr());
+        }
+        (*source).query_string
+    }
+}
+
 impl Drop for Prepared {
     /// Gives the memory back; that it doesn't run after some errors does no harm.
     fn drop(&mut self) {
@@ -181,12 +197,13 @@ impl Connection {
 
     /// Analyses and plans a statement; the delta relations that it names must be registered.
     /// Planning computes constants, so it is done under the settings of the moment, but for those of
-    /// the planner: see [`planner`], also for what a `point` statement is.
+    /// the planner: see [`planner`], also for what a `point` statement is. An error goes right through, as in
+    /// [`Connection::execute`].
     pub fn prepare(&self, sql: &Sql, params: &[pg_sys::Oid], point: bool) -> Prepared {
         let prepared = self.general(sql, params, point);
         // SAFETY: the plan is of one statement; what is planned is released, and stays.
         prepared.planned(|| unsafe {
-            let planned = pg_sys::SPI_plan_get_cached_plan(prepared.plan);
+            let planned = SPI_plan_get_cached_plan(prepared.plan);
             if !planned.is_null() {
                 pg_sys::ReleaseCachedPlan(planned, pg_sys::CurrentResourceOwner);
             }
@@ -217,9 +234,7 @@ impl Connection {
         if code != 0 {
             fail("SPI_keepplan", code);
         }
-        // SAFETY: the text lives as long as the plan.
-        let text = unsafe { (*source(plan)).query_string };
-        Prepared { plan, text, point }
+        Prepared { plan, text: abbreviate(plan, sql), point }
     }
 
     /// Runs a statement; returns how many rows it processed.
