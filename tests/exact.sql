@@ -23,7 +23,7 @@ BEGIN
     ALTER EVENT TRIGGER imat_change DISABLE;
     FOR state IN SELECT s.state FROM imat_status AS s LOOP EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', state); END LOOP;
     EXECUTE command;
-    FOR state IN SELECT s.state FROM imat_status AS s LOOP EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER imat_guard', state); END LOOP;
+    FOR state IN SELECT s.state FROM imat_status AS s LOOP EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER imat_guard, ENABLE ALWAYS TRIGGER imat_definition', state); END LOOP;
     ALTER EVENT TRIGGER imat_change ENABLE ALWAYS;
 END $$;
 CREATE FUNCTION refusal(command text) RETURNS text LANGUAGE plpgsql AS $$

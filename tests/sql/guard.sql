@@ -77,10 +77,18 @@ COPY imat.as_table TO stdout;
 INSERT INTO t VALUES (6, 60, 6);
 TABLE wrong;
 
--- What a schema-only dump restores: triggers without a catalog. Nothing may be lost in silence.
+-- What a schema-only dump restores: triggers without a catalog. The change finds its maintained table.
 CREATE TABLE orphan (n integer);
 CREATE VIEW over_orphan AS SELECT count(*) AS k FROM orphan;
 SELECT create_imat('over_orphan');
 DELETE FROM imat_catalog.source WHERE base = 'orphan'::regclass;
 \c
 INSERT INTO orphan VALUES (1);
+TABLE imat.over_orphan;
+-- A trigger of ours under another name is somebody's copy.
+DELETE FROM imat_catalog.source WHERE base = 'orphan'::regclass;
+ALTER EVENT TRIGGER imat_change DISABLE;
+ALTER TRIGGER imat_open ON orphan RENAME TO imat_open_1;
+ALTER EVENT TRIGGER imat_change ENABLE ALWAYS;
+\c
+INSERT INTO orphan VALUES (2);

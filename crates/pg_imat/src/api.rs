@@ -9,7 +9,7 @@ use crate::pg::context;
 use crate::pg::error::{ok, raise};
 use crate::pg::procedure::Transactions;
 use crate::pg::xact;
-use crate::{analyze, capture, catalog, create, ddl, manage, objects, online, refuse};
+use crate::{adopt, analyze, capture, catalog, create, ddl, manage, objects, online, refuse};
 
 /// Makes `schema.view` a table that is always equal to the view's query.
 #[pg_extern(sql = r#"
@@ -153,6 +153,7 @@ fn told(event: &str, objects: Vec<Oid>) {
         "altered" => ddl::after_alter(&objects, false),
         "owner changed" => ddl::after_alter(&objects, true),
         "triggers altered" => ddl::after_trigger(&objects),
+        "triggers restored" => adopt::restored(&objects),
         "subscribed" => ddl::after_subscription(&objects),
         "views replaced" => ddl::after_view(&objects),
         "meaning changed" => ddl::after_redefinition(&objects),

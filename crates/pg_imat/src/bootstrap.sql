@@ -69,11 +69,15 @@ CREATE FUNCTION imat_catalog.open() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNA
 CREATE FUNCTION imat_catalog.capture() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_capture';
 CREATE FUNCTION imat_catalog.guard() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_guard';
 
+-- Says of a state what it is the state of: see adopt.rs. Nobody else can make a trigger with it, so what one says is true.
+CREATE FUNCTION imat_catalog.definition() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_definition';
+CREATE FUNCTION imat_catalog.arrive() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_arrive';
 CREATE FUNCTION imat_catalog.replica() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_replica';
 CREATE FUNCTION imat_catalog.before_command() RETURNS event_trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_before_command';
 CREATE FUNCTION imat_catalog.changes_owner(pg_ddl_command) RETURNS boolean LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'imat_changes_owner';
 -- Whoever could call them from a trigger of his own could confuse the capture.
 REVOKE ALL ON FUNCTION imat_catalog.open(), imat_catalog.capture(), imat_catalog.guard(), imat_catalog.replica(),
+    imat_catalog.definition(), imat_catalog.arrive(),
     imat_catalog.before_command(), imat_catalog.changes_owner(pg_ddl_command) FROM PUBLIC;
 
 -- unnest for plans that are made for many: the planner assumes ten elements.

@@ -275,7 +275,7 @@ fn load(entry: Entry) -> Maintained {
 
 /// Whether a state has the columns that the plan keeps. Types are compared as they are called now,
 /// since they and their schemas can be renamed.
-fn has_columns(plan: &Plan, state: u32) -> bool {
+pub fn has_columns(plan: &Plan, state: u32) -> bool {
     let planned = plan.columns.iter().map(|column| (column.name.clone(), column.ty.clone()));
     planned.eq(catalog::trusted(|| facts::columns(state)))
 }

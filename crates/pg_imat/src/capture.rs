@@ -22,7 +22,7 @@ use crate::pg::error::raise;
 use crate::pg::transition::Transition;
 use crate::pg::trigger::{self, Event};
 use crate::pg::xact;
-use crate::{cache, catalog, facts, flush, locks, refuse, trust};
+use crate::{adopt, cache, catalog, facts, flush, locks, refuse, trust};
 
 /// A statement whose rows are not handed over yet.
 struct Open {
@@ -73,21 +73,25 @@ fn session<T>(f: impl FnOnce(&mut Session) -> T) -> T {
 }
 
 /// A statement on a base table begins.
-pub fn open(relation: u32) {
-    if announce(relation) {
+pub fn open(relation: u32, is_ours: bool) {
+    if announce(relation, is_ours) {
         let subtransaction = xact::subtransaction();
         session(|session| session.open.push(Open { subtransaction, relation }));
     }
 }
 
-/// Returns whether anybody follows the relation's changes.
-fn announce(relation: u32) -> bool {
-    let captures = cache::captures(relation);
-    if captures.is_empty() {
-        let table = catalog::trusted(|| facts::name(relation));
-        raise(&refuse::orphaned(&table.map_or_else(String::new, |name| name.to_string())));
+/// Returns whether anybody follows the relation's changes. A dump may have brought back a trigger that is ours before
+/// what it is for, or without it. Any other is somebody's copy, as on a part of the table that is kept elsewhere.
+fn announce(relation: u32, is_ours: bool) -> bool {
+    if cache::captures(relation).is_empty() {
+        if !is_ours {
+            let table = catalog::trusted(|| facts::name(relation));
+            raise(&refuse::orphaned(&table.map_or_else(String::new, |name| name.to_string())));
+        }
+        let adopted = looking_up(|| adopt::before_write(relation));
+        adopt::make(&adopted);
     }
-    captures.iter().any(Capture::is_followed)
+    cache::captures(relation).iter().any(Capture::is_followed)
 }
 
 /// A statement on `relation` is over; `transition` are its rows.
@@ -105,12 +109,12 @@ pub fn close(relation: u32, event: Event, transition: &Transition) {
 
 /// A row was changed in a session that is a replica. If that was done by a statement, the row
 /// comes with the others, and the statement is open: triggers fire before it closes.
-pub fn row(relation: u32, row: &Transition) {
+pub fn row(relation: u32, row: &Transition, is_ours: bool) {
     let captures = cache::captures(relation);
     looking_up(|| captures.iter().flat_map(Capture::trusting).for_each(|&name| trust::unchecked(name)));
     if session(|session| session.open.is_empty()) {
         session(|session| session.applying = true);
-        announce(relation);
+        announce(relation, is_ours);
         collect(relation, Event::Rows, row);
     }
 }

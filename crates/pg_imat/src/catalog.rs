@@ -289,8 +289,8 @@ pub fn readers(base: u32) -> Vec<u32> {
 /// Those of them that follow its changes.
 pub fn followers(base: u32) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
-        "SELECT DISTINCT s.name::oid FROM imat_catalog.source AS s WHERE s.base = $1 \
-           AND NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.name = s.name AND i.stale IS NOT NULL) ORDER BY 1",
+        "SELECT DISTINCT s.name::oid FROM imat_catalog.source AS s \
+         JOIN imat_catalog.imat AS i ON i.name = s.name AND i.stale IS NULL WHERE s.base = $1 ORDER BY 1",
     );
     spi::rows(&QUERY, &[oid(base)], |row| row.oid(1))
 }

@@ -22,7 +22,7 @@ use crate::pg::spi::{self, Param};
 use crate::pg::{query, xact};
 use crate::register::Registration;
 use crate::workshop::Workshop;
-use crate::{capture, carry, compile, flush, manage, objects, queue, refuse, stale, state, trust};
+use crate::{adopt, capture, carry, compile, flush, manage, objects, queue, refuse, register, stale, state, trust};
 
 /// Where the definition comes from.
 pub struct Source {
@@ -51,6 +51,7 @@ pub fn create(source: &Source, schema: &str, filling: Filling) -> Result<u32, Er
     xact::register();
     let caller = context::user();
     let target = QName::new(schema, source.name.as_str());
+    adopt::one(trusted(|| exists(&target)));
     // Bookkeeping runs under settings of its own.
     let session = analyze::SETTINGS.map(|name| (name.to_owned(), context::setting(name)));
     let (name, relations) = trusted(|| {
@@ -313,9 +314,17 @@ fn build(
         plan: &plan,
         construct,
         trusts_keys,
+        server_version: server_version(),
         target_to_be,
     };
-    capture::own_ddl(|| new.enter());
+    capture::own_ddl(|| {
+        new.enter();
+        // Online that is done later.
+        if !online {
+            new.relations().for_each(register::watch);
+            adopt::mark(name);
+        }
+    });
     if let Some(construct) = construct {
         notice(
             &format!("{target} will be recomputed whole at every change of its tables"),
@@ -395,6 +404,7 @@ pub fn publish(entry: &Entry, view: u32, target: &QName) {
         facts::name(entry.state).iter().for_each(|state| spi::run(&ddl::leave_less_room(state)));
         carry_over(view, target, entry.name != entry.state);
         spi::run_with(&NAMED, &[oid(entry.name)]);
+        adopt::mark(entry.name);
     });
     xact::invalidate(entry.state);
 }

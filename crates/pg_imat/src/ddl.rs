@@ -79,7 +79,6 @@ pub fn after_trigger(relations: &[Oid]) {
     }
     trusted(|| {
         check_triggers(relations, false);
-        check_orphans(relations);
         check_states(relations);
         trust::follow_keys(relations);
     });
@@ -212,27 +211,9 @@ pub fn display(relation: u32) -> String {
     target.or_else(|| facts::name(relation)).map(|name: QName| name.to_string()).unwrap_or_default()
 }
 
-/// Our triggers by name: those of a base table, that for replication, that of a maintained table.
-fn trigger_names() -> [Param; 3] {
-    [sql::TRIGGERS.map(str::to_owned).to_vec().into(), sql::REPLICA.into(), sql::GUARD.into()]
-}
-
-/// Refuses to switch off triggers of ours where no maintained table is known: a dump's schema was
-/// restored, and its data, which `pg_dump --disable-triggers` loads in this way, must not come in
-/// unseen before the bookkeeping does.
-fn check_orphans(relations: &[Oid]) {
-    const QUERY: Sql = Sql::fixed(
-        "SELECT t.tgrelid FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
-         WHERE t.tgrelid = ANY ($1) AND t.tgenabled = 'D' AND t.tgname = ANY ($2 || $3 || $4) \
-           AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace \
-           AND NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = t.tgrelid \
-               OR i.name IN (SELECT s.name FROM imat_catalog.source AS s WHERE s.relation = t.tgrelid)) ORDER BY 1 LIMIT 1",
-    );
-    let [table, replica, guard] = trigger_names();
-    let params = [relations.to_vec().into(), table, replica, guard];
-    if let Some(relation) = spi::first(&QUERY, &params, |row| row.oid(1)) {
-        raise(&refuse::orphaned(&display(relation)));
-    }
+/// Our triggers by name: those of a base table, that for replication, that of a maintained table, that of a state.
+fn trigger_names() -> [Param; 4] {
+    [sql::TRIGGERS.map(str::to_owned).to_vec().into(), sql::REPLICA.into(), sql::GUARD.into(), sql::MARK.into()]
 }
 
 /// Refuses that a trigger of ours is renamed, replaced or, where `dropped`, missing. While a dump is
@@ -244,8 +225,9 @@ fn check_triggers(relations: &[Oid], dropped: bool) {
                  CROSS JOIN pg_catalog.unnest($1) AS n(trigger) WHERE s.relation = ANY ($5) \
              UNION SELECT s.relation, s.name, $2 FROM imat_catalog.source AS s \
                  JOIN pg_catalog.pg_class AS c ON c.oid = s.relation AND c.relkind <> 'p' WHERE s.relation = ANY ($5) \
-             UNION SELECT p.relation, i.name, $3 FROM imat_catalog.imat AS i \
-                 CROSS JOIN LATERAL (VALUES (i.name::oid), (i.state::oid)) AS p(relation) WHERE p.relation = ANY ($5)), \
+             UNION SELECT p.relation, i.name, p.trigger FROM imat_catalog.imat AS i \
+                 CROSS JOIN LATERAL (VALUES (i.name::oid, $3), (i.state::oid, $3), (i.state::oid, $6)) AS p(relation, trigger) \
+                 WHERE p.relation = ANY ($5) AND (p.trigger = $3 OR i.target IS NULL)), \
          ours AS ( \
              SELECT t.oid, t.tgrelid, t.tgname FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
              WHERE t.tgrelid = ANY ($5) AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace) \
@@ -253,11 +235,11 @@ fn check_triggers(relations: &[Oid], dropped: bool) {
          LEFT JOIN ours AS t ON t.tgrelid = e.relation AND t.tgname = e.trigger \
          WHERE t.oid IS NULL AND ($4 OR EXISTS ( \
              SELECT FROM pg_catalog.pg_trigger AS o WHERE o.tgrelid = e.relation AND o.tgname = e.trigger) OR EXISTS ( \
-             SELECT FROM ours AS o WHERE o.tgrelid = e.relation AND o.tgname <> ALL ($1 || $2 || $3))) \
+             SELECT FROM ours AS o WHERE o.tgrelid = e.relation AND o.tgname <> ALL ($1 || $2 || $3 || $6))) \
          ORDER BY 1, 2 LIMIT 1",
     );
-    let [table, replica, guard] = trigger_names();
-    let params = [table, replica, guard, dropped.into(), relations.to_vec().into()];
+    let [table, replica, guard, mark] = trigger_names();
+    let params = [table, replica, guard, dropped.into(), relations.to_vec().into(), mark];
     if let Some((relation, name)) = spi::first(&QUERY, &params, |row| (row.oid(1), row.oid(2))) {
         raise(&refuse::trigger_dropped(&display(relation), &display(name)));
     }

@@ -59,16 +59,11 @@ CREATE VIEW @extschema@.imat_status AS
 COMMENT ON VIEW @extschema@.imat_status IS 'one row per maintained table';
 GRANT SELECT ON @extschema@.imat_status TO PUBLIC;
 
--- A result that always has a row, such as count(*) without GROUP BY, has none where a dump's schema
--- was restored without its data. Its guard, which a dump brings last, then keeps it so.
--- The state is asked for its size: a query of it would be planned as the extension's owner, which
--- evaluates constants in the expressions of the indexes that its owner has made.
-CREATE FUNCTION imat_catalog.has_its_row(state regclass, shape text) RETURNS boolean LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT shape <> 'Single' OR pg_relation_size(state, 'main') > 0
-        OR NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = state AND t.tgname = 'imat_guard');
-END;
-ALTER TABLE imat_catalog.imat ADD CONSTRAINT imat_has_its_row CHECK (queued OR imat_catalog.has_its_row(state, shape));
+-- What a dump brings of tables that have been adopted, or will be, is passed over: see adopt.rs.
+CREATE TRIGGER pass_over BEFORE INSERT ON imat_catalog.imat FOR EACH ROW EXECUTE FUNCTION imat_catalog.arrive();
+CREATE TRIGGER pass_over BEFORE INSERT ON imat_catalog.source FOR EACH ROW EXECUTE FUNCTION imat_catalog.arrive();
+ALTER TABLE imat_catalog.imat ENABLE ALWAYS TRIGGER pass_over;
+ALTER TABLE imat_catalog.source ENABLE ALWAYS TRIGGER pass_over;
 
 -- Of relations, of what inherits from them and of what they inherit from: those that some
 -- maintained table has to do with.
@@ -197,6 +192,7 @@ DECLARE
     objects oid[];
     relations oid[];
     touched oid[];
+    restored oid[];
     views oid[];
     callers oid[];
     given boolean;
@@ -206,9 +202,10 @@ BEGIN
         array_agg(c.objid) FILTER (WHERE c.command_tag NOT IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')),
         array_agg(c.objid) FILTER (WHERE c.classid = 'pg_class'::regclass),
         array_agg(coalesce(t.tgrelid, r.ev_class)) FILTER (WHERE t.oid IS NOT NULL OR r.oid IS NOT NULL),
+        array_agg(t.tgrelid) FILTER (WHERE t.tgname IN ('imat_update', 'imat_definition')),
         array_agg(coalesce(r.ev_class, c.objid)) FILTER (WHERE c.command_tag = 'CREATE VIEW' OR r.ev_type = '1'),
         bool_and(imat_catalog.changes_owner(c.command))
-    INTO classes, objects, relations, touched, views, given
+    INTO classes, objects, relations, touched, restored, views, given
     FROM pg_event_trigger_ddl_commands() AS c
         LEFT JOIN pg_trigger AS t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
         LEFT JOIN pg_rewrite AS r ON c.classid = 'pg_rewrite'::regclass AND r.oid = c.objid
@@ -221,6 +218,9 @@ BEGIN
     END IF;
     IF touched <> '{}' THEN
         PERFORM imat_catalog.told('triggers altered', touched);
+    END IF;
+    IF restored IS NOT NULL THEN
+        PERFORM imat_catalog.told('triggers restored', restored);
     END IF;
     IF views IS NOT NULL THEN
         PERFORM imat_catalog.told('views replaced', views);

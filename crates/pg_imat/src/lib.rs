@@ -10,6 +10,7 @@
 //! pg/: the one room for unsafe code, pg_sys and SPI
 //! ```
 
+mod adopt;
 mod analyze;
 mod api;
 mod blame;

@@ -20,7 +20,7 @@ use crate::pg::error::warn;
 use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi;
 use crate::pg::xact;
-use crate::{analyze, capture, queue, refuse, stale};
+use crate::{adopt, analyze, capture, queue, refuse, stale};
 
 fn owned(name: &str) -> Result<Entry, Error> {
     let entry = catalog::find(name, catalog::resolve(name))?;
@@ -43,13 +43,14 @@ fn finished(name: &str) -> Result<Entry, Error> {
 /// Ends the maintenance of a table and drops it. Who owns a base table may too: he has to be able to
 /// write to it, whatever has become of the maintained table's owner.
 pub fn drop(name: &str) -> Result<(), Error> {
+    capture::require_idle("drop a maintained table");
+    adopt::named(name);
     let entry = catalog::find(name, catalog::resolve(name))?;
     let caller = context::user();
     let owns = |relation| analyze::owns(caller, relation);
     if !trusted(|| owns(entry.state) || catalog::sources(entry.name).into_iter().any(|(base, _)| owns(base))) {
         return Err(refuse::not_owner("maintained table", name));
     }
-    capture::require_idle("drop a maintained table");
     if lock::is_being_built(entry.definition) {
         return Err(refuse::being_built(name));
     }
@@ -113,14 +114,16 @@ pub fn forget(name: u32) -> Vec<(u32, bool)> {
 pub fn silence(relations: &[(u32, bool)]) {
     const TRIGGERS: Sql = Sql::fixed(
         "SELECT t.tgname::text FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
-         WHERE t.tgrelid = $1 AND t.tgname <> $2 AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace ORDER BY 1",
+         WHERE t.tgrelid = $1 AND t.tgname NOT IN ($2, $3) AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace ORDER BY 1",
     );
     for &(relation, shared) in relations {
         match facts::name(relation) {
             Some(_) if shared => xact::invalidate(relation),
-            Some(name) => spi::rows(&TRIGGERS, &[oid(relation), ddl::GUARD.into()], |row| row.need::<String>(1))
-                .iter()
-                .for_each(|trigger| spi::run(&ddl::drop_trigger(&name, trigger))),
+            Some(name) => {
+                spi::rows(&TRIGGERS, &[oid(relation), ddl::GUARD.into(), ddl::MARK.into()], |row| row.need::<String>(1))
+                    .iter()
+                    .for_each(|trigger| spi::run(&ddl::drop_trigger(&name, trigger)))
+            }
             None => {}
         }
     }
@@ -128,8 +131,9 @@ pub fn silence(relations: &[(u32, bool)]) {
 
 /// Makes the state anew from the base tables.
 pub fn refresh(name: &str) -> Result<(), Error> {
-    let entry = finished(name)?;
     capture::require_idle("refresh a maintained table");
+    adopt::named(name);
+    let entry = finished(name)?;
     remake(&entry);
     Ok(())
 }

@@ -167,10 +167,27 @@ pub fn orphaned(table: &str) -> Error {
         SqlState::NOT_IN_PREREQUISITE_STATE,
         format!("table {table} has triggers of pg_imat, but no maintained table is known to read it"),
     )
-    .detail("Restoring a schema without its data leaves that behind.")
+    .detail("They are called otherwise than those that pg_imat makes, so they are copies, of another table's.")
+    .hint("Drop these triggers, and call create_imat on a view over this table to have its changes followed.")
+}
+
+/// A warning; `why` the maintained table that reads it could not be adopted.
+pub fn unread(table: &str, why: Option<&Error>) -> Error {
+    let detail = match why {
+        Some(why) => format!("One that was restored without its bookkeeping can't be maintained: {}.", why.message),
+        None => {
+            "A part of a dump was restored, or is being restored, that has them and not what they are for.".to_owned()
+        }
+    };
+    let message = match why {
+        Some(_) => format!("not every maintained table over {table} is maintained"),
+        None => format!("table {table} has triggers of pg_imat, but no maintained table is known to read it"),
+    };
+    Error::new(SqlState::WARNING, message)
+    .detail(detail)
     .hint(
-        "Call DROP EXTENSION pg_imat CASCADE, or drop the table's triggers named imat_* and what was restored to the \
-         schemas imat and imat_state. Then load the data, and call create_imat.",
+        "Its changes are not followed there. Restore the schemas imat, imat_state and imat_catalog as well, or drop its \
+         triggers named imat_*, and what was restored to those schemas.",
     )
 }
 

@@ -9,7 +9,6 @@ use pgrx::pg_sys::Oid;
 use crate::analyze::Analysis;
 use crate::create::Source;
 use crate::facts::{self, oid};
-use crate::pg::error::server_version;
 use crate::pg::spi;
 use crate::pg::xact;
 use crate::stale;
@@ -25,6 +24,8 @@ pub struct Registration<'a> {
     pub plan: &'a Plan,
     pub construct: Option<&'a Unsupported>,
     pub trusts_keys: bool,
+    /// Of the server that the state was created on.
+    pub server_version: i32,
     /// What it will be called, where it is not yet.
     pub target_to_be: Option<&'a QName>,
 }
@@ -50,7 +51,7 @@ impl Registration<'_> {
                 self.plan.strategy.name().into(),
                 self.construct.map(|construct| construct.construct.clone()).into(),
                 self.plan.shape().into(),
-                server_version().into(),
+                self.server_version.into(),
                 bases.into(),
                 self.trusts_keys.into(),
                 settings.into(),
@@ -60,11 +61,13 @@ impl Registration<'_> {
         for base in &self.analysis.bases {
             for &relation in &base.relations {
                 note_source(self.name, base.oid, relation);
-                if self.target_to_be.is_none() {
-                    watch(relation);
-                }
             }
         }
+    }
+
+    /// The relations whose changes reach it.
+    pub fn relations(&self) -> impl Iterator<Item = u32> {
+        self.analysis.bases.iter().flat_map(|base| base.relations.iter().copied())
     }
 }
 

@@ -115,14 +115,22 @@ fn reason(off: u32) -> String {
 
 /// Notes that a maintained table is stale because of this relation, or that it no longer is.
 fn mark(name: u32, off: Option<u32>) {
+    set(name, off.map(reason));
+}
+
+fn set(name: u32, reason: Option<String>) {
     const MARK: Sql = Sql::fixed("UPDATE imat_catalog.imat SET stale = $2 WHERE name = $1");
     let Some(entry) = catalog::entry(name) else { return };
-    let reason = off.map(reason);
     // Every session learns anew who reads what.
     catalog::relations(name).into_iter().for_each(|(relation, _)| xact::invalidate(relation));
     xact::invalidate(entry.state);
     spi::run_with(&MARK, &[oid(name), reason.clone().into()]);
     reason.iter().for_each(|reason| warn(&refuse::stale(&display(name), reason)));
+}
+
+/// Notes that a maintained table came from a dump without all of its rows.
+pub fn mark_torn(name: u32) {
+    set(name, Some("not all of its rows, or of those of its base tables, were restored with it".to_owned()));
 }
 
 /// Enables all triggers that a maintained table needs. Returns what was stale and has to be made anew: others may

@@ -147,6 +147,24 @@ pub fn drop_trigger(relation: &QName, trigger: &str) -> Sql {
     Sql::new(format!("DROP TRIGGER {} ON {relation}", ident(trigger)))
 }
 
+/// The name of the trigger on a state that says what it is the state of.
+pub const MARK: &str = "imat_definition";
+
+/// Says of a state what it is the state of: a dump of its schema brings that along, a rename is followed, and the
+/// definition can't go without it. The trigger never fires, since [`GUARD`] comes first.
+pub fn create_mark(state: &QName, definition: &QName, facts: &[String]) -> [Sql; 2] {
+    let facts: Vec<String> = facts.iter().map(|fact| literal(fact)).collect();
+    [
+        Sql::new(format!(
+            "CREATE TRIGGER {MARK} AFTER TRUNCATE ON {state} FOR EACH STATEMENT \
+             WHEN ({}::pg_catalog.regclass IS NOT NULL) EXECUTE FUNCTION imat_catalog.definition({})",
+            literal(&definition.to_string()),
+            facts.join(", ")
+        )),
+        enable_trigger(state, MARK),
+    ]
+}
+
 /// Refuses direct changes of a table, or of the view over it.
 pub fn create_guard(name: &QName, view: bool) -> Vec<Sql> {
     let when = match view {

@@ -1,12 +1,14 @@
 //! The functions that the triggers of base tables and states call.
 
+use std::ffi::CStr;
+
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::image::V1;
 use super::transition::Transition;
 use super::{bare, error, memory, xact};
-use crate::capture;
+use crate::{adopt, capture};
 
 /// What fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,15 +41,24 @@ fn is_truncate(event: u32) -> bool {
     event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_TRUNCATE
 }
 
+/// Whether the trigger is called as we call ours, and as a dump does. Somebody else's copy is called otherwise.
+unsafe fn is_called(data: &pg_sys::TriggerData, name: &CStr) -> bool {
+    // SAFETY: a trigger has a name.
+    unsafe { CStr::from_ptr((*data.tg_trigger).tgname) == name }
+}
+
 /// BEFORE each statement: a change has begun that is not collected yet.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_open(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the data is valid for the call.
-    let relation = unsafe { (*data(fcinfo).tg_relation).rd_id.to_u32() };
+    let (relation, is_ours) = unsafe {
+        let data = data(fcinfo);
+        ((*data.tg_relation).rd_id.to_u32(), is_called(data, c"imat_open"))
+    };
     xact::register();
     memory::require();
-    capture::open(relation);
+    capture::open(relation, is_ours);
     pg_sys::Datum::null()
 }
 
@@ -73,7 +84,7 @@ pub extern "C-unwind" fn imat_guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys:
     // SAFETY: the data is valid for the call; the name is copied.
     let (relation, name) = unsafe {
         let relation = data(fcinfo).tg_relation;
-        let name = std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr());
+        let name = CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr());
         ((*relation).rd_id.to_u32(), name.to_string_lossy())
     };
     capture::guard(relation, &name);
@@ -86,14 +97,55 @@ pub extern "C-unwind" fn imat_guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys:
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_replica(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the data is valid for the call.
-    let (relation, row) = unsafe {
+    let (relation, row, is_ours) = unsafe {
         let data = data(fcinfo);
-        ((*data.tg_relation).rd_id.to_u32(), Transition::of_row(data))
+        ((*data.tg_relation).rd_id.to_u32(), Transition::of_row(data), is_called(data, c"imat_replica"))
     };
     xact::register();
     memory::require();
-    capture::row(relation, &row);
+    capture::row(relation, &row, is_ours);
     pg_sys::Datum::null()
+}
+
+/// On a state, saying what it is the state of. It has nothing to do: [`imat_guard`] comes before it.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn imat_definition(_fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    pg_sys::Datum::null()
+}
+
+/// On the bookkeeping, BEFORE each row: passes over what comes from a dump and is known already.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn imat_arrive(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: the data is valid for the call, and the first columns of the bookkeeping are these.
+    let (row, table, columns) = unsafe {
+        let data = data(fcinfo);
+        let descriptor = (*data.tg_relation).rd_att;
+        let column = |number| {
+            let mut null = false;
+            let value = pg_sys::heap_getattr(data.tg_trigtuple, number, descriptor, &mut null);
+            if null { 0 } else { value.value() as u32 }
+        };
+        let name = CStr::from_ptr((*(*data.tg_relation).rd_rel).relname.data.as_ptr());
+        (data.tg_trigtuple, name, [column(1), column(2), column(3)])
+    };
+    let known = match (capture::is_own_ddl(), table == c"imat") {
+        (true, _) => false,
+        (false, true) => adopt::is_known(columns[0], columns[1]),
+        (false, false) => adopt::is_known_source(columns),
+    };
+    if known { pg_sys::Datum::null() } else { pg_sys::Datum::from(row) }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_imat_definition() -> &'static pg_sys::Pg_finfo_record {
+    &V1
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_imat_arrive() -> &'static pg_sys::Pg_finfo_record {
+    &V1
 }
 
 #[unsafe(no_mangle)]

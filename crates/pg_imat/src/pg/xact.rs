@@ -168,6 +168,14 @@ pub fn attempt_within<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Option<
     context::with_settings(&[("lock_timeout", &timeout)], || attempt_unless(refused, body))
 }
 
+/// The same, and where it fails for any other reason than that somebody ends it.
+pub fn attempt_aside<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Option<T> {
+    use PgSqlErrorCode::{ERRCODE_ADMIN_SHUTDOWN, ERRCODE_QUERY_CANCELED};
+    let timeout = milliseconds.to_string();
+    let refused = |code| !matches!(code, ERRCODE_ADMIN_SHUTDOWN | ERRCODE_QUERY_CANCELED);
+    context::with_settings(&[("lock_timeout", &timeout)], || attempt_unless(refused, body))
+}
+
 /// Runs `body`; `None`, and nothing done, where something in it is larger, or has more columns, than PostgreSQL can take.
 pub fn attempt_within_limits<T>(body: impl FnOnce() -> T) -> Option<T> {
     use PgSqlErrorCode::{ERRCODE_PROGRAM_LIMIT_EXCEEDED, ERRCODE_TOO_MANY_COLUMNS};

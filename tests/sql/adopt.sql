@@ -1,0 +1,87 @@
+-- What a dump brings of a maintained table without its bookkeeping: it is adopted at the first change, by its owner's rights.
+CREATE EXTENSION pg_imat;
+\ir ../exact.sql
+SET client_min_messages = warning;
+CREATE FUNCTION forget() RETURNS void LANGUAGE sql AS 'DELETE FROM imat_catalog.source; DELETE FROM imat_catalog.imat';
+CREATE TABLE a (k int, v int);
+CREATE TABLE b (k int PRIMARY KEY, w int) PARTITION BY RANGE (k);
+CREATE TABLE b_1 PARTITION OF b FOR VALUES FROM (0) TO (10);
+INSERT INTO a VALUES (1, 1), (2, 2), (2, NULL);
+INSERT INTO b VALUES (1, 10), (2, 20);
+CREATE VIEW groups_ AS SELECT k, count(*) AS n, sum(v) AS s FROM a GROUP BY k;
+CREATE VIEW joined AS SELECT a.k, sum(v * w) AS s FROM a JOIN b ON b.k = a.k GROUP BY a.k;
+CREATE VIEW total AS SELECT count(*) AS n, avg(v) AS mean FROM a;
+CREATE VIEW whole_ AS SELECT b.k, v FROM b LEFT JOIN a ON a.k = b.k;
+SELECT create_imat(name) FROM unnest(ARRAY['groups_', 'joined', 'total', 'whole_']) AS name;
+CREATE VIEW top AS SELECT n, count(*) AS times FROM imat.groups_ GROUP BY n;
+SELECT create_imat('top');
+ALTER TABLE imat.groups_ RENAME TO "Groups";
+ALTER VIEW groups_ RENAME TO "Groups";
+CREATE TABLE kept AS SELECT name::text, source, strategy, construct, shape, depth, trusts_keys, settings FROM imat_catalog.imat;
+-- Changes that were not followed, and the first one that is.
+ALTER EVENT TRIGGER imat_change DISABLE;
+SELECT forget();
+ALTER TABLE a DISABLE TRIGGER ALL;
+INSERT INTO a VALUES (2, 5), (3, 3);
+ALTER TABLE a ENABLE ALWAYS TRIGGER imat_open, ENABLE ALWAYS TRIGGER imat_insert, ENABLE ALWAYS TRIGGER imat_update,
+    ENABLE ALWAYS TRIGGER imat_delete, ENABLE ALWAYS TRIGGER imat_truncate, ENABLE REPLICA TRIGGER imat_replica;
+ALTER EVENT TRIGGER imat_change ENABLE ALWAYS;
+\c
+WITH one AS (INSERT INTO a VALUES (4, 4), (1, 7)), other AS (INSERT INTO b VALUES (3, 30), (4, 40))
+DELETE FROM a WHERE v IS NULL;
+TABLE wrong;
+SELECT * FROM kept EXCEPT SELECT name::text, source, strategy, construct, shape, depth, trusts_keys, settings FROM imat_catalog.imat;
+UPDATE b SET w = w + 1;
+TABLE wrong;
+-- By a verb, and by one that fails; a rollback leaves it as it was.
+SELECT forget();
+BEGIN;
+INSERT INTO b_1 VALUES (5, 50);
+SELECT count(*) FROM imat_status;
+ROLLBACK;
+SELECT count(*) FROM imat_status;
+SELECT refresh_imat('whole_');
+SELECT refusal('SELECT create_imat(''total'')');
+SELECT drop_imat('joined');
+SELECT drop_imat('top');
+SELECT name FROM imat_status ORDER BY name::text;
+TABLE wrong;
+-- At REPEATABLE READ.
+SELECT forget();
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+INSERT INTO a VALUES (9, 9);
+COMMIT;
+TABLE wrong;
+-- A mark can't be forged, dropped, renamed or replaced.
+CREATE ROLE regress_adopt;
+GRANT CREATE ON SCHEMA public TO regress_adopt;
+SET ROLE regress_adopt;
+CREATE TABLE mine (n int);
+SELECT refusal('CREATE TRIGGER imat_definition AFTER TRUNCATE ON mine FOR EACH STATEMENT
+    WHEN (''imat_catalog.groups_''::regclass IS NOT NULL) EXECUTE FUNCTION imat_catalog.definition(''false'', '''', '''', ''Single'')');
+RESET ROLE;
+SELECT refusal('DROP TRIGGER imat_definition ON imat_state.groups_');
+SELECT refusal('ALTER TRIGGER imat_definition ON imat_state.groups_ RENAME TO d');
+-- Nobody's rights grow: he who does not own a base table would not have got it from create_imat.
+ALTER EVENT TRIGGER imat_change DISABLE;
+ALTER VIEW imat."Groups" OWNER TO regress_adopt;
+ALTER TABLE imat_state.groups_ OWNER TO regress_adopt;
+ALTER VIEW imat_catalog.groups_ OWNER TO regress_adopt;
+ALTER EVENT TRIGGER imat_change ENABLE ALWAYS;
+SELECT drop_imat('total'), drop_imat('whole_');
+SELECT forget();
+\c
+SET client_min_messages = warning;
+INSERT INTO a VALUES (10, 10);
+INSERT INTO a VALUES (10, 10);
+SELECT name FROM imat_status;
+ALTER TABLE a OWNER TO regress_adopt;
+\c
+SET client_min_messages = warning;
+SELECT refresh_imat('imat."Groups"');
+TABLE imat."Groups" ORDER BY k;
+DROP VIEW top;
+SELECT drop_imat('imat."Groups"');
+ALTER TABLE a OWNER TO current_user;
+DROP OWNED BY regress_adopt;
+DROP ROLE regress_adopt;
