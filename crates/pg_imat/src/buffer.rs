@@ -5,13 +5,19 @@
 //! belongs to an *epoch*, such a flush ends the epoch, and every maintained table that took part
 //! has *taken* the chunks of its base tables up to there.
 //!
+//! A chunk has one layout: where the readers of a base table change within a transaction, its deltas have other
+//! columns from then on, and are put together for each reader, by what its columns are.
+//!
 //! Both belong to the subtransaction that made them. If that is rolled back, the chunk never
 //! was, and what was taken is pending again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::pg::delta::{Delta, Layout};
+use imat_compile::plan::TableUse;
+
+use crate::pg::delta::Delta;
+use crate::pg::layout::Layout;
 use crate::pg::transition::Transition;
 
 /// What statements did to a base table.
@@ -80,6 +86,10 @@ impl Change {
         Self { truncated: true, ..Self::default() }
     }
 
+    fn layout(&self) -> Option<&Rc<Layout>> {
+        self.delta.as_ref().map(Delta::layout)
+    }
+
     fn add(&mut self, other: Change) {
         match (&mut self.delta, other.delta) {
             (Some(delta), Some(more)) => {
@@ -92,20 +102,27 @@ impl Change {
         self.truncated |= other.truncated;
     }
 
-    /// All of several. A delta that is made for it is added to `sums`.
-    fn sum(changes: &[&Change], sums: &mut Vec<Delta>) -> Change {
+    /// Whether a delta with this layout can be added.
+    fn takes(&self, layout: Option<&Rc<Layout>>) -> bool {
+        layout.is_none_or(|layout| self.delta.as_ref().is_none_or(|delta| delta.is_of(layout)))
+    }
+
+    /// All of several, for who reads these columns of the rows. A delta that is made for it is added to `sums`.
+    fn sum(changes: &[&Change], columns: Option<&[i16]>, sums: &mut Vec<Delta>) -> Change {
         if let [only] = changes {
             return (*only).clone();
         }
         let deltas: Vec<&Delta> = changes.iter().filter_map(|change| change.delta.as_ref()).collect();
+        let delta = match (&deltas[..], columns) {
+            ([] | [_], _) | (_, None) => deltas.first().copied().cloned(),
+            (_, Some(columns)) => Delta::sum(&deltas, columns).inspect(|sum| sums.push(sum.clone())),
+        };
         Change {
-            delta: match deltas[..] {
-                [] | [_] => deltas.first().copied().cloned(),
-                _ => Some(Delta::sum(&deltas)).inspect(|sum| sums.push(sum.clone())),
-            },
+            // Some were collected when nobody read such columns yet.
+            anew: delta.is_none() && !deltas.is_empty(),
+            delta,
             unseen: changes.iter().any(|change| change.unseen),
             truncated: changes.iter().any(|change| change.truncated),
-            anew: false,
         }
     }
 
@@ -157,14 +174,17 @@ impl Buffer {
         self.chunks.iter().filter(|chunk| chunk.change.truncated).map(|chunk| chunk.base).collect()
     }
 
-    fn current(&mut self, subtransaction: u32, base: u32) -> Option<&mut Change> {
+    /// The change to which one with such a delta is to be added.
+    fn current(&mut self, subtransaction: u32, base: u32, layout: Option<&Rc<Layout>>) -> Option<&mut Change> {
         let wanted = (subtransaction, self.epoch, base);
-        let found = self.chunks.iter_mut().find(|chunk| (chunk.subtransaction, chunk.epoch, chunk.base) == wanted);
-        found.map(|chunk| &mut chunk.change)
+        let is_it = |chunk: &&mut Chunk| {
+            (chunk.subtransaction, chunk.epoch, chunk.base) == wanted && chunk.change.takes(layout)
+        };
+        self.chunks.iter_mut().find(is_it).map(|chunk| &mut chunk.change)
     }
 
     pub fn add(&mut self, subtransaction: u32, base: u32, change: Change) {
-        match self.current(subtransaction, base) {
+        match self.current(subtransaction, base, change.layout()) {
             Some(known) => known.add(change),
             None => {
                 // A trigger with an exception block leaves a chunk for each row.
@@ -178,7 +198,7 @@ impl Buffer {
 
     /// Adds a statement's rows to those of earlier statements of the subtransaction.
     pub fn collect(&mut self, subtransaction: u32, base: u32, transition: &Transition, layout: &Rc<Layout>) {
-        match self.current(subtransaction, base) {
+        match self.current(subtransaction, base, Some(layout)) {
             Some(Change { delta: Some(delta), .. }) => delta.extend(transition, layout),
             _ => {
                 if let Some(delta) = Delta::collect(transition, layout) {
@@ -202,16 +222,19 @@ impl Buffer {
         }
     }
 
-    /// What these base tables changed that a maintained table has not taken.
-    pub fn net(&mut self, reader: u32, bases: &BTreeSet<u32>) -> Changes {
+    /// What these tables changed that a maintained table, which may ask for rows, has not taken.
+    pub fn net(&mut self, reader: u32, tables: &[TableUse], rows: bool) -> Changes {
         let (from, anew) = (self.taken(reader), self.is_remade(reader));
         let Self { chunks, sums, .. } = self;
-        let net = |&base: &u32| {
-            let pending = chunks.iter().filter(|chunk| chunk.base == base && Some(chunk.epoch) > from);
+        let net = |table: &TableUse| {
+            let pending = chunks.iter().filter(|chunk| chunk.base == table.oid && Some(chunk.epoch) > from);
             let changes: Vec<&Change> = pending.map(|chunk| &chunk.change).collect();
-            (anew || !changes.is_empty()).then(|| (base, Change { anew, ..Change::sum(&changes, sums) }))
+            (anew || !changes.is_empty()).then(|| {
+                let sum = Change::sum(&changes, rows.then_some(&table.columns), sums);
+                (table.oid, Change { anew: anew || sum.anew, ..sum })
+            })
         };
-        Changes(bases.iter().filter_map(net).collect())
+        Changes(tables.iter().filter_map(net).collect())
     }
 
     /// Makes one chunk of several of a base table, where nobody has taken one without the other
@@ -229,6 +252,7 @@ impl Buffer {
                 known.base == chunk.base
                     && may(known.subtransaction, chunk.subtransaction)
                     && !apart(known.epoch, chunk.epoch)
+                    && known.change.takes(chunk.change.layout())
             };
             match tidied.iter_mut().find(same) {
                 Some(known) => {

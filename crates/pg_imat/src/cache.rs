@@ -19,8 +19,8 @@ use crate::catalog::{self, Entry};
 use crate::facts::SystemCatalog;
 use crate::locks::Locks;
 use crate::pg::context::{Role, with_path, with_text, within};
-use crate::pg::delta::Layout;
 use crate::pg::error::raise;
+use crate::pg::layout::Layout;
 use crate::pg::spi::Prepared;
 use crate::pg::transition::{Field, Transition};
 use crate::pg::xact;
@@ -32,7 +32,7 @@ pub struct Capture {
     pub base: u32,
     /// The columns of the delta, where some maintained table is computed from it.
     fields: Option<Vec<Field>>,
-    layout: OnceCell<Rc<Layout>>,
+    layout: RefCell<Option<Rc<Layout>>>,
     trusting: OnceCell<Vec<u32>>,
     /// Some maintained table is recomputed whole: it is told of any change of any column.
     pub tells: bool,
@@ -47,9 +47,14 @@ impl Capture {
     }
 
     /// The shape of the delta, where some maintained table is computed from it.
-    pub fn layout(&self, transition: &Transition) -> Option<&Rc<Layout>> {
+    pub fn layout(&self, transition: &Transition) -> Option<Rc<Layout>> {
         let fields = self.fields.as_ref()?;
-        Some(self.layout.get_or_init(|| Rc::new(Layout::new(transition, fields))))
+        let known = self.layout.borrow().clone().filter(|layout| layout.fits(transition));
+        Some(known.unwrap_or_else(|| {
+            let layout = Rc::new(Layout::new(transition, fields));
+            self.layout.replace(Some(layout.clone()));
+            layout
+        }))
     }
 
     /// The maintained tables that follow the base and rely on foreign keys.
@@ -168,7 +173,7 @@ pub fn capture(base: u32, relation: u32) -> Capture {
     Capture {
         base,
         fields: (!derived.is_empty()).then(|| fields(base, relation, &used)),
-        layout: OnceCell::new(),
+        layout: RefCell::default(),
         trusting: OnceCell::new(),
         tells: !whole.is_empty(),
         is_state: catalog::is_state(base),

@@ -148,7 +148,7 @@ pub fn collect_rows(subtransaction: u32, capture: &Capture, rows: &Transition) {
         if capture.tells && !rows.is_empty() {
             buffer.add(subtransaction, capture.base, Change::unseen());
         }
-        if let Some(layout) = layout {
+        if let Some(layout) = &layout {
             buffer.collect(subtransaction, capture.base, rows, layout);
         }
     });
@@ -283,7 +283,7 @@ pub fn take(reader: u32) -> Changes {
     let maintained = cache::maintained(reader);
     let subtransaction = xact::subtransaction();
     session(|session| {
-        let net = session.buffer.net(reader, &maintained.bases);
+        let net = session.buffer.net(reader, &maintained.plan.tables, !maintained.is_whole());
         session.buffer.take(subtransaction, reader);
         net
     })

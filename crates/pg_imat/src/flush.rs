@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use imat_compile::name::QName;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Flush, Plan, Signs, Size};
+use imat_compile::plan::{Flush, Plan, Signs, Size, TableUse};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
 use imat_compile::sql::rebuild::DIFFERENCE;
@@ -88,8 +88,10 @@ fn one(maintained: Rc<Maintained>, changes: &Changes) {
     let tables = &maintained.plan.tables;
     let whole = maintained.is_whole();
     let change = |position: usize| changes.of(tables[position].oid);
-    let is_unknown = |change: &Change| change.anew || change.truncated && !whole;
-    let anew = (0..tables.len()).any(|position| change(position).is_some_and(is_unknown));
+    let lacks = |table: &TableUse, change: &Change| change.delta.iter().any(|delta| !delta.has(&table.columns));
+    let is_unknown =
+        |table: &TableUse, change: &Change| change.anew || !whole && (change.truncated || lacks(table, change));
+    let anew = tables.iter().any(|table| changes.of(table.oid).is_some_and(|change| is_unknown(table, change)));
     let changed: TableSet = (0..tables.len())
         .filter(|&position| {
             change(position).is_some_and(|change| match whole {
@@ -156,7 +158,7 @@ pub fn apply(maintained: &Maintained, changed: &TableSet, idle: &Idle, deltas: &
         }
         _ => {
             let (size, expected) = if rows < LARGE { (Size::Small, 2.0) } else { (Size::Large, 10_000.0) };
-            deltas.iter().for_each(|(position, delta)| delta.register(&delta_name(*position), expected));
+            deltas.iter().for_each(|(position, delta)| delta.register(&connection, &delta_name(*position), expected));
             (size, Params::default())
         }
     };
@@ -313,10 +315,10 @@ pub fn fill(plan: &Plan, state: &QName, can_be_stale: bool) {
     } else if rebuild.possible.as_ref().is_some_and(|possible| run(possible) == 0) {
         run(&rebuild.clear);
     } else {
-        difference = Delta::fetch(&prepare(&rebuild.difference));
+        difference = Delta::fetch(&connection, &prepare(&rebuild.difference));
     }
     if let Some(difference) = &difference {
-        difference.register(DIFFERENCE, difference.count() as f64);
+        difference.register(&connection, DIFFERENCE, difference.count() as f64);
         run(&rebuild.delete);
         run(&rebuild.insert);
     }

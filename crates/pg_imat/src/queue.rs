@@ -104,7 +104,7 @@ fn note(maintained: &Maintained, queue: &Queue) {
 fn run(maintained: &Maintained, kept: &OnceCell<Prepared>, change: Option<&Delta>, sql: impl FnOnce() -> Sql) {
     flush::within(maintained, Doing::Queueing, || {
         let connection = Connection::open();
-        change.iter().for_each(|delta| delta.register(sql::CHANGE, 2.0));
+        change.iter().for_each(|delta| delta.register(&connection, sql::CHANGE, 2.0));
         let statement = kept.get_or_init(|| connection.prepare(&sql(), &[], true));
         connection.execute(statement, &Params::default(), Snapshot::Transaction);
         connection.close();
@@ -140,7 +140,7 @@ fn take(maintained: &Maintained, connection: &Connection, from: &str) -> Taken {
     for queue in &maintained.queues {
         match queue.table(&maintained.plan) {
             Some((position, table)) if notes == 0 => {
-                let delta = Delta::fetch(&prepare(&sql::take(&queue.name, table, from)));
+                let delta = Delta::fetch(connection, &prepare(&sql::take(&queue.name, table, from)));
                 deltas.extend(delta.map(|delta| (position, delta)));
             }
             _ => {

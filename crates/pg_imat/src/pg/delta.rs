@@ -7,17 +7,12 @@ use std::rc::Rc;
 use imat_compile::plan::Fate;
 use pgrx::{PgTryBuilder, pg_sys};
 
+use super::error::raise;
 use super::image::{attribute, same};
-use super::spi::{Params, Prepared};
+use super::layout::Layout;
+use super::spi::{Connection, Params, Prepared};
 use super::transition::{Field, Reader, Transition};
-
-/// The columns of a base table's deltas: `c<attribute number>` for each used column, then `w`.
-pub struct Layout {
-    descriptor: pg_sys::TupleDesc,
-    fields: Vec<Field>,
-    /// No column has a collation of its own, so its values can be passed as parameters.
-    plain: bool,
-}
+use crate::refuse;
 
 /// A bag of rows with a weight each, that lives to the end of the transaction at most.
 #[derive(Clone)]
@@ -49,6 +44,23 @@ pub(super) struct Values {
 impl Values {
     fn new(width: usize) -> Self {
         Self { values: vec![pg_sys::Datum::null(); width], nulls: vec![false; width] }
+    }
+
+    /// The values of a slot's row that are at these places, valid until its next row.
+    unsafe fn of(slot: *mut pg_sys::TupleTableSlot, places: &[usize]) -> Self {
+        // SAFETY: the places are the slot's; a row that was just put there has no value read yet.
+        unsafe {
+            let last = places.iter().max().map_or(0, |last| last + 1);
+            pg_sys::slot_getsomeattrs_int(slot, last as i32);
+            let values = places.iter().map(|&place| *(*slot).tts_values.add(place)).collect();
+            Self { values, nulls: places.iter().map(|&place| *(*slot).tts_isnull.add(place)).collect() }
+        }
+    }
+
+    /// Those at these places.
+    fn at(&self, places: &[usize]) -> Self {
+        let values = places.iter().map(|&place| self.values[place]).collect();
+        Self { values, nulls: places.iter().map(|&place| self.nulls[place]).collect() }
     }
 
     unsafe fn put(&self, store: *mut pg_sys::Tuplestorestate, descriptor: pg_sys::TupleDesc) {
@@ -92,39 +104,6 @@ impl Values {
     }
 }
 
-impl Layout {
-    /// The layout for these columns of a relation.
-    pub fn new(transition: &Transition, fields: &[Field]) -> Self {
-        // SAFETY: the descriptor has a place for each field and the weight, and lives as long as
-        // the layout.
-        unsafe {
-            let context = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
-            let source = (*transition.relation).rd_att;
-            let width = fields.len();
-            let descriptor = pg_sys::CreateTemplateTupleDesc(width as i32 + 1);
-            let mut plain = true;
-            for (position, field) in fields.iter().enumerate() {
-                pg_sys::TupleDescCopyEntry(descriptor, position as i16 + 1, source, field.fired);
-                let attribute = attribute(descriptor, position);
-                let name = CString::new(format!("c{}", field.base)).unwrap_or_default();
-                pg_sys::namestrcpy(&mut (*attribute).attname, name.as_ptr());
-                plain &= (*attribute).attcollation == pg_sys::get_typcollation((*attribute).atttypid);
-            }
-            pg_sys::TupleDescInitEntry(descriptor, width as i16 + 1, c"w".as_ptr(), pg_sys::INT4OID, -1, 0);
-            pg_sys::MemoryContextSwitchTo(context);
-            Self { descriptor, fields: fields.to_vec(), plain }
-        }
-    }
-}
-
-impl Drop for Layout {
-    /// Gives the memory back; that it doesn't run after some errors does no harm.
-    fn drop(&mut self) {
-        // SAFETY: nobody else has the descriptor.
-        unsafe { pg_sys::FreeTupleDesc(self.descriptor) };
-    }
-}
-
 /// Runs `body` with memory and files that last to the end of the transaction.
 unsafe fn in_transaction<T>(body: impl FnOnce() -> T) -> T {
     // SAFETY: both are restored; an error on the way ends the (sub)transaction, which resets them.
@@ -148,9 +127,11 @@ impl Delta {
         unsafe { in_transaction(|| copy(transition, layout, None)) }
     }
 
-    /// Adds the rows of a further statement. The layout is that of the relation it changed, with
-    /// the same columns.
+    /// Adds the rows of a further statement. The layout is that of the relation it changed, and like this one's.
     pub fn extend(&mut self, transition: &Transition, layout: &Rc<Layout>) {
+        if !self.is_of(layout) {
+            raise(&refuse::torn());
+        }
         // After an error on the way nothing is left that could be freed twice.
         let before = std::mem::replace(self, Delta { rows: Rows::Gone, ..self.clone() });
         // SAFETY: as above.
@@ -161,21 +142,17 @@ impl Delta {
 
     /// The rows that a statement returns, with its columns, as a change that one statement made; `None`
     /// if there are none.
-    pub fn fetch(prepared: &Prepared) -> Option<Delta> {
-        // SAFETY: the store and the copy of the descriptor live to the end of the transaction at
-        // least, and nobody else has them.
+    pub fn fetch(connection: &Connection, prepared: &Prepared) -> Option<Delta> {
+        // SAFETY: the store lives to the end of the transaction at least, and nobody else has it.
         unsafe {
             let store = in_transaction(|| pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem));
-            let descriptor = prepared.execute_into(store);
+            let descriptor = connection.execute_into(prepared, store);
             let count = pg_sys::tuplestore_tuple_count(store);
             if count == 0 {
                 pg_sys::tuplestore_end(store);
                 return None;
             }
-            let context = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
-            let descriptor = pg_sys::CreateTupleDescCopy(descriptor);
-            pg_sys::MemoryContextSwitchTo(context);
-            let layout = Rc::new(Layout { descriptor, fields: Vec::new(), plain: false });
+            let layout = Rc::new(Layout::of_rows(descriptor));
             let count = count as u64;
             Some(Delta { layout, rows: Rows::Many(store), count, additions: true, removals: true, statements: 1 })
         }
@@ -216,33 +193,49 @@ impl Delta {
         }
     }
 
-    /// All rows of several deltas of one base.
-    pub fn sum(deltas: &[&Delta]) -> Delta {
-        let layout = deltas[0].layout.clone();
+    /// All rows of several deltas of one base, with these columns at least; `None` where one lacks any of them, or has
+    /// it with another type.
+    pub fn sum(deltas: &[&Delta], columns: &[i16]) -> Option<Delta> {
+        let first = &deltas[0].layout;
+        let layout = match deltas.iter().all(|delta| delta.is_of(first)) {
+            true => first.clone(),
+            false => Rc::new(first.only(columns)?),
+        };
+        let places = deltas.iter().map(|delta| layout.places(&delta.layout)).collect::<Option<Vec<_>>>()?;
         // SAFETY: a new store, which lives as long as the others'.
         let store = unsafe { in_transaction(|| pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem)) };
         let rows = Rows::Many(store);
         let mut sum = Delta { layout, rows, count: 0, removals: false, additions: false, statements: 0 };
-        deltas.iter().for_each(|delta| sum.append(delta));
-        sum
+        deltas.iter().zip(&places).for_each(|(delta, places)| sum.add(delta, places));
+        Some(sum)
     }
 
-    /// Adds the rows of another delta of the same base and columns.
+    /// Adds the rows of another delta of the same base, which has the same columns.
     pub fn append(&mut self, other: &Delta) {
+        let Some(places) = self.layout.places(&other.layout) else { raise(&refuse::torn()) };
+        self.add(other, &places);
+    }
+
+    /// Adds the rows of another delta, which has this one's columns at these places.
+    fn add(&mut self, other: &Delta, places: &[usize]) {
+        let alike = self.is_of(&other.layout);
         // SAFETY: both have the same columns; the slot is dropped before the stores are.
         unsafe {
             in_transaction(|| {
                 self.spread();
                 let Rows::Many(store) = self.rows else { return };
                 match &other.rows {
-                    Rows::One(row) => row.put(store, other.layout.descriptor),
+                    Rows::One(row) => row.at(places).put(store, self.layout.descriptor),
                     Rows::Many(more) => {
-                        let slot =
-                            pg_sys::MakeSingleTupleTableSlot(other.layout.descriptor, &pg_sys::TTSOpsMinimalTuple);
+                        let from = other.layout.descriptor;
+                        let slot = pg_sys::MakeSingleTupleTableSlot(from, &pg_sys::TTSOpsMinimalTuple);
                         pg_sys::tuplestore_select_read_pointer(*more, 0);
                         pg_sys::tuplestore_rescan(*more);
                         while pg_sys::tuplestore_gettupleslot(*more, true, false, slot) {
-                            pg_sys::tuplestore_puttupleslot(store, slot);
+                            match alike {
+                                true => pg_sys::tuplestore_puttupleslot(store, slot),
+                                false => Values::of(slot, places).put(store, self.layout.descriptor),
+                            }
                         }
                         pg_sys::ExecDropSingleTupleTableSlot(slot);
                     }
@@ -256,9 +249,19 @@ impl Delta {
         self.statements += other.statements;
     }
 
+    /// Whether its columns are these.
+    pub fn is_of(&self, layout: &Layout) -> bool {
+        self.layout.is_like(layout)
+    }
+
+    /// What its columns are.
+    pub fn layout(&self) -> &Rc<Layout> {
+        &self.layout
+    }
+
     /// Whether it was collected with these columns of the base table.
     pub fn has(&self, columns: &[i16]) -> bool {
-        columns.iter().all(|column| self.layout.fields.iter().any(|field| field.base == *column))
+        columns.iter().all(|&column| self.layout.place(column).is_some())
     }
 
     /// The number of rows.
@@ -285,21 +288,20 @@ impl Delta {
     /// they can be passed as parameters.
     pub fn only_row(&self, columns: &[i16]) -> Option<(Fate, Params)> {
         let Rows::One(row) = &self.rows else { return None };
-        let fields = self.layout.fields.iter().enumerate().filter(|(_, field)| columns.contains(&field.base));
-        (self.layout.plain && self.has(columns)).then(|| {
-            let mut params = Params::default();
-            for (position, _) in fields {
-                // SAFETY: the position is a field's.
-                let ty = unsafe { (*attribute(self.layout.descriptor, position)).atttypid };
-                params.push(row.values[position], row.nulls[position], ty);
-            }
-            (if self.removals { Fate::Removed } else { Fate::Added }, params)
-        })
+        if !self.layout.plain {
+            return None;
+        }
+        let mut params = Params::default();
+        for &column in columns {
+            let place = self.layout.place(column)?;
+            params.push(row.values[place], row.nulls[place], self.layout.attribute(place).atttypid);
+        }
+        Some((if self.removals { Fate::Removed } else { Fate::Added }, params))
     }
 
-    /// Lets the statements of the current SPI connection read it as `name`; `expected` is the
-    /// number of rows for which they are planned.
-    pub fn register(&self, name: &str, expected: f64) {
+    /// Lets the statements of the connection read it as `name`; `expected` is the number of rows for
+    /// which they are planned.
+    pub fn register(&self, connection: &Connection, name: &str, expected: f64) {
         // SAFETY: SPI keeps the pointer until it disconnects; memory of its procedure context,
         // in which a single row's store is made too, lives as long.
         unsafe {
@@ -321,7 +323,7 @@ impl Delta {
             (*relation).md.enrtype = pg_sys::EphemeralNameRelationType::ENR_NAMED_TUPLESTORE;
             (*relation).md.enrtuples = expected;
             (*relation).reldata = store.cast();
-            pg_sys::SPI_register_relation(relation);
+            connection.register(relation, name, &self.layout);
         }
     }
 

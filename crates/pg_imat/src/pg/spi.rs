@@ -3,12 +3,17 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{CString, c_char};
+use std::rc::Rc;
 
 use imat_compile::sql::Sql;
 use pgrx::pg_sys;
 use pgrx::{FromDatum, IntoDatum};
 
-use super::{context, memory, planner};
+use super::layout::Layout;
+use super::prepared::{Deltas, Plan};
+use super::{context, memory};
+
+pub use super::prepared::Prepared;
 
 // As they are in the server: the bindings of these names catch errors and raise them anew, without the
 // names of schema, table and constraint, and any SQLSTATE that pgrx does not know becomes XX000.
@@ -85,14 +90,6 @@ impl Params {
     }
 }
 
-/// A statement, analysed and kept for the life of the backend.
-pub struct Prepared {
-    plan: pg_sys::SPIPlanPtr,
-    /// See [`planner::ours`].
-    text: *const c_char,
-    point: bool,
-}
-
 // Not among the bindings.
 unsafe extern "C-unwind" {
     fn SetTuplestoreDestReceiverParams(
@@ -105,61 +102,6 @@ unsafe extern "C-unwind" {
     );
 }
 
-impl Prepared {
-    /// Runs the statement, which has no parameters, and puts the rows that it returns into the
-    /// store; returns their descriptor, which is the plan's.
-    pub(super) fn execute_into(&self, store: *mut pg_sys::Tuplestorestate) -> pg_sys::TupleDesc {
-        // SAFETY: the receiver and the options live through the call; a statement that returns rows
-        // has a descriptor.
-        unsafe {
-            let receiver = pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestTuplestore);
-            let context = pg_sys::TopTransactionContext;
-            SetTuplestoreDestReceiverParams(receiver, store, context, true, std::ptr::null_mut(), std::ptr::null());
-            let options = pg_sys::SPIExecuteOptions { dest: receiver, ..Default::default() };
-            let code = self.planned(|| SPI_execute_plan_extended(self.plan, &options));
-            if code < 0 {
-                fail("SPI_execute_plan_extended", code);
-            }
-            (*source(self.plan)).resultDesc
-        }
-    }
-
-    /// Runs `body`, in which the statement may be planned.
-    fn planned<T>(&self, body: impl FnOnce() -> T) -> T {
-        planner::ours(self.text, self.point, body)
-    }
-}
-
-unsafe fn source(plan: pg_sys::SPIPlanPtr) -> *mut pg_sys::CachedPlanSource {
-    // SAFETY: the plan is of one statement, and so has one source.
-    unsafe {
-        let sources = pgrx::PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(plan));
-        sources.get_ptr(0).unwrap_or(std::ptr::null_mut())
-    }
-}
-
-/// Has PostgreSQL call a statement of a flush by its first words in the context of errors, where users see it: its text
-/// goes on for pages. It is not read any more once it is analysed, and `explain_imat` shows it. Returns what it is called.
-fn abbreviate(plan: pg_sys::SPIPlanPtr, sql: &Sql) -> *const c_char {
-    let text = CString::new(sql.abbreviated()).unwrap_or_default();
-    // SAFETY: the plan was kept, so its source is there; the copy lives as long as that.
-    unsafe {
-        let source = source(plan);
-        if sql.as_fixed().is_none() {
-            (*source).query_string = pg_sys::MemoryContextStrdup((*source).context, text.as_ptr());
-        }
-        (*source).query_string
-    }
-}
-
-impl Drop for Prepared {
-    /// Gives the memory back; that it doesn't run after some errors does no harm.
-    fn drop(&mut self) {
-        // SAFETY: the plan was kept, and nobody else has the pointer.
-        unsafe { pg_sys::SPI_freeplan(self.plan) };
-    }
-}
-
 /// Under which snapshot a statement reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Snapshot {
@@ -170,7 +112,10 @@ pub enum Snapshot {
 }
 
 /// The connection of one flush. Not closed on error: PostgreSQL does that.
-pub struct Connection(());
+pub struct Connection {
+    /// What its statements can read.
+    deltas: RefCell<Deltas>,
+}
 
 fn fail(action: &str, code: i32) -> ! {
     super::error::raise(&imat_compile::error::Error::new(
@@ -187,7 +132,7 @@ impl Connection {
         if code != pg_sys::SPI_OK_CONNECT as i32 {
             fail("SPI_connect", code);
         }
-        Self(())
+        Self { deltas: RefCell::default() }
     }
 
     pub fn close(self) {
@@ -200,15 +145,56 @@ impl Connection {
     /// the planner: see [`planner`], also for what a `point` statement is. An error goes right through, as in
     /// [`Connection::execute`].
     pub fn prepare(&self, sql: &Sql, params: &[pg_sys::Oid], point: bool) -> Prepared {
-        let prepared = self.general(sql, params, point);
+        let plan = self.general(sql, params, point);
         // SAFETY: the plan is of one statement; what is planned is released, and stays.
-        prepared.planned(|| unsafe {
-            let planned = SPI_plan_get_cached_plan(prepared.plan);
+        plan.with(|plan| unsafe {
+            let planned = SPI_plan_get_cached_plan(plan);
             if !planned.is_null() {
                 pg_sys::ReleaseCachedPlan(planned, pg_sys::CurrentResourceOwner);
             }
         });
-        prepared
+        Prepared::new(sql, plan, params, &self.deltas.borrow())
+    }
+
+    /// The plan of a statement that is to run with such parameters. It is made anew where it was made for others, or for
+    /// deltas with other columns than those that there are now.
+    fn plan(&self, prepared: &Prepared, types: &[pg_sys::Oid]) -> Plan {
+        let known = prepared.plan_for(types, &self.deltas.borrow());
+        known.unwrap_or_else(|| prepared.renewed(|sql, point| self.prepare(sql, types, point)))
+    }
+
+    /// Lets the statements read a delta with this layout.
+    pub(super) unsafe fn register(
+        &self,
+        relation: *mut pg_sys::EphemeralNamedRelationData,
+        name: &str,
+        layout: &Rc<Layout>,
+    ) {
+        // SAFETY: the caller's relation lives as long as the connection.
+        let code = unsafe { pg_sys::SPI_register_relation(relation) };
+        if code < 0 {
+            fail("SPI_register_relation", code);
+        }
+        self.deltas.borrow_mut().push((name.to_owned(), layout.clone()));
+    }
+
+    /// Runs a statement without parameters, and puts the rows that it returns into the store; returns
+    /// their descriptor, which is the plan's.
+    pub(super) fn execute_into(&self, prepared: &Prepared, store: *mut pg_sys::Tuplestorestate) -> pg_sys::TupleDesc {
+        let plan = self.plan(prepared, &[]);
+        // SAFETY: the receiver and the options live through the call; a statement that returns rows
+        // has a descriptor.
+        unsafe {
+            let receiver = pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestTuplestore);
+            let context = pg_sys::TopTransactionContext;
+            SetTuplestoreDestReceiverParams(receiver, store, context, true, std::ptr::null_mut(), std::ptr::null());
+            let options = pg_sys::SPIExecuteOptions { dest: receiver, ..Default::default() };
+            let code = plan.with(|plan| SPI_execute_plan_extended(plan, &options));
+            if code < 0 {
+                fail("SPI_execute_plan_extended", code);
+            }
+            plan.result()
+        }
     }
 
     /// Analyses a statement, under the settings of the moment. It lives as long as the connection.
@@ -227,14 +213,15 @@ impl Connection {
     }
 
     /// A statement with one plan for all values of the parameters. Its text is read under the settings for text.
-    fn general(&self, sql: &Sql, params: &[pg_sys::Oid], point: bool) -> Prepared {
+    fn general(&self, sql: &Sql, params: &[pg_sys::Oid], point: bool) -> Plan {
         let plan = context::with_text(|| self.analyse(sql, params, pg_sys::CURSOR_OPT_GENERIC_PLAN));
         // SAFETY: the plan was just made, and is moved to memory that lives as long as the backend.
         let code = unsafe { pg_sys::SPI_keepplan(plan) };
         if code != 0 {
             fail("SPI_keepplan", code);
         }
-        Prepared { plan, text: abbreviate(plan, sql), point }
+        // SAFETY: it was kept.
+        unsafe { Plan::kept(plan, sql, point) }
     }
 
     /// Runs a statement; returns how many rows it processed.
@@ -244,11 +231,11 @@ impl Connection {
         // SAFETY: as many values as the plan has parameters, which SPI only reads.
         // `read_only = false`: the statement sees what this transaction did and, under READ
         // COMMITTED, what others committed by now.
-        let code = prepared.planned(|| unsafe {
+        let code = self.plan(prepared, &params.types).with(|plan| unsafe {
             match snapshot {
-                Snapshot::Transaction => SPI_execute_plan(prepared.plan, values, flags, false, 0),
+                Snapshot::Transaction => SPI_execute_plan(plan, values, flags, false, 0),
                 Snapshot::Latest => SPI_execute_snapshot(
-                    prepared.plan,
+                    plan,
                     values,
                     flags,
                     pg_sys::GetLatestSnapshot(),
@@ -374,14 +361,17 @@ thread_local! {
 
 /// A bookkeeping query, prepared. One that is written out in the extension is kept for the next time.
 /// The connection is open.
-fn query(connection: &Connection, sql: &Sql, types: &[pg_sys::Oid]) -> pg_sys::SPIPlanPtr {
-    let Some(text) = sql.as_fixed() else { return connection.analyse(sql, types, 0) };
-    if let Some(plan) = KEPT.with_borrow(|kept| kept.get(text).map(|prepared| prepared.plan)) {
+fn query(connection: &Connection, sql: &Sql, types: &[pg_sys::Oid]) -> Plan {
+    let Some(text) = sql.as_fixed() else {
+        // SAFETY: it lives as long as the connection.
+        return unsafe { Plan::of(connection.analyse(sql, types, 0), false) };
+    };
+    let none = Deltas::new();
+    if let Some(plan) = KEPT.with_borrow(|kept| kept.get(text)?.plan_for(types, &none)) {
         return plan;
     }
-    let prepared = connection.general(sql, types, false);
-    let plan = prepared.plan;
-    KEPT.with_borrow_mut(|kept| kept.insert(text, prepared));
+    let plan = connection.general(sql, types, false);
+    KEPT.with_borrow_mut(|kept| kept.insert(text, Prepared::new(sql, plan, types, &none)));
     plan
 }
 
@@ -399,9 +389,7 @@ pub fn rows<T>(sql: &Sql, params: &[Param], make: impl Fn(&Row) -> T) -> Vec<T> 
         let latest = pg_sys::GetLatestSnapshot();
         let none = std::ptr::null_mut();
         let (values, nulls) = (values.as_mut_ptr(), nulls.as_ptr());
-        let code = planner::ours((*source(plan)).query_string, false, || {
-            pg_sys::SPI_execute_snapshot(plan, values, nulls, latest, none, false, true, 0)
-        });
+        let code = plan.with(|plan| pg_sys::SPI_execute_snapshot(plan, values, nulls, latest, none, false, true, 0));
         if code < 0 {
             fail("SPI_execute_snapshot", code);
         }

@@ -1,0 +1,113 @@
+//! Statements that are kept, and what their plans were made for.
+
+use std::cell::RefCell;
+use std::ffi::{CString, c_char};
+use std::rc::Rc;
+
+use imat_compile::sql::Sql;
+use pgrx::pg_sys;
+
+use super::layout::Layout;
+use super::planner;
+
+/// A statement, analysed and kept for the life of the backend.
+///
+/// Its plan has the columns of deltas, and parameters, by position, and PostgreSQL does not ask whether these are
+/// still what they were.
+/// **Invariant:** a plan is handed out only for what it was made for.
+pub struct Prepared {
+    sql: Sql,
+    point: bool,
+    made: RefCell<Made>,
+}
+
+struct Made {
+    plan: Plan,
+    types: Vec<pg_sys::Oid>,
+    deltas: Deltas,
+}
+
+/// The deltas that statements can read, by name.
+pub(super) type Deltas = Vec<(String, Rc<Layout>)>;
+
+/// A plan of one statement.
+#[derive(Clone, Copy)]
+pub(super) struct Plan {
+    plan: pg_sys::SPIPlanPtr,
+    /// See [`planner::ours`].
+    text: *const c_char,
+    point: bool,
+}
+
+impl Plan {
+    /// One that lives as long as it is used.
+    pub unsafe fn of(plan: pg_sys::SPIPlanPtr, point: bool) -> Self {
+        // SAFETY: the plan is of one statement, and so has one source, whose text lives as long.
+        unsafe { Self { plan, text: (*source(plan)).query_string, point } }
+    }
+
+    /// One that was moved to memory that lives as long as the backend. PostgreSQL will call a statement of a flush by its
+    /// first words in the context of errors, where users see it: its text goes on for pages. It is not read any more once
+    /// it is analysed, and `explain_imat` shows it.
+    pub unsafe fn kept(plan: pg_sys::SPIPlanPtr, sql: &Sql, point: bool) -> Self {
+        let text = CString::new(sql.abbreviated()).unwrap_or_default();
+        // SAFETY: the source is there as long as the plan; the copy lives as long as that.
+        unsafe {
+            let source = source(plan);
+            if sql.as_fixed().is_none() {
+                (*source).query_string = pg_sys::MemoryContextStrdup((*source).context, text.as_ptr());
+            }
+            Self::of(plan, point)
+        }
+    }
+
+    /// Runs `body`, in which the statement may be planned.
+    pub fn with<T>(self, body: impl FnOnce(pg_sys::SPIPlanPtr) -> T) -> T {
+        planner::ours(self.text, self.point, || body(self.plan))
+    }
+
+    /// What describes the rows that it returns.
+    pub unsafe fn result(self) -> pg_sys::TupleDesc {
+        // SAFETY: as above.
+        unsafe { (*source(self.plan)).resultDesc }
+    }
+}
+
+unsafe fn source(plan: pg_sys::SPIPlanPtr) -> *mut pg_sys::CachedPlanSource {
+    // SAFETY: the plan is of one statement, and so has one source.
+    unsafe {
+        let sources = pgrx::PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(plan));
+        sources.get_ptr(0).unwrap_or(std::ptr::null_mut())
+    }
+}
+
+impl Prepared {
+    /// The statement with a plan for parameters of these types and for these deltas.
+    pub(super) fn new(sql: &Sql, plan: Plan, types: &[pg_sys::Oid], deltas: &Deltas) -> Self {
+        let made = Made { plan, types: types.to_vec(), deltas: deltas.clone() };
+        Self { sql: sql.clone(), point: plan.point, made: RefCell::new(made) }
+    }
+
+    /// Its plan, if that was made for such parameters and deltas.
+    pub(super) fn plan_for(&self, types: &[pg_sys::Oid], deltas: &Deltas) -> Option<Plan> {
+        let made = self.made.borrow();
+        let fits = |(name, layout): &(String, Rc<Layout>)| {
+            made.deltas.iter().all(|(known, of)| known != name || of.is_like(layout))
+        };
+        (made.types == types && deltas.iter().all(fits)).then_some(made.plan)
+    }
+
+    /// Its plan, as `prepare` makes it anew.
+    pub(super) fn renewed(&self, prepare: impl FnOnce(&Sql, bool) -> Prepared) -> Plan {
+        self.made.swap(&prepare(&self.sql, self.point).made);
+        self.made.borrow().plan
+    }
+}
+
+impl Drop for Made {
+    /// Gives the memory back; that it doesn't run after some errors does no harm.
+    fn drop(&mut self) {
+        // SAFETY: the plan was kept, and nobody else has the pointer.
+        unsafe { pg_sys::SPI_freeplan(self.plan.plan) };
+    }
+}
