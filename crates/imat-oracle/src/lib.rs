@@ -15,5 +15,6 @@ pub mod isolation;
 pub mod online;
 pub mod pg;
 pub mod random;
+pub mod readers;
 pub mod tally;
 pub mod target;

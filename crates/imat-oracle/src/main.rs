@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use imat_oracle::target::Target;
-use imat_oracle::{faults, history, isolation, online, random};
+use imat_oracle::{faults, history, isolation, online, random, readers};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -122,6 +122,17 @@ enum Check {
         #[arg(long, default_value_t = 4)]
         writers: u64,
     },
+    /// Maintained tables of one table that come and go while others write it
+    Readers {
+        /// Connection string; the extension is dropped and created in that database
+        #[arg(long)]
+        url: String,
+        /// How many pairs of one that stays and one that comes and goes; 30 is each once
+        #[arg(long, default_value_t = 12)]
+        pairs: usize,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -177,6 +188,7 @@ fn main() -> ExitCode {
             crash_every,
         }),
         Check::Online { url, writers } => online::run(&online::Options { url, writers }),
+        Check::Readers { url, pairs, seed } => readers::run(&readers::Options { url, pairs, seed }),
     };
     match outcome {
         Ok(tally) => tally.finish(),

@@ -201,3 +201,27 @@ pub fn compare(client: &mut Client, tables: &[Maintained]) -> Result<Option<Foun
     }
     Ok(None)
 }
+
+/// Whether these tables equal their queries in one snapshot, while others write. The first difference is printed.
+pub fn agree(client: &mut Client, views: &[(&str, &str)]) -> bool {
+    let found = compare_in_one_snapshot(client, views);
+    match &found {
+        Ok(None) => {}
+        Ok(Some(found)) => {
+            for (label, rows) in [("missing", &found.difference.missing), ("extra", &found.difference.extra)] {
+                rows.iter().take(5).for_each(|row| println!("  {} {label} {}", views[found.view].0, bag::show(row)));
+            }
+        }
+        Err(error) => println!("  {error}"),
+    }
+    matches!(found, Ok(None))
+}
+
+fn compare_in_one_snapshot(client: &mut Client, views: &[(&str, &str)]) -> Result<Option<Found>> {
+    let tables: Vec<Maintained> =
+        views.iter().map(|(name, query)| Maintained::describe(client, name, query)).collect::<Result<_>>()?;
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+    let found = compare(client, &tables);
+    client.batch_execute("ROLLBACK")?;
+    found
+}

@@ -3,18 +3,17 @@
 //! Every kind of view is built under writers. Then one is cut short in each of its phases, by a cancel
 //! or with its session, and built again.
 
-mod writers;
+pub mod writers;
 
-use crate::bag;
 use crate::pg::{self, PgError, Result};
 use crate::tally::Tally;
-use crate::target::{self, Maintained};
+use crate::target;
 use postgres::Client;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use writers::Shared;
+use writers::{Shared, Writer};
 
 /// The schema of the tables under test.
 const SCHEMA: &str = "oracle_online";
@@ -69,7 +68,8 @@ pub fn run(options: &Options) -> Result<Tally> {
     let threads: Vec<_> = (0..options.writers)
         .map(|number| {
             let (shared, url) = (Arc::clone(&shared), options.url.clone());
-            thread::spawn(move || writers::writer(&url, &shared, number))
+            let writer = Writer { url, schema: SCHEMA, seed: 1, number, statement: writers::statement };
+            thread::spawn(move || writers::write(&writer, &shared))
         })
         .collect();
     let mut run = Run { url: &options.url, control, shared, tally: Tally::default() };
@@ -319,28 +319,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Compares tables with their queries in one snapshot.
+    /// Compares tables with their queries.
     fn exact(&mut self, when: &str, names: &[&str]) {
-        let found = self.compare(names);
-        let passed = matches!(found, Ok(None));
-        if let Ok(Some((name, found))) = &found {
-            for (label, rows) in [("missing", &found.difference.missing), ("extra", &found.difference.extra)] {
-                rows.iter().take(5).for_each(|row| println!("  {name} {label} {}", bag::show(row)));
-            }
-        } else if let Err(error) = &found {
-            println!("  {error}");
-        }
+        let views: Vec<(&str, &str)> = VIEWS.into_iter().filter(|(name, _)| names.contains(name)).collect();
+        let passed = target::agree(&mut self.control, &views);
         self.check(&format!("exact {when}: {names:?}"), passed);
-    }
-
-    fn compare(&mut self, names: &[&str]) -> Result<Option<(String, target::Found)>> {
-        let views = VIEWS.iter().filter(|(name, _)| names.contains(name));
-        let tables: Vec<Maintained> =
-            views.map(|(name, query)| Maintained::describe(&mut self.control, name, query)).collect::<Result<_>>()?;
-        self.control.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-        let found = target::compare(&mut self.control, &tables);
-        self.control.batch_execute("ROLLBACK")?;
-        Ok(found?.map(|found| (tables[found.view].name.clone(), found)))
     }
 
     fn errors(&mut self, noted: &writers::Noted) {

@@ -1,6 +1,6 @@
 //! Clients that write while tables are built, and how long each of their statements took.
 
-use super::{ROWS, SCHEMA};
+use super::ROWS;
 use crate::dice::Dice;
 use crate::pg::{self, PgError, Result};
 use postgres::Client;
@@ -37,19 +37,28 @@ impl Shared {
     }
 }
 
+/// One client, and what it runs.
+pub struct Writer {
+    pub url: String,
+    pub schema: &'static str,
+    pub seed: u64,
+    pub number: u64,
+    pub statement: fn(&mut Dice) -> String,
+}
+
 /// Random transactions until told to stop.
-pub fn writer(url: &str, shared: &Shared, number: u64) -> Result<()> {
-    let mut client = pg::connect(url, &format!("writer {number}"))?;
-    client.batch_execute(&format!("SET search_path = {SCHEMA}, public"))?;
-    let mut dice = Dice::new(1, number);
+pub fn write(writer: &Writer, shared: &Shared) -> Result<()> {
+    let mut client = pg::connect(&writer.url, &format!("writer {}", writer.number))?;
+    client.batch_execute(&format!("SET search_path = {}, public", writer.schema))?;
+    let mut dice = Dice::new(writer.seed, writer.number);
     while !shared.stop.load(Ordering::Relaxed) {
-        transaction(&mut client, shared, &mut dice);
+        transaction(&mut client, shared, &mut dice, writer.statement);
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
 }
 
-fn transaction(client: &mut Client, shared: &Shared, dice: &mut Dice) {
+fn transaction(client: &mut Client, shared: &Shared, dice: &mut Dice, statement: fn(&mut Dice) -> String) {
     let level = *dice.pick(&["READ COMMITTED", "READ COMMITTED", "REPEATABLE READ"]);
     let mut statements = vec![format!("BEGIN ISOLATION LEVEL {level}"), statement(dice)];
     match dice.range(0, 9) {
@@ -85,7 +94,7 @@ fn transaction(client: &mut Client, shared: &Shared, dice: &mut Dice) {
 }
 
 /// A change of one table: of one row or of several, on either side of the join.
-fn statement(dice: &mut Dice) -> String {
+pub fn statement(dice: &mut Dice) -> String {
     let row = dice.range(1, ROWS);
     let dim = dice.range(0, 199);
     match dice.range(0, 30) {
