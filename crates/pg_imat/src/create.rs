@@ -20,6 +20,7 @@ use crate::pg::error::{explaining, notice, server_version, warn};
 use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{self, Param};
 use crate::pg::{query, xact};
+use crate::refuse::Misread;
 use crate::register::Registration;
 use crate::workshop::Workshop;
 use crate::{adopt, capture, carry, compile, flush, manage, objects, queue, refuse, register, stale, state, trust};
@@ -159,31 +160,37 @@ pub fn unused(wanted: &str, taken: impl Fn(&str) -> bool) -> String {
 /// A view's text as a view called `name`. It must mean what the original means, and the text does
 /// not name the schema of every operator: CASE, IN, USING and others find theirs on the search
 /// path. So the view's own are looked for where they are, after PostgreSQL's.
-fn define(view: u32, name: &str, workshop: &Workshop) -> Option<u32> {
+fn define(view: u32, name: &str, workshop: &Workshop) -> Result<u32, Misread> {
     let name = workshop.name(name);
     let original = query::of_view(view);
     let create = ddl::create_definition(&name, &facts::column_names(view), &facts::definition(view));
-    [facts::path_to(&original.operators), context::SAFE_PATH.to_owned()].into_iter().find_map(|path| {
+    let mut misread = Misread::Otherwise;
+    for path in [facts::path_to(&original.operators), context::SAFE_PATH.to_owned()] {
         workshop.run_under(&[(context::SEARCH_PATH.to_owned(), path)], &create);
-        let defined = exists(&name).filter(|&defined| query::of_view(defined).meaning == original.meaning);
-        if defined.is_none() {
-            workshop.run(&ddl::drop_view(&name, false));
-        }
-        defined
-    })
+        let defined = exists(&name).map(|defined| (defined, query::of_view(defined)));
+        misread = match defined {
+            Some((defined, read)) if read.meaning == original.meaning => return Ok(defined),
+            Some((_, read)) if read.operators != original.operators || read.functions != original.functions => {
+                Misread::Operator
+            }
+            _ if original.whole_rows => Misread::Row,
+            _ => Misread::Otherwise,
+        };
+        workshop.run(&ddl::drop_view(&name, false));
+    }
+    Err(misread)
 }
 
 /// How a view would be maintained for `user`. Nothing of it is kept.
 pub fn check(view: u32, user: u32) -> Result<(Plan, Option<Unsupported>), Error> {
     let analysis = analyze::analyze(view, Some(user))?;
     let workshop = Workshop::open(user);
-    let chosen = define(view, DEFINITION, &workshop).ok_or_else(|| refuse::changed_meaning("the query")).and_then(
-        |definition| {
-            let chosen = choose(&analysis, definition, &workshop);
-            workshop.run(&ddl::drop_view(&workshop.name(DEFINITION), false));
-            chosen.inspect(|_| workshop.run(&ddl::drop_table(&workshop.name(STATE), false)))
-        },
-    );
+    let defined = define(view, DEFINITION, &workshop);
+    let chosen = defined.map_err(|misread| refuse::changed_meaning("the query", misread)).and_then(|definition| {
+        let chosen = choose(&analysis, definition, &workshop);
+        workshop.run(&ddl::drop_view(&workshop.name(DEFINITION), false));
+        chosen.inspect(|_| workshop.run(&ddl::drop_table(&workshop.name(STATE), false)))
+    });
     workshop.close();
     chosen
 }
@@ -216,7 +223,7 @@ fn mean_the_same(view: u32, other: u32) -> bool {
 
 /// PostgreSQL must print the recomposed query as it prints the view, and find the same in it.
 fn reads_back(view: &View, original: u32, workshop: &Workshop) -> bool {
-    let Some(copy) = define(original, COPY, workshop) else { return false };
+    let Ok(copy) = define(original, COPY, workshop) else { return false };
     let (guard, text) = (workshop.name(GUARD), facts::definition(copy));
     let recomposed = format!("{} {}", recompose(view), order(&text));
     let found = read(&guard, &facts::column_names(copy), &recomposed, workshop);
@@ -282,7 +289,8 @@ fn build(
     filling: Filling,
 ) -> Result<u32, Error> {
     let workshop = Workshop::open(source.owner);
-    let definition = define(source.view, DEFINITION, &workshop).ok_or_else(|| refuse::changed_meaning(&source.name))?;
+    let definition =
+        define(source.view, DEFINITION, &workshop).map_err(|misread| refuse::changed_meaning(&source.name, misread))?;
     let (plan, construct) = choose(analysis, definition, &workshop)?;
     let names = Names::choose(target, &plan, &workshop, filling);
     let suspects = Suspects { subqueries: facts::scalar_subqueries(definition), functions: true };

@@ -138,17 +138,34 @@ pub fn unknown_node(node: &str) -> Error {
         .hint("Compute it in a query over the maintained table instead.")
 }
 
-pub fn changed_meaning(name: &str) -> Error {
+/// How the text of a query comes to mean another one.
+#[derive(Clone, Copy, Debug)]
+pub enum Misread {
+    /// Other operators or functions are found.
+    Operator,
+    /// The row of a join has more columns.
+    Row,
+    Otherwise,
+}
+
+pub fn changed_meaning(name: &str, misread: Misread) -> Error {
+    let (why, hint) = match misread {
+        Misread::Operator => (
+            ": it uses an operator or function of another schema in a place where the text can't name it, \
+             such as IN, CASE or USING.",
+            "Write the comparison out with the operator's full name: a OPERATOR(schema.=) b.",
+        ),
+        Misread::Row => (
+            ": it uses as a whole the row of a join whose tables have got more columns.",
+            "Create the view again, to take in the new columns.",
+        ),
+        Misread::Otherwise => {
+            (".", "Create the view again from the text that pg_get_viewdef returns, if that is what you mean.")
+        }
+    };
     Error::new(UNSUPPORTED, format!("cannot maintain {name}"))
-        .detail(
-            "PostgreSQL's own text of its query does not mean the same as the query: it uses an operator or \
-             function of another schema in a place where the text can't name it, such as IN, CASE or USING, or it \
-             uses as a whole the row of a join whose tables have got more columns.",
-        )
-        .hint(
-            "Write the comparison out with the operator's full name: a OPERATOR(schema.=) b. \
-             Or create the view again, to take in the new columns.",
-        )
+        .detail(format!("PostgreSQL's own text of its query does not mean the same as the query{why}"))
+        .hint(hint)
 }
 
 pub fn not_maintained(name: &str) -> Error {

@@ -6,6 +6,10 @@ use std::ffi::{CStr, CString, c_void};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+mod reread;
+
+use reread::{are_equal, is_clause, negative, targets};
+
 /// Everything in a query on which its result depends, views below it not included.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
@@ -34,9 +38,14 @@ pub struct Contents {
     pub follows_settings: bool,
     /// A kind of node that nobody considered.
     pub unknown: Option<String>,
+    /// A row as a whole was met, so that all columns of a join matter.
+    pub whole_rows: bool,
     /// What PostgreSQL made of everything that its text does not tell in full, as the text is read:
     /// functions, operators and collations, relations and columns, constants. Two queries with
     /// the same text mean the same where this is the same.
+    ///
+    /// Two things come back from the text in another form: a constant after a minus is a negative one, and of
+    /// equal expressions in one clause, or of equal windows, there is one. So they are taken down like that.
     pub meaning: Vec<u32>,
 }
 
@@ -66,8 +75,8 @@ struct Walk {
     arguments: Vec<u32>,
     /// What the placeholder in a cast of an array's elements stands for.
     element: *mut pg_sys::Node,
-    /// A row as a whole was met, so that all columns of a join matter.
-    whole_rows: bool,
+    /// See [`targets`].
+    targets: *mut pg_sys::List,
 }
 
 #[cfg(any(feature = "pg14", feature = "pg15"))]
@@ -126,9 +135,25 @@ unsafe extern "C-unwind" fn visit(node: *mut pg_sys::Node, context: *mut c_void)
     // SAFETY: each cast is to the struct that the node's tag says it is; the context is the
     // `Walk` that `of_view` lends, of which no borrow is held while the walk goes on.
     unsafe {
+        if (*node).type_ == T_OpExpr
+            && let Some(mut constant) = negative(node)
+        {
+            return visit((&raw mut constant).cast(), context);
+        }
         (*walk).note(node);
         match (*node).type_ {
-            T_Query => return walk::query(node.cast(), context, FLAGS as i32),
+            T_List if !(*walk).targets.is_null() && is_clause(node.cast()) => {
+                (*walk).each_once(nodes(node.cast()));
+                return false;
+            }
+            T_Query => {
+                let mut query = reread::ungrouped(node.cast());
+                let outer = (*walk).targets;
+                (*walk).targets = targets(&raw mut query);
+                let done = walk::query(&raw mut query, context, (FLAGS | reread::FLAGS) as i32);
+                (*walk).targets = outer;
+                return done;
+            }
             // The walker goes into the entry by itself, but for the columns of a join.
             T_RangeTblEntry => return (*walk).columns(node.cast()).into_iter().any(|node| visit(node, context)),
             T_RowExpr => return fields(node.cast()).into_iter().any(|node| visit(node, context)),
@@ -295,7 +320,7 @@ impl Walk {
                 T_Var => {
                     let var = *node.cast::<pg_sys::Var>();
                     contents.system_columns |= var.varattno < 0;
-                    self.whole_rows |= var.varattno == 0;
+                    contents.whole_rows |= var.varattno == 0;
                     contents.meaning.extend([var.varno as u32, var.varattno as u32, var.varlevelsup]);
                 }
                 T_Const => contents.meaning.extend(constant(node.cast())),
@@ -344,6 +369,23 @@ impl Walk {
         }
     }
 
+    /// Takes down what the parts of a clause mean, each once.
+    unsafe fn each_once(&mut self, parts: Vec<*mut pg_sys::Node>) {
+        let mut known: Vec<(*mut pg_sys::Node, Vec<u32>)> = Vec::new();
+        for part in parts {
+            let before = self.contents.meaning.len();
+            // SAFETY: as for the walk itself.
+            unsafe { visit(part, (&raw mut *self).cast()) };
+            let meaning = self.contents.meaning.split_off(before);
+            // SAFETY: as above. Of windows the text tells whether they are the same.
+            let is_known = |(other, of): &(_, _)| meaning == *of || unsafe { are_equal(part, *other, self.targets) };
+            if !known.iter().any(is_known) {
+                known.push((part, meaning));
+            }
+        }
+        self.contents.meaning.extend(known.into_iter().flat_map(|(_, meaning)| meaning));
+    }
+
     fn operator(&mut self, operator: u32) {
         self.contents.operators.insert(operator);
         self.contents.meaning.push(operator);
@@ -368,7 +410,7 @@ impl Walk {
                 self.contents.fields.extend(types((*entry).joinaliasvars));
             }
             let merged = usize::try_from((*entry).joinmergedcols).unwrap_or(0);
-            let matter = if self.whole_rows { usize::MAX } else { merged };
+            let matter = if self.contents.whole_rows { usize::MAX } else { merged };
             nodes((*entry).joinaliasvars).into_iter().take(matter).collect()
         }
     }
@@ -381,7 +423,7 @@ pub fn of_view(view: u32) -> Contents {
         contents: Contents::default(),
         arguments: Vec::new(),
         element: std::ptr::null_mut(),
-        whole_rows: false,
+        targets: std::ptr::null_mut(),
     };
     // SAFETY: the view is open, and so its query alive, while it is walked.
     unsafe {
