@@ -191,7 +191,6 @@ SELECT pg_temp.nested(20000);
 SELECT imat_catalog.row_image(NULL), imat_catalog.row_image(ROW()), imat_catalog.row_hash(NULL), imat_catalog.row_image(ROW(NULL)) = imat_catalog.row_image(ROW(NULL, NULL)) AS same;
 SELECT imat_catalog.row_image(1);
 SELECT count(imat_catalog.row_image(c.*)) > 0 AS hashed FROM pg_class AS c;
-SELECT count(*) FROM imat_catalog.tids(NULL) AS a, imat_catalog.tids('{}') AS b;
 RESET ROLE;
 SELECT count(drop_imat(name::text)) FROM imat_status;
 DROP OWNED BY imat_mallory, imat_ann CASCADE;

@@ -80,9 +80,6 @@ REVOKE ALL ON FUNCTION imat_catalog.open(), imat_catalog.capture(), imat_catalog
     imat_catalog.definition(), imat_catalog.arrive(),
     imat_catalog.before_command(), imat_catalog.changes_owner(pg_ddl_command) FROM PUBLIC;
 
--- unnest for plans that are made for many: the planner assumes ten elements.
-CREATE FUNCTION imat_catalog.tids(tid[]) RETURNS SETOF tid
-    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE ROWS 10000 AS 'array_unnest';
 CREATE FUNCTION imat_catalog.row_image(record) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'imat_row_image';
 COMMENT ON FUNCTION imat_catalog.row_image(record) IS 'SHA-256 of the row''s exact image';

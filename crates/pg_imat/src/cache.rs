@@ -25,7 +25,7 @@ use crate::pg::spi::Prepared;
 use crate::pg::transition::{Field, Transition};
 use crate::pg::xact;
 use crate::queue::Queue;
-use crate::{compile, facts, refuse, trust};
+use crate::{compile, facts, recompute, refuse, trust};
 
 /// How the changes of one relation become a delta of one base table.
 pub struct Capture {
@@ -98,15 +98,17 @@ impl<Kind, T> Made<Kind, T> {
     }
 }
 
-/// The statements of a flush, prepared.
+/// The statements of a flush, each prepared when it is first needed. The state may be empty before the upsert, and a
+/// plan made for an empty table serves no other.
 pub struct Statements {
     pub flush: Flush,
-    pub digest: Option<Prepared>,
-    pub apply: Prepared,
-    pub twins: Option<Prepared>,
-    pub recompute: OnceCell<(Prepared, Prepared)>,
-    pub delete: OnceCell<Prepared>,
     pub size: Size,
+    pub digest: OnceCell<Prepared>,
+    pub write: OnceCell<Prepared>,
+    pub watched: OnceCell<Prepared>,
+    pub twins: OnceCell<Prepared>,
+    pub recompute: recompute::Statements,
+    pub delete: OnceCell<Prepared>,
 }
 
 #[derive(Default)]
@@ -305,16 +307,19 @@ impl Maintained {
         matches!(self.plan.strategy, Strategy::Whole { .. })
     }
 
-    /// The prepared statements for such a change, made by `prepare` the first time.
-    pub fn statements(
-        &self,
-        changed: &TableSet,
-        signs: Signs,
-        size: Size,
-        prepare: impl FnOnce(Flush) -> Statements,
-    ) -> Rc<Statements> {
+    /// The statements for such a change.
+    pub fn statements(&self, changed: &TableSet, signs: Signs, size: Size) -> Rc<Statements> {
         let is_it = |(of, with, like): &(TableSet, Signs, Size)| of == changed && *with == signs && *like == size;
-        let make = || prepare(self.plan.flush(&self.state, changed, signs, size));
+        let make = || Statements {
+            flush: self.plan.flush(&self.state, changed, signs, size),
+            size,
+            digest: OnceCell::new(),
+            write: OnceCell::new(),
+            watched: OnceCell::new(),
+            twins: OnceCell::new(),
+            recompute: recompute::Statements::default(),
+            delete: OnceCell::new(),
+        };
         self.statements.get_or(is_it, || ((changed.clone(), signs, size), make()))
     }
 

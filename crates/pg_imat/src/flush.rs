@@ -3,12 +3,11 @@
 //! Maintained tables are brought up to date from the ones nearest the base tables upwards:
 //! what a flush writes to a state is itself collected, as the delta of whatever reads that state.
 
-use std::cell::OnceCell;
 use std::rc::Rc;
 
 use imat_compile::name::QName;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Flush, Plan, Signs, Size, TableUse};
+use imat_compile::plan::{Plan, Signs, Size, TableUse};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
 use imat_compile::sql::rebuild::DIFFERENCE;
@@ -22,9 +21,9 @@ use crate::pg::context::{self, Role};
 use crate::pg::delta::Delta;
 use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode, Purpose};
-use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
+use crate::pg::spi::{Connection, Params, Prepared, Reach, Snapshot};
 use crate::pg::xact;
-use crate::{blame, locks, queue, refuse};
+use crate::{blame, locks, queue, recompute, refuse};
 
 /// From how many rows on a change is applied by the plans made for many.
 const LARGE: u64 = 200;
@@ -157,8 +156,10 @@ pub fn apply(maintained: &Maintained, changed: &TableSet, idle: &Idle, deltas: &
             (Size::One(fate), row)
         }
         _ => {
-            let (size, expected) = if rows < LARGE { (Size::Small, 2.0) } else { (Size::Large, 10_000.0) };
-            deltas.iter().for_each(|(position, delta)| delta.register(&connection, &delta_name(*position), expected));
+            let size = if rows < LARGE { Size::Small } else { Size::Large };
+            deltas
+                .iter()
+                .for_each(|(position, delta)| delta.register(&connection, &delta_name(*position), expected(size)));
             (size, Params::default())
         }
     };
@@ -168,8 +169,8 @@ pub fn apply(maintained: &Maintained, changed: &TableSet, idle: &Idle, deltas: &
         if !changed.is_empty() {
             lock::relation(Purpose::State, maintained.entry.state, Mode::RowExclusive);
         }
-        let point = |sql: &Sql, params: &Params| connection.prepare(sql, &params.types, size != Size::Large);
-        let locks = maintained.locks(changed, idle, size, |locking| locks::prepare(locking, &row, point));
+        let prepare = |sql: &Sql, params: &Params| connection.prepare(sql, &params.types, reach(size));
+        let locks = maintained.locks(changed, idle, size, |locking| locks::prepare(locking, &row, prepare));
         locks::take(maintained, &connection, &locks, &row, rows);
         if !cache::is_fresh() {
             connection.close();
@@ -177,8 +178,7 @@ pub fn apply(maintained: &Maintained, changed: &TableSet, idle: &Idle, deltas: &
         }
     }
     if !changed.is_empty() {
-        let prepare = |flush| prepare(&connection, flush, size, &row);
-        let statements = |of: &Maintained| of.statements(changed, signs(deltas), size, prepare);
+        let statements = |of: &Maintained| of.statements(changed, signs(deltas), size);
         write(maintained, &connection, statements, &row);
     }
     connection.close();
@@ -193,51 +193,62 @@ fn signs(deltas: &[(usize, Delta)]) -> Signs {
     }
 }
 
+/// How many rows a relation of a change is expected to have, for which its plans are made once.
+pub fn expected(size: Size) -> f64 {
+    if size == Size::Large { 10_000.0 } else { 2.0 }
+}
+
+/// What a statement over such a change touches.
+pub fn reach(size: Size) -> Reach {
+    if size == Size::Large { Reach::Many } else { Reach::Few }
+}
+
 /// Reads and writes, under the locks; the change is registered, or is this row.
 fn write(maintained: &Maintained, connection: &Connection, of: impl Fn(&Maintained) -> Rc<Statements>, row: &Params) {
     let statements = of(maintained);
-    if let Some(digest) = &statements.digest
-        && can_be_stale(maintained)
-    {
-        same_under_latest(connection, digest, row);
+    let Statements { flush, digest, write, watched, .. } = &*statements;
+    let on_delta = |sql: &Sql| connection.prepare(sql, &row.types, reach(statements.size));
+    if !can_be_stale(maintained) {
+        connection.execute(write.get_or_init(|| on_delta(&flush.apply.write)), row, Snapshot::Transaction);
+    } else {
+        if let Some(sql) = &flush.digest {
+            same_under_latest(connection, digest.get_or_init(|| on_delta(sql)), row);
+        }
+        connection.execute(watched.get_or_init(|| on_delta(&flush.apply.watched)), row, Snapshot::Transaction);
     }
-    connection.execute(&statements.apply, row, Snapshot::Transaction);
-    if statements.flush.returns {
+    if flush.returns || can_be_stale(maintained) {
         follow_up(maintained, connection, of);
-    }
-    if let Some(twins) = &statements.twins
-        && can_be_stale(maintained)
-        && connection.execute(twins, row, Snapshot::Transaction) > 0
-    {
-        raise(&refuse::serialization());
     }
 }
 
 /// Recomputes what the upsert could not compute, and deletes what it emptied.
 fn follow_up(maintained: &Maintained, connection: &Connection, of: impl Fn(&Maintained) -> Rc<Statements>) {
-    let (emptied, dirty) = (connection.tids(1), connection.tids(2));
+    let ((emptied, emptied_count), (dirty, dirty_count)) = (connection.tids(1), connection.tids(2));
     if connection.number(3).unwrap_or(0) > 0 {
         return out_of_step(maintained);
     }
-    if emptied.is_none() && dirty.is_none() {
+    if can_be_stale(maintained) {
+        let Statements { flush, twins, .. } = &*of(maintained);
+        let (written, _) = connection.tids(4);
+        let twins = twins.get_or_init(|| connection.prepare(&flush.apply.twins, &written.types, Reach::Few));
+        if connection.execute(twins, &written, Snapshot::Transaction) > 0 {
+            raise(&refuse::serialization());
+        }
+    }
+    if emptied_count == 0 && dirty_count == 0 {
         return;
     }
     // The rows may have been waited for, and a base table have got a partition meanwhile.
     let now = current(maintained.entry.name);
-    let statements = of(now.as_deref().unwrap_or(maintained));
-    let on = |tids: &Params, sql: &Sql| connection.prepare(sql, &tids.types, statements.size != Size::Large);
-    if let (Some((tids, count)), Some((recompute, digest))) = (dirty, &statements.flush.recompute) {
-        let (recompute, digest) = statements.recompute.get_or_init(|| (on(&tids, recompute), on(&tids, digest)));
-        if can_be_stale(maintained) {
-            same_under_latest(connection, digest, &tids);
-        }
-        let written = connection.execute(recompute, &tids, Snapshot::Transaction);
-        if written != count as u64 {
-            return out_of_step(maintained);
-        }
+    let Statements { flush, recompute, delete, .. } = &*of(now.as_deref().unwrap_or(maintained));
+    if let (1.., Some(sql)) = (dirty_count, &flush.recompute)
+        && recompute::run(connection, sql, recompute, &dirty, can_be_stale(maintained)) != dirty_count as u64
+    {
+        return out_of_step(maintained);
     }
-    if let (Some((tids, _)), Some(delete)) = (emptied, &statements.flush.delete) {
-        connection.execute(statements.delete.get_or_init(|| on(&tids, delete)), &tids, Snapshot::Transaction);
+    if let (1.., Some(sql)) = (emptied_count, &flush.delete) {
+        let delete = delete.get_or_init(|| connection.prepare(sql, &emptied.types, Reach::Tids));
+        connection.execute(delete, &emptied, Snapshot::Transaction);
     }
 }
 
@@ -267,28 +278,12 @@ fn can_be_stale(maintained: &Maintained) -> bool {
 
 /// Under a transaction snapshot, what is read must not have changed since it was taken: the
 /// other transaction did not see this one's change, so nobody would combine the two.
-fn same_under_latest(connection: &Connection, digest: &Prepared, params: &Params) {
+pub fn same_under_latest(connection: &Connection, digest: &Prepared, params: &Params) {
     connection.execute(digest, params, Snapshot::Transaction);
     let mine = connection.text(1);
     connection.execute(digest, params, Snapshot::Latest);
     if mine != connection.text(1) {
         raise(&refuse::serialization());
-    }
-}
-
-/// Prepares a flush whose delta is in registered relations, or a row like this one.
-/// What follows the first statement is prepared when it is first needed: the state may be empty
-/// before that, and a plan made for an empty table serves no other.
-fn prepare(connection: &Connection, flush: Flush, size: Size, row: &Params) -> Statements {
-    let on_delta = |sql: &Sql| connection.prepare(sql, &row.types, size != Size::Large);
-    Statements {
-        digest: flush.digest.as_ref().map(on_delta),
-        apply: on_delta(&flush.apply),
-        twins: flush.twins.as_ref().map(on_delta),
-        recompute: OnceCell::new(),
-        delete: OnceCell::new(),
-        flush,
-        size,
     }
 }
 
@@ -304,7 +299,7 @@ fn rebuild(maintained: Rc<Maintained>) {
 pub fn fill(plan: &Plan, state: &QName, can_be_stale: bool) {
     let rebuild = plan.rebuild(state);
     let connection = Connection::open();
-    let prepare = |sql: &Sql| connection.prepare(sql, &[], false);
+    let prepare = |sql: &Sql| connection.prepare(sql, &[], Reach::Many);
     let run = |sql: &Sql| connection.execute(&prepare(sql), &Params::default(), Snapshot::Transaction);
     if can_be_stale {
         same_under_latest(&connection, &prepare(&rebuild.digest), &Params::default());
@@ -315,7 +310,7 @@ pub fn fill(plan: &Plan, state: &QName, can_be_stale: bool) {
     } else if rebuild.possible.as_ref().is_some_and(|possible| run(possible) == 0) {
         run(&rebuild.clear);
     } else {
-        difference = Delta::fetch(&connection, &prepare(&rebuild.difference));
+        difference = Delta::fetch(&connection, &prepare(&rebuild.difference), &Params::default());
     }
     if let Some(difference) = &difference {
         difference.register(&connection, DIFFERENCE, difference.count() as f64);

@@ -31,6 +31,7 @@ mod objects;
 mod online;
 mod pg;
 mod queue;
+mod recompute;
 mod refuse;
 mod register;
 mod stale;

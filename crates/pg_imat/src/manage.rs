@@ -6,7 +6,7 @@ use imat_compile::error::Error;
 use imat_compile::name::QName;
 use imat_compile::plan::locks::Step;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Key, Locking, Signs, Size, Strategy};
+use imat_compile::plan::{Key, Locking, Recompute, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
 use imat_compile::sql::ddl::{self, Compare};
@@ -280,8 +280,8 @@ fn explain_table(maintained: &Maintained, position: usize, table: &QName, lines:
     let mut statement = |title: &str, sql: &Sql| {
         lines.push(format!("    {title}: {}", sql.as_str().replace('\n', " ")));
     };
-    statement("Applies", &flush.apply);
-    if let Some((recompute, _)) = &flush.recompute {
+    statement("Applies", &flush.apply.write);
+    if let Some(Recompute::Few { write: recompute, .. }) = &flush.recompute {
         statement("Recomputes", recompute);
     }
     if let Some(delete) = &flush.delete {

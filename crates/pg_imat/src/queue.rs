@@ -21,7 +21,7 @@ use crate::flush;
 use crate::pg::delta::Delta;
 use crate::pg::lock;
 use crate::pg::progress;
-use crate::pg::spi::{self, Connection, Params, Prepared, Snapshot};
+use crate::pg::spi::{self, Connection, Params, Prepared, Reach, Snapshot};
 use crate::workshop::Workshop;
 use crate::{carry, catalog, trust};
 
@@ -105,7 +105,7 @@ fn run(maintained: &Maintained, kept: &OnceCell<Prepared>, change: Option<&Delta
     flush::within(maintained, Doing::Queueing, || {
         let connection = Connection::open();
         change.iter().for_each(|delta| delta.register(&connection, sql::CHANGE, 2.0));
-        let statement = kept.get_or_init(|| connection.prepare(&sql(), &[], true));
+        let statement = kept.get_or_init(|| connection.prepare(&sql(), &[], Reach::Few));
         connection.execute(statement, &Params::default(), Snapshot::Transaction);
         connection.close();
     });
@@ -127,20 +127,21 @@ struct Taken {
 /// The first transaction that the snapshot may not see.
 fn horizon(connection: &Connection) -> String {
     const HORIZON: Sql = Sql::fixed("SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text");
-    connection.execute(&connection.prepare(&HORIZON, &[], true), &Params::default(), Snapshot::Transaction);
+    connection.execute(&connection.prepare(&HORIZON, &[], Reach::Few), &Params::default(), Snapshot::Transaction);
     connection.text(1).unwrap_or_default()
 }
 
 /// Takes what this transaction's snapshot sees, nothing of which is from before `from`.
 fn take(maintained: &Maintained, connection: &Connection, from: &str) -> Taken {
-    let prepare = |sql: &Sql| connection.prepare(sql, &[], true);
+    let prepare = |sql: &Sql| connection.prepare(sql, &[], Reach::Few);
     let run = |sql: &Sql| connection.execute(&prepare(sql), &Params::default(), Snapshot::Transaction);
     let notes: u64 = maintained.queues.iter().map(|queue| run(&sql::take_notes(&queue.name, from))).sum();
     let mut deltas = Vec::new();
     for queue in &maintained.queues {
         match queue.table(&maintained.plan) {
             Some((position, table)) if notes == 0 => {
-                let delta = Delta::fetch(connection, &prepare(&sql::take(&queue.name, table, from)));
+                let delta =
+                    Delta::fetch(connection, &prepare(&sql::take(&queue.name, table, from)), &Params::default());
                 deltas.extend(delta.map(|delta| (position, delta)));
             }
             _ => {

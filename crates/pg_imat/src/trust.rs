@@ -17,7 +17,7 @@ use crate::catalog::{self, Entry, trusted};
 use crate::facts::{self, oid};
 use crate::flush;
 use crate::pg::lock::{self, Mode, Purpose};
-use crate::pg::spi::{self, Connection, Params, Snapshot};
+use crate::pg::spi::{self, Connection, Params, Reach, Snapshot};
 use crate::pg::xact;
 
 /// Never again relies on the keys of a maintained table. Whoever writes a referenced table next must know that, so
@@ -58,8 +58,9 @@ pub fn follow_keys(relations: &[Oid]) {
 /// Whether none of these queries finds an orphan, whatever the transaction's snapshot.
 pub fn hold(queries: &[Sql]) -> bool {
     let connection = Connection::open();
-    let is_orphan =
-        |sql: &Sql| connection.execute(&connection.prepare(sql, &[], false), &Params::default(), Snapshot::Latest) > 0;
+    let is_orphan = |sql: &Sql| {
+        connection.execute(&connection.prepare(sql, &[], Reach::Many), &Params::default(), Snapshot::Latest) > 0
+    };
     let orphans = queries.iter().any(is_orphan);
     connection.close();
     !orphans

@@ -14,7 +14,7 @@ use crate::plan::{
 };
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
-use crate::sql::grouped as sql;
+use crate::sql::{grouped as sql, tids};
 use crate::view::{Aggregate, Grouping, View};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,19 +71,16 @@ impl Grouped {
             Size::One(fate) => self.source.one(changed).map(|one| (one, fate)),
             Size::Small | Size::Large => None,
         };
-        let (apply, twins) = match &one {
-            Some((one, fate)) => {
-                (sql::apply_one(plan, self, state, one, *fate), sql::twins_of_one(plan, self, state, one, *fate))
-            }
-            None => (sql::apply(plan, self, state, changed, signs), sql::twins(plan, self, state, changed, signs)),
+        let apply = match &one {
+            Some((one, fate)) => sql::apply_one(plan, self, state, one, *fate),
+            None => sql::apply(plan, self, state, changed, signs),
         };
         Flush {
             digest: joined.then(|| sql::digest(plan, self, changed, signs)),
             apply,
-            twins,
             returns: signs.removals() || recomputes,
-            recompute: recomputes.then(|| sql::recompute(plan, self, state, size)),
-            delete: (signs.removals() && plan.key != Key::Single).then(|| sql::delete(plan, state, size)),
+            recompute: recomputes.then(|| tids::recompute(plan, self, state, size)),
+            delete: (signs.removals() && plan.key != Key::Single).then(|| tids::delete(plan, state)),
         }
     }
 

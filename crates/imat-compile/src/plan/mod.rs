@@ -159,17 +159,34 @@ pub struct Flush {
     /// A number that depends on all that `apply` reads besides the delta. Under a transaction
     /// snapshot it must be the same when taken under the latest one.
     pub digest: Option<Sql>,
-    pub apply: Sql,
-    /// Returns a row if, under a transaction snapshot, `apply` made a second row for a key whose
-    /// first one another transaction has deleted since: both would be seen.
-    pub twins: Option<Sql>,
-    /// `apply` returns one row: the tids of emptied rows, of rows to recompute, and the number
-    /// of rows whose multiplicity fell below zero.
+    pub apply: Apply,
+    /// Whether `apply.write` returns what follows up on it.
     pub returns: bool,
-    /// Recomputes the rows with the tids of `$1`; their digest, likewise.
-    pub recompute: Option<(Sql, Sql)>,
+    pub recompute: Option<Recompute>,
     /// Deletes the emptied rows with the tids of `$1`.
     pub delete: Option<Sql>,
+}
+
+/// The upsert. It returns one row: the tids of emptied rows, of rows to recompute, and the number
+/// of rows whose multiplicity fell below zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apply {
+    pub write: Sql,
+    /// The same under a transaction snapshot. Its row goes on with the tids of all rows that were written.
+    pub watched: Sql,
+    /// Returns a row if, among those of `$1`, there is a second row for a key whose first one another transaction has
+    /// deleted since the snapshot: both would be seen.
+    pub twins: Sql,
+}
+
+/// Recomputes rows of the state; their digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recompute {
+    /// Those with the tids of `$1`.
+    Few { write: Sql, digest: Sql },
+    /// Step by step. `groups` returns the groups with the tids of `$1`, which are kept as
+    /// [`crate::sql::tids::GROUPS`]; `values` and `digest` read these. `write` reads the values as [`crate::sql::tids::VALUES`].
+    Many { groups: Sql, values: Sql, digest: Sql, write: Sql },
 }
 
 /// The statements that make the state anew. An empty one is populated, and one that is to be empty is
@@ -294,11 +311,13 @@ impl Plan {
     pub fn flush(&self, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
         let flush = match &self.body {
             Body::Grouped(grouped) => grouped.flush(self, state, changed, signs, size),
-            Body::Rows(rows) => rows.flush(self, state, changed, size),
+            Body::Rows(rows) => rows.flush(self, state, changed),
         };
         let Some(row) = self.row(changed.iter(), size) else { return flush };
         let over = |sql: Sql| sql.over(&row.relation(1));
-        Flush { digest: flush.digest.map(over), apply: over(flush.apply), twins: flush.twins.map(over), ..flush }
+        let Apply { write, watched, twins } = flush.apply;
+        let apply = Apply { write: over(write), watched: over(watched), twins };
+        Flush { digest: flush.digest.map(over), apply, ..flush }
     }
 
     fn row<'a>(&self, mut tables: impl Iterator<Item = &'a usize>, size: Size) -> Option<Row<'_>> {
@@ -391,6 +410,14 @@ impl Plan {
             Body::Rows(_) => (0..self.columns.len() - 1).collect(),
         };
         keys.into_iter().map(|position| ident(&self.columns[position].name)).collect()
+    }
+
+    /// The keys of groups, in the order of their columns in [`Plan::key_columns`].
+    pub(crate) fn group_keys(&self) -> &[grouped::GroupKey] {
+        match &self.body {
+            Body::Grouped(grouped) => &grouped.keys,
+            Body::Rows(_) => &[],
+        }
     }
 
     /// What ON CONFLICT infers the key's index from, parentheses included.

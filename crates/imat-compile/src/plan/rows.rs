@@ -5,7 +5,7 @@ use crate::facts::Type;
 use crate::lower::Core;
 use crate::name::QName;
 use crate::plan::source::Source;
-use crate::plan::{Body, Flush, Key, Plan, Reading, Size, StateColumn, Strategy, TableUse, Types, hidden_name};
+use crate::plan::{Body, Flush, Key, Plan, Reading, StateColumn, Strategy, TableUse, Types, hidden_name};
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
 use crate::sql::rows as sql;
@@ -37,7 +37,7 @@ impl Rows {
         }
     }
 
-    pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet, size: Size) -> Flush {
+    pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet) -> Flush {
         let reads = match &self.query {
             Query::Source { source, .. } => source.core.self_join || source.core.tables.len() > 1,
             Query::Definition(_) => true,
@@ -45,10 +45,9 @@ impl Rows {
         Flush {
             digest: reads.then(|| sql::digest(plan, &self.query, state, changed)),
             apply: sql::apply(plan, &self.query, state, changed),
-            twins: sql::twins(plan, &self.query, state, changed),
             returns: true,
             recompute: None,
-            delete: Some(crate::sql::grouped::delete(plan, state, size)),
+            delete: Some(crate::sql::tids::delete(plan, state)),
         }
     }
 }

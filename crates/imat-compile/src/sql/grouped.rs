@@ -1,23 +1,23 @@
 //! Statements of a grouped state.
 //!
-//! A delta is applied by one upsert in key order, then what it emptied is deleted by a second
-//! statement, and what it could not compute is recomputed by another: each sees, under READ
+//! A delta is applied by one upsert in key order. What it emptied is deleted by a second
+//! statement, and what it could not compute is recomputed by others ([`super::tids`]): each sees, under READ
 //! COMMITTED, all that was committed before the row locks of the one before it were granted.
 
 use crate::name::{QName, ident};
 use crate::plan::component::{Component, Kind};
-use crate::plan::grouped::{GroupKey, Grouped, Stored};
+use crate::plan::grouped::{GroupKey, Grouped};
 use crate::plan::source::One;
-use crate::plan::{Fate, Key, Plan, Signs, Size};
+use crate::plan::{Apply, Fate, Key, Plan, Signs};
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
 use crate::sql::Sql;
 
-fn scope(column: usize) -> String {
+pub(super) fn scope(column: usize) -> String {
     format!("d.x{column}")
 }
 
-fn name(plan: &Plan, column: usize) -> String {
+pub(super) fn name(plan: &Plan, column: usize) -> String {
     ident(&plan.columns[column].name)
 }
 
@@ -33,7 +33,7 @@ fn group_by(grouped: &Grouped) -> String {
 }
 
 /// `value AS column` of each component over the rows of a group.
-fn over_rows<'a>(plan: &'a Plan, grouped: &'a Grouped) -> impl Iterator<Item = String> + 'a {
+pub(super) fn over_rows<'a>(plan: &'a Plan, grouped: &'a Grouped) -> impl Iterator<Item = String> + 'a {
     grouped
         .components
         .iter()
@@ -167,20 +167,6 @@ fn assignments(plan: &Plan, grouped: &Grouped, signs: Signs, new: &str) -> Vec<S
     out
 }
 
-fn same_key(plan: &Plan, key: &GroupKey, left: &str, right: &str) -> String {
-    let column = name(plan, key.column);
-    equal(&format!("{left}.{column}"), &format!("{right}.{column}"), key)
-}
-
-/// Whether two key values are in the same group, in a form that an index can serve.
-fn equal(left: &str, right: &str, key: &GroupKey) -> String {
-    let equal = format!("{left} {} {right}", key.equality);
-    match key.nullable {
-        false => format!("({equal})"),
-        true => format!("(({equal}) OR ({left} IS NULL AND {right} IS NULL))"),
-    }
-}
-
 /// Whether the stored row must be recomputed; over the row as the upsert left it.
 fn needs_recompute(plan: &Plan, grouped: &Grouped, signs: Signs) -> String {
     let mut reasons: Vec<String> = grouped.dirty.iter().map(|&column| format!("s.{}", name(plan, column))).collect();
@@ -197,7 +183,7 @@ fn needs_recompute(plan: &Plan, grouped: &Grouped, signs: Signs) -> String {
 }
 
 /// Applies a delta of many rows, in key order.
-pub fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs) -> Sql {
+pub fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs) -> Apply {
     let mut delta = delta(plan, grouped, changed, signs);
     if !grouped.keys.is_empty() {
         delta.select += &format!(" ORDER BY {}", positions(grouped.keys.len()));
@@ -206,11 +192,11 @@ pub fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, 
 }
 
 /// Applies the change of one row.
-pub fn apply_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, fate: Fate) -> Sql {
+pub fn apply_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, fate: Fate) -> Apply {
     write(plan, grouped, state, &delta_of_one(plan, grouped, one, fate), fate.signs())
 }
 
-fn write(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta, signs: Signs) -> Sql {
+fn write(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta, signs: Signs) -> Apply {
     let write = match plan.conflict_target() {
         None => format!(
             "UPDATE {state} AS s SET {} FROM ({}) AS e WHERE e.{} > 0",
@@ -225,151 +211,17 @@ fn write(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta, signs: Si
             assignments(plan, grouped, signs, "EXCLUDED").join(", ")
         ),
     };
-    if signs == Signs::Additions && !grouped.recomputes(signs) {
-        return Sql::new(write);
+    let (count, dirty) = (format!("s.{}", plan.count_column()), needs_recompute(plan, grouped, signs));
+    let apply = Apply::new(&write, &count, &dirty, plan, state);
+    match signs == Signs::Additions && !grouped.recomputes(signs) {
+        true => Apply { write: Sql::new(write), ..apply },
+        false => apply,
     }
-    Sql::new(returning(&write, &format!("s.{}", plan.count_column()), &needs_recompute(plan, grouped, signs), plan))
-}
-
-/// One row about what a write left behind: emptied rows, rows to recompute, and the number of
-/// rows with a negative multiplicity, which there are only if the state was wrong before.
-pub(crate) fn returning(write: &str, count: &str, dirty: &str, plan: &Plan) -> String {
-    let alive = if plan.key == Key::Single { "true" } else { "n > 0" };
-    format!(
-        "WITH u AS ({write} RETURNING s.ctid AS tid, {count} AS n, {dirty} AS dirty) \
-         SELECT pg_catalog.array_agg(tid) FILTER (WHERE n = 0), \
-         pg_catalog.array_agg(tid) FILTER (WHERE {alive} AND dirty), \
-         pg_catalog.count(*) FILTER (WHERE n < 0) FROM u"
-    )
-}
-
-/// Deletes, of the rows with the tids of `$1`, those that stand for no row.
-pub(crate) fn delete(plan: &Plan, state: &QName, size: Size) -> Sql {
-    let (more, found) = at_tids("s", size);
-    let from = more.map(|more| format!(" USING {more}")).unwrap_or_default();
-    Sql::new(format!("DELETE FROM {state} AS s{from} WHERE {found} AND s.{} = 0", plan.count_column()))
-}
-
-/// The condition that a row has one of the tids of `$1`, and the relation that it needs: few are
-/// looked up one by one, many are joined.
-fn at_tids(row: &str, size: Size) -> (Option<&'static str>, String) {
-    match size {
-        Size::One(_) | Size::Small => (None, format!("{row}.ctid = ANY ($1::tid[])")),
-        Size::Large => (Some("imat_catalog.tids($1::tid[]) AS t (tid)"), format!("{row}.ctid = t.tid")),
-    }
-}
-
-/// The key condition between the rows `d` and the groups `g`. NULLs meet through OR where few
-/// groups are looked up by index, and as fields of a record, which can be sorted and merged,
-/// where there are many. A key that can fail is a column `k0`, `k1` and so on of `d`.
-fn meets(plan: &Plan, grouped: &Grouped, size: Size) -> String {
-    let frail = frail_keys(grouped);
-    let sides = |key: &GroupKey| {
-        let left = match frail.iter().position(|expr| **expr == key.expr) {
-            Some(number) => format!("d.k{number}"),
-            None => key.expr.render(scope),
-        };
-        (left, format!("g.{}", name(plan, key.column)))
-    };
-    let (nullable, plain): (Vec<&GroupKey>, Vec<&GroupKey>) = grouped.keys.iter().partition(|key| key.nullable);
-    let mut conditions: Vec<String> = plain
-        .iter()
-        .map(|key| {
-            let (left, right) = sides(key);
-            equal(&format!("({left})"), &right, key)
-        })
-        .collect();
-    if size != Size::Large {
-        conditions.extend(nullable.iter().map(|key| {
-            let (left, right) = sides(key);
-            equal(&format!("({left})"), &right, key)
-        }));
-    } else if !nullable.is_empty() {
-        let (left, right): (Vec<String>, Vec<String>) = nullable.iter().map(|key| sides(key)).unzip();
-        conditions.push(format!(
-            "(ROW({})::record OPERATOR(pg_catalog.=) ROW({})::record)",
-            left.join(", "),
-            right.join(", ")
-        ));
-    }
-    conditions.join(" AND ")
 }
 
 /// The keys that can fail for some row. Where rows are looked for by them, that must be a row of the view.
-fn frail_keys(grouped: &Grouped) -> Vec<&Scalar> {
+pub(super) fn frail_keys(grouped: &Grouped) -> Vec<&Scalar> {
     grouped.keys.iter().map(|key| &key.expr).filter(|expr| !grouped.source.is_total(expr)).collect()
-}
-
-/// The components of the groups whose state rows have the tids of `$1`.
-fn recomputed(plan: &Plan, grouped: &Grouped, state: &QName, size: Size) -> String {
-    let values: Vec<String> = over_rows(plan, grouped).collect();
-    let (now, tid) = (grouped.source.now_with(&frail_keys(grouped)), plan.unused("tid"));
-    if grouped.keys.is_empty() {
-        return format!(
-            "SELECT g.ctid AS {tid}, r.* FROM (SELECT {} FROM ({now}) AS d) AS r, {state} AS g WHERE g.ctid = ANY ($1::tid[])",
-            values.join(", ")
-        );
-    }
-    let keys: Vec<String> = grouped.keys.iter().map(|key| format!("s.{}", name(plan, key.column))).collect();
-    let (more, found) = at_tids("s", size);
-    let more = more.map(|more| format!(", {more}")).unwrap_or_default();
-    format!(
-        "SELECT g.{tid}, {} FROM (SELECT s.ctid AS {tid}, {} FROM {state} AS s{more} WHERE {found}) AS g, \
-         ({now}) AS d WHERE {} GROUP BY g.{tid}",
-        values.join(", "),
-        keys.join(", "),
-        meets(plan, grouped, size)
-    )
-}
-
-pub fn recompute(plan: &Plan, grouped: &Grouped, state: &QName, size: Size) -> (Sql, Sql) {
-    let select = recomputed(plan, grouped, state, size);
-    let reset = |stored: &Stored| stored.retraction.map(|column| format!("{} = NULL", name(plan, column)));
-    let assignments: Vec<String> = grouped
-        .components
-        .iter()
-        .map(|stored| format!("{column} = r.{column}", column = name(plan, stored.column)))
-        .chain(grouped.components.iter().filter_map(reset))
-        .chain(grouped.dirty.map(|column| format!("{} = false", name(plan, column))))
-        .collect();
-    let tid = plan.unused("tid");
-    let write =
-        format!("UPDATE {state} AS s SET {} FROM ({select}) AS r WHERE s.ctid = r.{tid}", assignments.join(", "));
-    (Sql::new(write), digest_of(&select))
-}
-
-/// See [`crate::plan::Flush::twins`].
-pub fn twins(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs) -> Option<Sql> {
-    twins_of(plan, grouped, state, &delta(plan, grouped, changed, signs))
-}
-
-/// The same for the change of one row.
-pub fn twins_of_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, fate: Fate) -> Option<Sql> {
-    let mut delta = delta_of_one(plan, grouped, one, fate);
-    // The planner would look for the key of a row before it knows that it is one of the view.
-    delta.select += " OFFSET 0";
-    twins_of(plan, grouped, state, &delta)
-}
-
-fn twins_of(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta) -> Option<Sql> {
-    let same = match plan.key {
-        // The only row was made after the snapshot was taken.
-        Key::Single => return Some(Sql::new(format!("SELECT 1 WHERE NOT EXISTS (SELECT FROM {state})"))),
-        Key::Columns { .. } => {
-            grouped.keys.iter().map(|key| same_key(plan, key, "s", "e")).collect::<Vec<_>>().join(" AND ")
-        }
-        Key::Image => format!("{} = {}", plan.key_image("s."), plan.key_image("e.")),
-    };
-    Some(more_than_one(state, &delta.select, &same))
-}
-
-/// Returns a row if some row of `keys`, a SELECT of distinct ones, meets several of the state.
-/// They are counted one key at a time: a join would stop at the first, trusting the unique index.
-pub(crate) fn more_than_one(state: &QName, keys: &str, same: &str) -> Sql {
-    Sql::new(format!(
-        "SELECT 1 FROM ({keys}) AS e CROSS JOIN LATERAL \
-         (SELECT pg_catalog.count(*) AS n FROM {state} AS s WHERE {same}) AS c WHERE c.n > 1 LIMIT 1"
-    ))
 }
 
 /// What the upsert would write, as one number.

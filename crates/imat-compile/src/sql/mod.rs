@@ -9,6 +9,7 @@ pub mod rebuild;
 pub mod recompose;
 pub mod render;
 pub(crate) mod rows;
+pub mod tids;
 
 use std::borrow::Cow;
 use std::fmt;

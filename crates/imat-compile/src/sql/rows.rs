@@ -1,11 +1,11 @@
 //! Statements of a rows state.
 
 use crate::name::{QName, ident};
-use crate::plan::Plan;
 use crate::plan::rows::Query;
+use crate::plan::{Apply, Plan};
 use crate::rel::TableSet;
 use crate::sql::Sql;
-use crate::sql::grouped::{digest_of, more_than_one, returning};
+use crate::sql::grouped::digest_of;
 
 fn output_columns(plan: &Plan) -> Vec<String> {
     plan.key_columns()
@@ -81,29 +81,14 @@ pub fn content(plan: &Plan, query: &Query) -> (Vec<String>, String) {
     (columns, select)
 }
 
-pub fn apply(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Sql {
+pub fn apply(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Apply {
     let count = plan.count_column();
     let target = plan.conflict_target().unwrap_or_default();
     let write = format!(
         "{} ON CONFLICT {target} DO UPDATE SET {count} = s.{count} + EXCLUDED.{count}",
         insert(plan, state, &delta(plan, query, state, changed))
     );
-    Sql::new(returning(&write, &format!("s.{count}"), "false", plan))
-}
-
-/// See [`crate::plan::Flush::twins`].
-pub fn twins(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Option<Sql> {
-    let columns = output_columns(plan);
-    let keys = match query {
-        Query::Source { .. } => {
-            let rows = folded(plan, &delta(plan, query, state, changed));
-            let values = columns.iter().enumerate().map(|(position, column)| format!("f.c{position} AS {column}"));
-            format!("SELECT {} FROM ({rows}) AS f", values.collect::<Vec<_>>().join(", "))
-        }
-        // By now the query and the state agree, so the delta is empty.
-        Query::Definition(_) => format!("SELECT {} FROM {state}", columns.join(", ")),
-    };
-    Some(more_than_one(state, &keys, &format!("{} = {}", plan.key_image("s."), plan.key_image("e."))))
+    Apply::new(&write, &format!("s.{count}"), "false", plan, state)
 }
 
 pub fn digest(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Sql {

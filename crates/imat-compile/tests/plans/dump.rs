@@ -5,7 +5,7 @@ use std::fmt::Write;
 use imat_compile::name::QName;
 use imat_compile::plan::locks::Keys;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Locking, Plan, Size, Strategy};
+use imat_compile::plan::{Locking, Plan, Recompute, Size, Strategy};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
 
@@ -77,17 +77,23 @@ fn flush(out: &mut String, plan: &Plan, state: &QName, (tables, signs, size): &C
     }
     locks(out, plan, "locks", &changed, &Idle::new(), *size);
     let apply = if flush.returns { "apply, returns" } else { "apply" };
-    let (recompute, recompute_digest) = flush.recompute.as_ref().map(|(write, digest)| (write, digest)).unzip();
-    let statements = [
-        ("digest", flush.digest.as_ref()),
-        (apply, Some(&flush.apply)),
-        ("twins", flush.twins.as_ref()),
-        ("recompute digest", recompute_digest),
-        ("recompute", recompute),
-        ("delete", flush.delete.as_ref()),
-    ];
+    let mut statements: Vec<(&str, &Sql)> = flush.digest.iter().map(|digest| ("digest", digest)).collect();
+    statements.extend([(apply, &flush.apply.write), ("twins", &flush.apply.twins)]);
+    match &flush.recompute {
+        None => {}
+        Some(Recompute::Few { write, digest }) => {
+            statements.extend([("recompute digest", digest), ("recompute", write)]);
+        }
+        Some(Recompute::Many { groups, values, digest, write }) => statements.extend([
+            ("groups to recompute", groups),
+            ("recompute digest", digest),
+            ("values to write", values),
+            ("recompute", write),
+        ]),
+    }
+    statements.extend(flush.delete.iter().map(|delete| ("delete", delete)));
     let mut shown = String::new();
-    for (label, sql) in statements.into_iter().filter_map(|(label, sql)| Some((label, sql?.as_str()))) {
+    for (label, sql) in statements.into_iter().map(|(label, sql)| (label, sql.as_str())) {
         let _ = writeln!(out, "{label}:\n  {}", laid_out(&abridged(sql, &shown)));
         shown += sql;
     }

@@ -6,7 +6,7 @@ use crate::case::{ADDED, REMOVED};
 use imat_compile::name::QName;
 use imat_compile::plan::locks::Keys;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Flush, Key, Locking, Plan, Signs, Size};
+use imat_compile::plan::{Apply, Flush, Key, Locking, Plan, Recompute, Signs, Size};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
 use imat_compile::sql::render::delta_name;
@@ -74,14 +74,20 @@ fn changes(plan: &Plan) -> impl Iterator<Item = TableSet> {
 }
 
 fn flush(plan: &Plan, flush: &Flush, changed: &TableSet, size: Size) {
-    let on_delta: Vec<&Sql> = flush.digest.iter().chain([&flush.apply]).chain(&flush.twins).collect();
-    let on_state: Vec<&Sql> =
-        flush.recompute.iter().flat_map(|(write, digest)| [write, digest]).chain(&flush.delete).collect();
-    on_delta.iter().chain(&on_state).for_each(|sql| is_sql(sql));
+    let Apply { write, watched, twins } = &flush.apply;
+    let on_delta: Vec<&Sql> = flush.digest.iter().chain([write, watched]).collect();
+    let (on_tids, on_groups): (Vec<&Sql>, Vec<&Sql>) = match &flush.recompute {
+        None => (Vec::new(), Vec::new()),
+        Some(Recompute::Few { write, digest }) => (vec![write, digest], Vec::new()),
+        Some(Recompute::Many { groups, values, digest, write }) => (vec![groups], vec![values, digest, write]),
+    };
+    let on_tids: Vec<&Sql> = on_tids.into_iter().chain(&flush.delete).chain([twins]).collect();
+    on_delta.iter().chain(&on_tids).chain(&on_groups).for_each(|sql| is_sql(sql));
     on_delta.iter().for_each(|sql| reads(plan, sql, changed, size, 0));
-    for sql in on_state {
+    for sql in on_tids.into_iter().filter(|sql| plan.key != Key::Single || *sql != twins) {
         assert_eq!(params(sql).max(), Some(1), "takes the tids: {sql}");
     }
+    on_groups.iter().for_each(|sql| assert_eq!(params(sql).max(), None, "reads relations: {sql}"));
     assert!(flush.returns || (flush.recompute.is_none() && flush.delete.is_none()), "nothing says which rows");
     assert!(flush.delete.is_none() || plan.key != Key::Single, "the only row stays");
 }

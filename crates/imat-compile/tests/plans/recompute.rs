@@ -36,6 +36,22 @@ fn groups_of_a_nullable_key() {
     check("recompute_groups_of_a_nullable_key", &case);
 }
 
+/// An index on all of the keys is of use to each way in which some are NULL.
+#[test]
+fn groups_of_nullable_keys() {
+    let case = Case::new(
+        &["clerk integer", "store integer", "returned boolean", "codes bigint"],
+        " SELECT sale.clerk,
+    sale.store,
+    sale.returned,
+    count(DISTINCT sale.code) AS codes
+   FROM shop.sale
+  GROUP BY sale.clerk, sale.store, sale.returned;",
+        &[(SALE, Statement, Small)],
+    );
+    check("recompute_groups_of_nullable_keys", &case);
+}
+
 #[test]
 fn without_keys() {
     let case = Case::new(

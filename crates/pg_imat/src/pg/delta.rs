@@ -142,11 +142,11 @@ impl Delta {
 
     /// The rows that a statement returns, with its columns, as a change that one statement made; `None`
     /// if there are none.
-    pub fn fetch(connection: &Connection, prepared: &Prepared) -> Option<Delta> {
+    pub fn fetch(connection: &Connection, prepared: &Prepared, params: &Params) -> Option<Delta> {
         // SAFETY: the store lives to the end of the transaction at least, and nobody else has it.
         unsafe {
             let store = in_transaction(|| pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem));
-            let descriptor = connection.execute_into(prepared, store);
+            let descriptor = connection.execute_into(prepared, params, store);
             let count = pg_sys::tuplestore_tuple_count(store);
             if count == 0 {
                 pg_sys::tuplestore_end(store);

@@ -61,11 +61,25 @@ const COSTS: [&str; 9] = [
     "work_mem",
 ];
 
+/// What a statement touches, whatever is known of its tables when it is planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Few rows of tables that may be empty then and large later: it uses an index wherever there is one.
+    Few,
+    Many,
+    /// Rows of a state by their tids, however many there are of either.
+    Tids,
+}
+
+/// Without these a Tid Scan is left, alone or inside of a nested loop.
+const OTHER_THAN_TIDS: [&str; 5] =
+    ["enable_bitmapscan", "enable_hashjoin", "enable_indexonlyscan", "enable_indexscan", "enable_mergejoin"];
+
 static mut PLANNER: pg_sys::planner_hook_type = None;
 
 thread_local! {
-    /// The text of the statement that is prepared or run, as the server has it, and whether it touches few rows.
-    static OURS: Cell<(*const c_char, bool)> = const { Cell::new((std::ptr::null(), false)) };
+    /// The text of the statement that is prepared or run, as the server has it, and what it touches.
+    static OURS: Cell<(*const c_char, Reach)> = const { Cell::new((std::ptr::null(), Reach::Many)) };
 }
 
 // As it is in the server: the binding of this name catches errors and raises them anew without the
@@ -88,13 +102,12 @@ pub fn install() {
     }
 }
 
-/// Runs `body`, which prepares or runs the statement with this text. A `point` statement touches few rows of tables
-/// that may be empty when it is planned and large later, so it is planned to use an index wherever there is one.
-pub(super) fn ours<T>(text: *const c_char, point: bool, body: impl FnOnce() -> T) -> T {
-    OURS.set((text, point));
+/// Runs `body`, which prepares or runs the statement with this text.
+pub(super) fn ours<T>(text: *const c_char, reach: Reach, body: impl FnOnce() -> T) -> T {
+    OURS.set((text, reach));
     let value = body();
     // Another text may get the place of this one. After an error it may, and is planned well all the same.
-    OURS.set((std::ptr::null(), false));
+    OURS.set((std::ptr::null(), Reach::Many));
     value
 }
 
@@ -107,10 +120,10 @@ unsafe extern "C-unwind" fn plan(
 ) -> *mut pg_sys::PlannedStmt {
     // SAFETY: what comes is the planner's; levels nest, and after an error PostgreSQL closes them.
     unsafe {
-        let (ours, point) = OURS.get();
+        let (ours, reach) = OURS.get();
         let level = (!text.is_null() && text == ours).then(|| {
             let level = bare::NewGUCNestLevel();
-            pin(point);
+            pin(reach);
             level
         });
         let planned = match PLANNER {
@@ -124,11 +137,14 @@ unsafe extern "C-unwind" fn plan(
     }
 }
 
-unsafe fn pin(point: bool) {
+unsafe fn pin(reach: Reach) {
     // SAFETY: within a nest level that the caller opened.
     unsafe {
         METHODS.iter().for_each(|(name, value)| context::set_known(name, value));
-        context::set_known("enable_seqscan", if point { "off" } else { "on" });
+        context::set_known("enable_seqscan", if reach == Reach::Many { "on" } else { "off" });
+        if reach == Reach::Tids {
+            OTHER_THAN_TIDS.iter().for_each(|name| context::set_known(name, "off"));
+        }
         for name in COSTS {
             if let Some(value) = of_database(name) {
                 context::set_known(name, &value);

@@ -8,7 +8,7 @@ use imat_compile::sql::Sql;
 use pgrx::pg_sys;
 
 use super::layout::Layout;
-use super::planner;
+use super::planner::{self, Reach};
 
 /// A statement, analysed and kept for the life of the backend.
 ///
@@ -17,7 +17,7 @@ use super::planner;
 /// **Invariant:** a plan is handed out only for what it was made for.
 pub struct Prepared {
     sql: Sql,
-    point: bool,
+    reach: Reach,
     made: RefCell<Made>,
 }
 
@@ -36,20 +36,20 @@ pub(super) struct Plan {
     plan: pg_sys::SPIPlanPtr,
     /// See [`planner::ours`].
     text: *const c_char,
-    point: bool,
+    reach: Reach,
 }
 
 impl Plan {
     /// One that lives as long as it is used.
-    pub unsafe fn of(plan: pg_sys::SPIPlanPtr, point: bool) -> Self {
+    pub unsafe fn of(plan: pg_sys::SPIPlanPtr, reach: Reach) -> Self {
         // SAFETY: the plan is of one statement, and so has one source, whose text lives as long.
-        unsafe { Self { plan, text: (*source(plan)).query_string, point } }
+        unsafe { Self { plan, text: (*source(plan)).query_string, reach } }
     }
 
     /// One that was moved to memory that lives as long as the backend. PostgreSQL will call a statement of a flush by its
     /// first words in the context of errors, where users see it: its text goes on for pages. It is not read any more once
     /// it is analysed, and `explain_imat` shows it.
-    pub unsafe fn kept(plan: pg_sys::SPIPlanPtr, sql: &Sql, point: bool) -> Self {
+    pub unsafe fn kept(plan: pg_sys::SPIPlanPtr, sql: &Sql, reach: Reach) -> Self {
         let text = CString::new(sql.abbreviated()).unwrap_or_default();
         // SAFETY: the source is there as long as the plan; the copy lives as long as that.
         unsafe {
@@ -57,13 +57,13 @@ impl Plan {
             if sql.as_fixed().is_none() {
                 (*source).query_string = pg_sys::MemoryContextStrdup((*source).context, text.as_ptr());
             }
-            Self::of(plan, point)
+            Self::of(plan, reach)
         }
     }
 
     /// Runs `body`, in which the statement may be planned.
     pub fn with<T>(self, body: impl FnOnce(pg_sys::SPIPlanPtr) -> T) -> T {
-        planner::ours(self.text, self.point, || body(self.plan))
+        planner::ours(self.text, self.reach, || body(self.plan))
     }
 
     /// What describes the rows that it returns.
@@ -85,7 +85,7 @@ impl Prepared {
     /// The statement with a plan for parameters of these types and for these deltas.
     pub(super) fn new(sql: &Sql, plan: Plan, types: &[pg_sys::Oid], deltas: &Deltas) -> Self {
         let made = Made { plan, types: types.to_vec(), deltas: deltas.clone() };
-        Self { sql: sql.clone(), point: plan.point, made: RefCell::new(made) }
+        Self { sql: sql.clone(), reach: plan.reach, made: RefCell::new(made) }
     }
 
     /// Its plan, if that was made for such parameters and deltas.
@@ -98,8 +98,8 @@ impl Prepared {
     }
 
     /// Its plan, as `prepare` makes it anew.
-    pub(super) fn renewed(&self, prepare: impl FnOnce(&Sql, bool) -> Prepared) -> Plan {
-        self.made.swap(&prepare(&self.sql, self.point).made);
+    pub(super) fn renewed(&self, prepare: impl FnOnce(&Sql, Reach) -> Prepared) -> Plan {
+        self.made.swap(&prepare(&self.sql, self.reach).made);
         self.made.borrow().plan
     }
 }

@@ -13,6 +13,7 @@ use super::layout::Layout;
 use super::prepared::{Deltas, Plan};
 use super::{context, memory};
 
+pub use super::planner::Reach;
 pub use super::prepared::Prepared;
 
 // As they are in the server: the bindings of these names catch errors and raise them anew, without the
@@ -67,6 +68,23 @@ impl Params {
         self.values.push(value);
         self.nulls.push(if null { b'n' } else { b' ' } as _);
         self.types.push(ty);
+    }
+
+    /// In the form that the executor reads, in the current memory context.
+    unsafe fn list(&self) -> pg_sys::ParamListInfo {
+        // SAFETY: there is a place for each.
+        unsafe {
+            let list = pg_sys::makeParamList(self.types.len() as i32);
+            for (position, &ptype) in self.types.iter().enumerate() {
+                *(*list).params.as_mut_ptr().add(position) = pg_sys::ParamExternData {
+                    value: self.values[position],
+                    isnull: self.value(position).is_none(),
+                    pflags: 0,
+                    ptype,
+                };
+            }
+            list
+        }
     }
 
     /// The value, where it is not NULL.
@@ -142,10 +160,10 @@ impl Connection {
 
     /// Analyses and plans a statement; the delta relations that it names must be registered.
     /// Planning computes constants, so it is done under the settings of the moment, but for those of
-    /// the planner: see [`planner`], also for what a `point` statement is. An error goes right through, as in
+    /// the planner: see [`planner`], and [`Reach`]. An error goes right through, as in
     /// [`Connection::execute`].
-    pub fn prepare(&self, sql: &Sql, params: &[pg_sys::Oid], point: bool) -> Prepared {
-        let plan = self.general(sql, params, point);
+    pub fn prepare(&self, sql: &Sql, params: &[pg_sys::Oid], reach: Reach) -> Prepared {
+        let plan = self.general(sql, params, reach);
         // SAFETY: the plan is of one statement; what is planned is released, and stays.
         plan.with(|plan| unsafe {
             let planned = SPI_plan_get_cached_plan(plan);
@@ -160,7 +178,7 @@ impl Connection {
     /// deltas with other columns than those that there are now.
     fn plan(&self, prepared: &Prepared, types: &[pg_sys::Oid]) -> Plan {
         let known = prepared.plan_for(types, &self.deltas.borrow());
-        known.unwrap_or_else(|| prepared.renewed(|sql, point| self.prepare(sql, types, point)))
+        known.unwrap_or_else(|| prepared.renewed(|sql, reach| self.prepare(sql, types, reach)))
     }
 
     /// Lets the statements read a delta with this layout.
@@ -178,17 +196,22 @@ impl Connection {
         self.deltas.borrow_mut().push((name.to_owned(), layout.clone()));
     }
 
-    /// Runs a statement without parameters, and puts the rows that it returns into the store; returns
-    /// their descriptor, which is the plan's.
-    pub(super) fn execute_into(&self, prepared: &Prepared, store: *mut pg_sys::Tuplestorestate) -> pg_sys::TupleDesc {
-        let plan = self.plan(prepared, &[]);
+    /// Runs a statement, and puts the rows that it returns into the store; returns their descriptor, which is the
+    /// plan's.
+    pub(super) fn execute_into(
+        &self,
+        prepared: &Prepared,
+        params: &Params,
+        store: *mut pg_sys::Tuplestorestate,
+    ) -> pg_sys::TupleDesc {
+        let plan = self.plan(prepared, &params.types);
         // SAFETY: the receiver and the options live through the call; a statement that returns rows
         // has a descriptor.
         unsafe {
             let receiver = pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestTuplestore);
             let context = pg_sys::TopTransactionContext;
             SetTuplestoreDestReceiverParams(receiver, store, context, true, std::ptr::null_mut(), std::ptr::null());
-            let options = pg_sys::SPIExecuteOptions { dest: receiver, ..Default::default() };
+            let options = pg_sys::SPIExecuteOptions { dest: receiver, params: params.list(), ..Default::default() };
             let code = plan.with(|plan| SPI_execute_plan_extended(plan, &options));
             if code < 0 {
                 fail("SPI_execute_plan_extended", code);
@@ -213,7 +236,7 @@ impl Connection {
     }
 
     /// A statement with one plan for all values of the parameters. Its text is read under the settings for text.
-    fn general(&self, sql: &Sql, params: &[pg_sys::Oid], point: bool) -> Plan {
+    fn general(&self, sql: &Sql, params: &[pg_sys::Oid], reach: Reach) -> Plan {
         let plan = context::with_text(|| self.analyse(sql, params, pg_sys::CURSOR_OPT_GENERIC_PLAN));
         // SAFETY: the plan was just made, and is moved to memory that lives as long as the backend.
         let code = unsafe { pg_sys::SPI_keepplan(plan) };
@@ -221,7 +244,7 @@ impl Connection {
             fail("SPI_keepplan", code);
         }
         // SAFETY: it was kept.
-        unsafe { Plan::kept(plan, sql, point) }
+        unsafe { Plan::kept(plan, sql, reach) }
     }
 
     /// Runs a statement; returns how many rows it processed.
@@ -294,17 +317,20 @@ impl Connection {
         }
     }
 
-    /// An array of tids: what to pass on, valid until the connection closes, and its length.
-    pub fn tids(&self, number: i32) -> Option<(Params, usize)> {
-        let value = self.field(number)?;
+    /// An array of tids: what to pass on, valid until the connection closes, and its length; without any it is NULL.
+    pub fn tids(&self, number: i32) -> (Params, usize) {
+        let mut tids = Params::default();
+        let Some(value) = self.field(number) else {
+            tids.push(pg_sys::Datum::null(), true, pg_sys::TIDARRAYOID);
+            return (tids, 0);
+        };
         // SAFETY: the field has the type tid[]; a copy outlives the statement's memory.
         unsafe {
             let array = pg_sys::pg_detoast_datum_copy(value.cast_mut_ptr());
             let header = array.cast::<pg_sys::ArrayType>();
             let length = pg_sys::ArrayGetNItems((*header).ndim, header.add(1).cast());
-            let mut tids = Params::default();
             tids.push(pg_sys::Datum::from(array), false, pg_sys::TIDARRAYOID);
-            Some((tids, usize::try_from(length).unwrap_or(0)))
+            (tids, usize::try_from(length).unwrap_or(0))
         }
     }
 }
@@ -364,13 +390,13 @@ thread_local! {
 fn query(connection: &Connection, sql: &Sql, types: &[pg_sys::Oid]) -> Plan {
     let Some(text) = sql.as_fixed() else {
         // SAFETY: it lives as long as the connection.
-        return unsafe { Plan::of(connection.analyse(sql, types, 0), false) };
+        return unsafe { Plan::of(connection.analyse(sql, types, 0), Reach::Many) };
     };
     let none = Deltas::new();
     if let Some(plan) = KEPT.with_borrow(|kept| kept.get(text)?.plan_for(types, &none)) {
         return plan;
     }
-    let plan = connection.general(sql, types, false);
+    let plan = connection.general(sql, types, Reach::Many);
     KEPT.with_borrow_mut(|kept| kept.insert(text, Prepared::new(sql, plan, types, &none)));
     plan
 }

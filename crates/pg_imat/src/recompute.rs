@@ -1,0 +1,53 @@
+//! Recomputing the groups that an upsert could not compute.
+
+use std::cell::OnceCell;
+
+use imat_compile::plan::{Recompute, Size};
+use imat_compile::sql::Sql;
+use imat_compile::sql::tids::{GROUPS, VALUES};
+
+use crate::flush::{expected, reach, same_under_latest};
+use crate::pg::delta::Delta;
+use crate::pg::spi::{Connection, Params, Prepared, Reach, Snapshot};
+
+/// See [`Recompute`]; prepared when they are first needed.
+#[derive(Default)]
+pub struct Statements {
+    groups: OnceCell<Prepared>,
+    values: OnceCell<Prepared>,
+    digest: OnceCell<Prepared>,
+    write: OnceCell<Prepared>,
+}
+
+/// Recomputes the rows with these tids; returns how many were written.
+pub fn run(connection: &Connection, of: &Recompute, prepared: &Statements, tids: &Params, can_be_stale: bool) -> u64 {
+    let none = Params::default();
+    let prepare = |sql: &Sql, params: &Params, reach| connection.prepare(sql, &params.types, reach);
+    let execute = |statement, params| connection.execute(statement, params, Snapshot::Transaction);
+    match of {
+        Recompute::Few { write, digest } => {
+            if can_be_stale {
+                let few = reach(Size::Small);
+                same_under_latest(connection, prepared.digest.get_or_init(|| prepare(digest, tids, few)), tids);
+            }
+            execute(prepared.write.get_or_init(|| prepare(write, tids, reach(Size::Small))), tids)
+        }
+        Recompute::Many { groups, values, digest, write } => {
+            let groups = prepared.groups.get_or_init(|| prepare(groups, tids, Reach::Tids));
+            let Some(groups) = Delta::fetch(connection, groups, tids) else { return 0 };
+            groups.register(connection, GROUPS, expected(Size::Large));
+            if can_be_stale {
+                let digest = prepared.digest.get_or_init(|| prepare(digest, &none, reach(Size::Large)));
+                same_under_latest(connection, digest, &none);
+            }
+            let values = prepared.values.get_or_init(|| prepare(values, &none, reach(Size::Large)));
+            let values = Delta::fetch(connection, values, &none);
+            groups.end();
+            let Some(values) = values else { return 0 };
+            values.register(connection, VALUES, expected(Size::Large));
+            let written = execute(prepared.write.get_or_init(|| prepare(write, &none, Reach::Tids)), &none);
+            values.end();
+            written
+        }
+    }
+}
