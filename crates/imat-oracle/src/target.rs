@@ -98,13 +98,27 @@ impl Target {
         }
     }
 
+    /// Takes away what `imat.view` was made of, where that is left.
+    pub fn drop_source_sql(self, schema: &str, view: &str, origin: Origin) -> Option<String> {
+        let name = format!("{}.{}", ident(schema), ident(view));
+        match (self, origin) {
+            (Target::Extension, Origin::Materialized | Origin::MaterializedNoData) => {
+                Some(format!("DROP MATERIALIZED VIEW {name}"))
+            }
+            (Target::Extension, Origin::PlainView) | (Target::Naive, _) => Some(format!("DROP VIEW {name}")),
+            (Target::Extension, Origin::Query) | (Target::Plain | Target::Stale, _) => None,
+        }
+    }
+
     /// Removes whatever an interrupted run left in `imat`, what reads another first.
     pub fn sweep(self, client: &mut Client) -> Result<()> {
         // They may read what is in `imat`.
-        let views = "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind = 'm' \
-                     AND c.relnamespace <> 'imat'::regnamespace ORDER BY c.oid DESC";
+        let views = "SELECT CASE c.relkind WHEN 'm' THEN 'MATERIALIZED ' ELSE '' END || 'VIEW IF EXISTS ' || c.oid::regclass \
+                     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                     WHERE n.nspname NOT LIKE 'imat%' AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
+                     AND (c.relkind = 'm' OR c.relkind = 'v' AND pg_get_viewdef(c.oid) LIKE '% imat.%') ORDER BY c.oid DESC";
         for view in pg::query(client, views)?.into_iter().flatten().flatten() {
-            client.batch_execute(&format!("DROP MATERIALIZED VIEW {view}"))?;
+            client.batch_execute(&format!("DROP {view} CASCADE"))?;
         }
         let left = "SELECT c.relname, c.relkind FROM pg_class c WHERE c.relnamespace = 'imat'::regnamespace \
                     AND c.relkind IN ('r', 'v', 'm') ORDER BY c.oid DESC";

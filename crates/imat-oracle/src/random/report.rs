@@ -76,7 +76,7 @@ fn replay(options: &Options, failure: &Failure) -> String {
         let _ = writeln!(out, "{sql};");
     }
     for view in &world.views {
-        let sql = options.target.create_sql(&world.schema_name, &view.name, &view.query, view.origin);
+        let sql = options.target.create_sql(&world.schema_name, &view.name, &view.query_in("imat"), view.origin);
         let _ = writeln!(out, "{sql};");
     }
     for (number, (step, error)) in failure.history.iter().enumerate() {
@@ -92,7 +92,12 @@ fn replay(options: &Options, failure: &Failure) -> String {
     }
     if let Some(at) = failure.view {
         let view = &world.views[at];
-        let _ = writeln!(out, "\\echo expected\n{};\n\\echo actual\nTABLE imat.{};", view.query, ident(&view.name));
+        let _ = writeln!(
+            out,
+            "\\echo expected\n{};\n\\echo actual\nTABLE imat.{};",
+            view.query_in("imat"),
+            ident(&view.name)
+        );
         let _ = writeln!(out, "\\echo seen inside statements on one side only\n{};", seen::UNEQUAL);
     }
     out

@@ -66,7 +66,7 @@ impl World {
 
     /// The plain views that maintained ones may read.
     pub fn base_sql(&self) -> Vec<String> {
-        self.bases.iter().map(|b| format!("CREATE VIEW {} AS {}", ident(&b.name), b.query.sql)).collect()
+        self.bases.iter().map(|b| format!("CREATE VIEW {}{} AS {}", ident(&b.name), b.options, b.query.sql)).collect()
     }
 }
 
@@ -181,17 +181,19 @@ impl Stage {
     fn create_views(&mut self, options: &Options, world: &World) -> Result<Option<Problem>> {
         for (at, view) in world.views.iter().enumerate() {
             // A query that PostgreSQL itself refuses is the generator's mistake, not a finding.
-            self.twin.client.batch_execute(&format!("CREATE VIEW {} AS\n{}", ident(&view.name), view.query)).map_err(
-                |e| {
-                    let error = PgError::from(e);
-                    PgError { more: format!("{}\ngenerated query: {}", error.more, view.query), ..error }
-                },
-            )?;
-            let sql = options.target.create_sql(&world.schema_name, &view.name, &view.query, view.origin);
+            self.twin
+                .client
+                .batch_execute(&format!("CREATE VIEW {} AS\n{}", ident(&view.name), view.query_in(TWIN)))
+                .map_err(|e| {
+                let error = PgError::from(e);
+                PgError { more: format!("{}\ngenerated query: {}", error.more, view.query), ..error }
+            })?;
+            let query = view.query_in("imat");
+            let sql = options.target.create_sql(&world.schema_name, &view.name, &query, view.origin);
             if let Err(error) = self.main.client.batch_execute(&sql) {
                 return Ok(Some(Problem::new(Some(at), format!("creation failed: {}", PgError::from(error)))));
             }
-            match Maintained::describe(&mut self.main.client, &view.name, &view.query) {
+            match Maintained::describe(&mut self.main.client, &view.name, &query) {
                 Ok(table) => self.tables.push(table),
                 Err(error) => return Ok(Some(Problem::new(Some(at), error.to_string()))),
             }
@@ -255,7 +257,7 @@ impl Stage {
                 return Ok(Some(Problem { view: None, what, expected: twins, actual: ours }));
             }
         }
-        for (at, view) in world.views.iter().enumerate() {
+        for (at, view) in world.views.iter().enumerate().rev() {
             match options.target.verify(&mut self.main.client, &view.name) {
                 Ok(rows) if rows.is_empty() => {}
                 Ok(rows) => {
@@ -266,7 +268,9 @@ impl Stage {
                     return Ok(Some(Problem::new(Some(at), format!("verify_imat failed: {error}"))));
                 }
             }
-            if let Err(error) = self.main.client.batch_execute(&options.target.drop_sql(&view.name)) {
+            let source = options.target.drop_source_sql(&world.schema_name, &view.name, view.origin);
+            let drops = [options.target.drop_sql(&view.name)].into_iter().chain(source.filter(|_| view.is_stacked()));
+            if let Err(error) = self.main.client.batch_execute(&drops.collect::<Vec<_>>().join("; ")) {
                 return Ok(Some(Problem::new(Some(at), format!("drop failed: {}", PgError::from(error)))));
             }
         }

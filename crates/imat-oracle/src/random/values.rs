@@ -15,10 +15,13 @@ pub enum Ty {
     Bool,
     Date,
     Ts,
+    /// timestamp with time zone
+    Tz,
     Float,
 }
 
-pub const ALL: [Ty; 9] = [Ty::Int, Ty::Big, Ty::Money, Ty::Num, Ty::Text, Ty::Bool, Ty::Date, Ty::Ts, Ty::Float];
+pub const ALL: [Ty; 11] =
+    [Ty::Int, Ty::Big, Ty::Money, Ty::Num, Ty::Text, Ty::Text, Ty::Bool, Ty::Date, Ty::Ts, Ty::Tz, Ty::Float];
 
 impl Ty {
     pub fn sql(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Ty {
             Ty::Bool => "boolean",
             Ty::Date => "date",
             Ty::Ts => "timestamp",
+            Ty::Tz => "timestamptz",
             Ty::Float => "float8",
         }
     }
@@ -58,11 +62,18 @@ pub fn value(dice: &mut Dice, ty: Ty, wild: bool) -> String {
             let fraction = dice.pick(&["", ".0", ".5", ".50", ".125", ".333333"]);
             format!("{whole}{fraction}")
         }
-        Ty::Text => dice.pick(&["", "a", "A", "b", "bb", "Bb", "ünï", "it's", "NULL", "z z"]).to_string(),
+        Ty::Text => {
+            dice.pick(&["", "a", "A", "b", "bb", "Bb", "ünï", "it's", "NULL", "z z", "0", "7", "12"]).to_string()
+        }
         Ty::Bool => dice.pick(&["t", "f"]).to_string(),
         Ty::Date => format!("2024-0{}-{:02}", dice.range(1, 3), *dice.pick(&[1, 2, 15, 28])),
         Ty::Ts => {
             format!("2024-01-0{} {:02}:{}:00", dice.range(1, 3), dice.range(0, 23), dice.pick(&["00", "15", "59"]))
+        }
+        // An hour that is there twice in Europe, and a day that is another one elsewhere.
+        Ty::Tz => {
+            let day = dice.pick(&["2024-10-26 22", "2024-10-27 00", "2024-10-27 01", "2024-10-31 23"]);
+            format!("{day}:{}:00+00", dice.pick(&["00", "30", "59"]))
         }
         Ty::Float if wild && dice.chance(12) => dice.pick(&["1e17", "Infinity", "NaN", "3e16"]).to_string(),
         Ty::Float if wild => format!("{}.25", dice.range(0, 9)),

@@ -44,7 +44,7 @@ struct Inside<'a> {
 }
 
 pub fn statement(d: &mut Dml) -> String {
-    let views: Vec<&ViewDef> = d.views.iter().filter(|v| v.name != VIEW).collect();
+    let views: Vec<&ViewDef> = d.views.iter().filter(|v| v.name != VIEW && !v.is_stacked()).collect();
     let mut inside = Inside { views, truncates: true, calls: true };
     const INSERT: &str = "INSERT INTO outer_t SELECT x, inside(x) FROM generate_series(1, 2) AS x \
          ON CONFLICT (n) DO UPDATE SET m = EXCLUDED.m";

@@ -63,6 +63,7 @@ pub fn random(d: &mut Dml) -> Vec<Action> {
         (3, 12),
         (6, 13),
         (5, 14),
+        (3, 15),
     ]) {
         0 => basic::insert(d),
         1 => compound::insert_select(d),
@@ -79,9 +80,26 @@ pub fn random(d: &mut Dml) -> Vec<Action> {
         11 => return blocks::prepared(d),
         13 => return vec![Action::Sql(inside::statement(d))],
         14 => return vec![Action::Sql(partitions::statement(d))],
+        15 => setting(d),
         _ => return blocks::cursor(d),
     };
     vec![if d.dice.chance(15) { Action::Extended(sql) } else { Action::Sql(sql) }]
+}
+
+/// A setting of the planner, which must not matter.
+fn setting(d: &mut Dml) -> String {
+    let methods =
+        ["nestloop", "hashjoin", "mergejoin", "seqscan", "indexscan", "bitmapscan", "hashagg", "sort", "material"];
+    let local = if d.in_transaction && d.dice.chance(50) { "LOCAL " } else { "" };
+    match d.dice.index(5) {
+        0 | 1 => {
+            let mode = d.dice.pick(&["auto", "force_custom_plan", "force_custom_plan", "force_generic_plan"]);
+            format!("SET {local}plan_cache_mode = {mode}")
+        }
+        2 => format!("SET {local}join_collapse_limit = {}", d.dice.pick(&[1, 8])),
+        3 => format!("SET {local}from_collapse_limit = {}", d.dice.pick(&[1, 8])),
+        _ => format!("SET {local}enable_{} = {}", d.dice.pick(&methods), d.dice.pick(&["on", "off", "off"])),
+    }
 }
 
 /// The rows a round starts with, one statement a table.

@@ -13,11 +13,13 @@ fn of_type(g: &mut Gen, fields: &[Field], accept: impl Fn(&Field) -> bool) -> Op
 /// A small whole number.
 pub fn int(g: &mut Gen, fields: &[Field]) -> Expr {
     let sql = match of_type(g, fields, |f| f.ty == Ty::Int) {
-        Some(f) => match g.dice.index(9) {
+        Some(f) => match g.dice.index(11) {
             0..=3 => f.sql,
             4 => format!("({} + 1)", f.sql),
             5 => format!("({} * 2)", f.sql),
             6 => format!("coalesce({}, 0)", f.sql),
+            9 => format!("({} * -(2::int))", f.sql),
+            10 => format!("coalesce({}, -1::int)", f.sql),
             7 => format!("(CASE WHEN {} THEN {} ELSE 0 END)", predicate(g, fields, 1), f.sql),
             _ => match of_type(g, fields, |f| f.ty == Ty::Text) {
                 Some(t) => format!("length({})", t.sql),
@@ -32,7 +34,14 @@ pub fn int(g: &mut Gen, fields: &[Field]) -> Expr {
 /// A number of any type, for sums and averages.
 pub fn number(g: &mut Gen, fields: &[Field]) -> Expr {
     match of_type(g, fields, |f| f.ty.is_number() && f.role != Role::Id) {
-        Some(f) if f.ty != Ty::Int => Expr { sql: f.sql, ty: f.ty },
+        Some(f) if f.ty != Ty::Int => match f.ty {
+            Ty::Money | Ty::Num if g.dice.chance(20) => {
+                let negated =
+                    g.dice.pick(&["{} * -1.5::numeric", "coalesce({}, -1.0::numeric)", "{} - -(0.25::numeric)"]);
+                Expr { sql: format!("({})", negated.replace("{}", &f.sql)), ty: Ty::Num }
+            }
+            _ => Expr { sql: f.sql, ty: f.ty },
+        },
         _ => int(g, fields),
     }
 }
@@ -82,7 +91,12 @@ pub fn key(g: &mut Gen, fields: &[Field]) -> Expr {
             Expr { sql, ty: Ty::Int }
         }
         2 => text(g, fields),
-        3 => match of_type(g, fields, |f| f.ty == Ty::Ts) {
+        3 => match of_type(g, fields, |f| matches!(f.ty, Ty::Ts | Ty::Tz)) {
+            Some(f) if g.dice.chance(25) => Expr { sql: format!("({})::date", f.sql), ty: Ty::Date },
+            Some(f) if f.ty == Ty::Tz => {
+                let unit = g.dice.pick(&["hour", "day", "month"]);
+                Expr { sql: format!("date_trunc('{unit}', {})", f.sql), ty: Ty::Tz }
+            }
             Some(f) => Expr { sql: format!("date_trunc('{}', {})", g.dice.pick(&["hour", "day"]), f.sql), ty: Ty::Ts },
             None => Expr { sql: format!("coalesce({}, -1)", int(g, fields).sql), ty: Ty::Int },
         },
@@ -101,6 +115,21 @@ fn plain_key(g: &mut Gen, fields: &[Field]) -> Expr {
         Some(f) => Expr { sql: f.sql, ty: f.ty },
         None => Expr { sql: "1".into(), ty: Ty::Int },
     }
+}
+
+/// A condition, and an expression that fails on some rows that it keeps away. The condition may cost more.
+pub fn guarded(g: &mut Gen, fields: &[Field]) -> (String, Expr) {
+    let number = |sql: String| Expr { sql, ty: Ty::Int };
+    if let Some(f) = of_type(g, fields, |f| f.ty == Ty::Text)
+        && g.dice.chance(40)
+    {
+        let guard = g.dice.pick(&["{} ~ '^[0-9]+$'", "is_number({})"]).replace("{}", &f.sql);
+        return (guard, number(format!("({})::int", f.sql)));
+    }
+    let f = of_type(g, fields, |f| f.ty == Ty::Int).map_or("0".to_owned(), |f| f.sql);
+    let guard = g.dice.pick(&["{} <> 0", "is_not_zero({})", "abs({}) + 0 > 0", "NOT ({} = 0)", "nullif({}, 0) > -9"]);
+    let frail = g.dice.pick(&["(12 / {})", "(12 % {})", "(100 / {} - 3)"]);
+    (guard.replace("{}", &f), number(frail.replace("{}", &f)))
 }
 
 /// A condition, NULL when its inputs are.

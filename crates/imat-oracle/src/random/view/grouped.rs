@@ -4,7 +4,7 @@ use super::source::{self, Field, From};
 use super::{Expr, Gen, Query, aggregate, expr, select_list};
 use crate::random::values::Ty;
 
-fn where_clause(g: &mut Gen, from: &From, percent: u32) -> String {
+pub fn where_clause(g: &mut Gen, from: &From, percent: u32) -> String {
     let mut all = from.conditions.clone();
     if g.dice.chance(percent) {
         all.push(expr::predicate(g, &from.fields, 2));
@@ -46,20 +46,39 @@ pub fn over(g: &mut Gen, from: &From, keys: Option<usize>) -> Query {
     if items.is_empty() {
         items.push(Expr { sql: "count(*)".into(), ty: Ty::Big });
     }
+    // The same again, under another name.
+    if g.dice.chance(12) {
+        let again = g.dice.pick(&items).clone();
+        items.push(again);
+    }
     let items = g.dice.shuffled(&items);
     let list = select_list(g.dice, &items);
     let filter = where_clause(g, from, 35);
-    let group = group_by(&keys);
+    let group = group_by(g, &keys, &items);
     let having =
         if g.dice.chance(20) { format!("\nHAVING {}", aggregate::having(g, &from.fields)) } else { String::new() };
-    let order = if g.dice.chance(5) { "\nORDER BY 1" } else { "" };
+    let order = match g.dice.index(20) {
+        0 => "\nORDER BY 1".to_owned(),
+        1 => format!("\nORDER BY 1, {}", items.len()),
+        _ => String::new(),
+    };
     Query { sql: format!("SELECT {list}\nFROM {}{filter}{group}{having}{order}", from.sql), types: types(&items) }
 }
 
-/// A constant key would read as a column's position; the parentheses make it an expression.
-fn group_by(keys: &[Expr]) -> String {
-    let list: Vec<String> =
-        keys.iter().map(|k| if k.sql == "1" { "(1 + 0)".to_owned() } else { k.sql.clone() }).collect();
+/// By expressions, or now and then by the positions of the items that they are, each of them. A constant key would read
+/// as a column's position; the parentheses make it an expression.
+fn group_by(g: &mut Gen, keys: &[Expr], items: &[Expr]) -> String {
+    let by_position = g.dice.chance(25);
+    let mut list = Vec::new();
+    for key in keys {
+        let places = items.iter().enumerate().filter(|(_, item)| by_position && item.sql == key.sql);
+        let places: Vec<String> = places.map(|(at, _)| (at + 1).to_string()).collect();
+        match key.sql.as_str() {
+            _ if !places.is_empty() => list.extend(places),
+            "1" => list.push("(1 + 0)".to_owned()),
+            sql => list.push(sql.to_owned()),
+        }
+    }
     if list.is_empty() { String::new() } else { format!("\nGROUP BY {}", list.join(", ")) }
 }
 
@@ -73,6 +92,15 @@ fn by_primary_key(g: &mut Gen, from: &From) -> Option<Query> {
     let filter = where_clause(g, from, 30);
     let sql = format!("SELECT {list}\nFROM {}{filter}\nGROUP BY {}", from.sql, own[0].sql);
     Some(Query { sql, types: types(&items) })
+}
+
+/// Groups or rows of a table that leads to another one twice.
+pub fn twice(g: &mut Gen) -> Query {
+    match source::twice(g) {
+        Some(from) if g.dice.chance(25) => rows_over(g, &from),
+        Some(from) => over(g, &from, None),
+        None => query(g, 3, None),
+    }
 }
 
 /// Rows of one to four joined inputs, duplicates and all.

@@ -4,9 +4,11 @@
 mod aggregate;
 mod expr;
 mod grouped;
+mod guarded;
 mod source;
 mod whole;
 
+use super::dml::IMAT;
 use super::names;
 use super::schema::Schema;
 use super::values::Ty;
@@ -24,6 +26,18 @@ pub struct ViewDef {
     pub origin: Origin,
     /// SQL's own `=` on rows can stand for the comparison.
     pub exact: bool,
+}
+
+impl ViewDef {
+    /// The query, where maintained tables are in this schema.
+    pub fn query_in(&self, schema: &str) -> String {
+        self.query.replace(IMAT, &ident(schema))
+    }
+
+    /// Whether it reads another maintained table.
+    pub fn is_stacked(&self) -> bool {
+        self.query.contains(IMAT)
+    }
 }
 
 /// An expression and its type.
@@ -53,12 +67,14 @@ pub struct Gen<'a> {
     pub schema: &'a Schema,
     /// Plain views that the maintained ones may read.
     pub bases: &'a [Base],
+    /// Maintained tables that they may read.
+    pub maintained: Vec<(String, Query)>,
     aliases: usize,
 }
 
 impl<'a> Gen<'a> {
     pub fn new(dice: &'a mut Dice, schema: &'a Schema, bases: &'a [Base]) -> Self {
-        Self { dice, schema, bases, aliases: 0 }
+        Self { dice, schema, bases, maintained: Vec::new(), aliases: 0 }
     }
 
     fn alias(&mut self) -> String {
@@ -71,7 +87,7 @@ impl<'a> Gen<'a> {
 
     /// One query of any kind.
     fn query(&mut self) -> Query {
-        match self.dice.weighted(&[(32, 0), (24, 1), (8, 2), (14, 3), (22, 4)]) {
+        match self.dice.weighted(&[(32, 0), (24, 1), (8, 2), (14, 3), (22, 4), (10, 5), (16, 6)]) {
             0 => grouped::query(self, 1, None),
             1 => {
                 let n = self.dice.weighted(&[(6, 2), (3, 3), (1, 4)]);
@@ -79,21 +95,24 @@ impl<'a> Gen<'a> {
             }
             2 => grouped::query(self, 1, Some(0)),
             3 => grouped::rows(self),
+            5 => grouped::twice(self),
+            6 => guarded::query(self),
             _ => whole::query(self),
         }
     }
 }
 
 /// The names of the plain views.
-pub const BASES: [&str; 2] = ["plain rows", "plain groups"];
+pub const BASES: [&str; 3] = ["plain rows", "plain groups", "kept rows"];
 
-/// Plain views for the maintained ones to read: one of rows, one of groups.
+/// Plain views for the maintained ones to read: one of rows, one of groups, and one that keeps rows away.
 pub fn bases(dice: &mut Dice, schema: &Schema) -> Vec<Base> {
+    let make = [grouped::simple_rows, grouped::simple_groups, guarded::kept_rows];
+    let options = ["", "", " WITH (security_barrier)"];
     let mut out = Vec::new();
-    for (name, grouped) in BASES.into_iter().zip([false, true]) {
-        let mut generator = Gen::new(dice, schema, &[]);
-        let query = if grouped { grouped::simple_groups(&mut generator) } else { grouped::simple_rows(&mut generator) };
-        out.push(Base { name: name.to_owned(), query });
+    for ((name, make), options) in BASES.into_iter().zip(make).zip(options) {
+        let query = make(&mut Gen::new(dice, schema, &[]));
+        out.push(Base { name: name.to_owned(), options, query });
     }
     out
 }
@@ -101,10 +120,14 @@ pub fn bases(dice: &mut Dice, schema: &Schema) -> Vec<Base> {
 /// The views of one round.
 pub fn random(dice: &mut Dice, schema: &Schema, bases: &[Base], n: usize) -> Vec<ViewDef> {
     let names = names::views(dice, n);
+    let mut maintained: Vec<(String, Query)> = Vec::new();
     names
         .into_iter()
         .map(|name| {
-            let query = Gen::new(dice, schema, bases).query();
+            let mut generator = Gen::new(dice, schema, bases);
+            generator.maintained = maintained.clone();
+            let query = generator.query();
+            maintained.push((name.clone(), query.clone()));
             let origin = dice.weighted(&[
                 (6, Origin::Materialized),
                 (2, Origin::MaterializedNoData),

@@ -3,6 +3,7 @@
 use super::expr;
 use super::{Expr, Gen, Query};
 use crate::pg::ident;
+use crate::random::dml::IMAT;
 use crate::random::schema::{Column, Role, Shape};
 use crate::random::values::Ty;
 
@@ -10,6 +11,8 @@ use crate::random::values::Ty;
 #[derive(Debug, Clone)]
 pub struct Base {
     pub name: String,
+    /// What is said of it between its name and AS.
+    pub options: &'static str,
     pub query: Query,
 }
 
@@ -94,9 +97,19 @@ fn base(g: &mut Gen, base: &Base) -> Input {
     Input { sql: format!("{} AS {called}", ident(&base.name)), fields, table: None, key_name: None, unique_id: false }
 }
 
-/// Mostly a table; sometimes a plain view, a subquery or constant rows.
+/// A maintained table as an input.
+fn maintained(g: &mut Gen) -> Input {
+    let alias = g.alias();
+    let (name, query) = g.dice.pick(&g.maintained).clone();
+    let (called, fields) = named(&alias, &query);
+    Input { sql: format!("{IMAT}.{} AS {called}", ident(&name)), fields, table: None, key_name: None, unique_id: false }
+}
+
+/// Mostly a table; sometimes a plain view, a maintained table, a subquery or constant rows.
 pub fn any(g: &mut Gen) -> Input {
-    match g.dice.weighted(&[(80, 0), (if g.bases.is_empty() { 0 } else { 10 }, 1), (6, 2), (3, 3)]) {
+    let (bases, maintained) = (!g.bases.is_empty(), !g.maintained.is_empty());
+    match g.dice.weighted(&[(80, 0), (10 * u32::from(bases), 1), (6, 2), (3, 3), (9 * u32::from(maintained), 4)]) {
+        4 => self::maintained(g),
         0 => {
             let at = g.dice.index(g.schema.tables.len());
             table(g, at)
@@ -119,6 +132,32 @@ pub fn any(g: &mut Gen) -> Input {
             derived(g, &query)
         }
     }
+}
+
+/// A table whose rows lead, each, to rows of another one twice, by its primary key.
+pub fn twice(g: &mut Gen) -> Option<From> {
+    let keyed: Vec<usize> = (0..g.schema.tables.len()).filter(|&at| g.schema.tables[at].primary_key).collect();
+    if keyed.is_empty() {
+        return None;
+    }
+    let (at, other) = (g.dice.index(g.schema.tables.len()), *g.dice.pick(&keyed));
+    let (fact, one, two) = (table(g, at), table(g, other), table(g, other));
+    let ends: Vec<String> =
+        fact.fields.iter().filter(|f| f.ty == Ty::Int && f.role != Role::Id).map(|f| f.sql.clone()).collect();
+    let mut sql = fact.sql.clone();
+    let mut conditions = Vec::new();
+    let comma = g.dice.chance(50);
+    for keyed in [&one, &two] {
+        let equal = format!("{} = {}", keyed.fields[0].sql, g.dice.pick(&ends));
+        if comma {
+            sql += &format!(", {}", keyed.sql);
+            conditions.push(equal);
+        } else {
+            sql += &format!("\n  JOIN {} ON {equal}", keyed.sql);
+        }
+    }
+    let fields = [fact.fields, one.fields, two.fields].concat();
+    Some(From { sql, fields, conditions, unique: Vec::new() })
 }
 
 /// A FROM clause of `n` inputs joined by inner joins.

@@ -1,0 +1,176 @@
+//! Expressions that fail on rows which a guard keeps away, in every place where SQL promises that it does.
+
+use super::source::{self, From};
+use super::{Expr, Gen, Query, expr, select_list};
+use crate::pg::ident;
+use crate::random::values::Ty;
+
+pub fn query(g: &mut Gen) -> Query {
+    match g.dice.index(9) {
+        0 | 1 => kept(g),
+        2 => rows(g),
+        3 | 4 => filtered(g),
+        5 => chosen(g),
+        6 => having(g),
+        7 => fenced_view(g),
+        _ => fenced_with(g),
+    }
+}
+
+/// Rows for a security barrier, with its guard: a key, a text that is a number, a number that is not zero.
+pub fn kept_rows(g: &mut Gen) -> Query {
+    let at = g.dice.index(g.schema.tables.len());
+    let input = source::table(g, at);
+    let number = expr::int(g, &input.fields).sql;
+    let key = &input.fields[1].sql;
+    let sql = format!("SELECT {key} AS c1, {number} AS c2, {key} AS c3 FROM {} WHERE is_not_zero({number})", input.sql);
+    Query { sql, types: vec![Ty::Int, Ty::Int, Ty::Int] }
+}
+
+fn from(g: &mut Gen) -> From {
+    match g.dice.index(4) {
+        0 | 1 => source::inner(g, 1),
+        2 => source::inner(g, 2),
+        _ => source::twice(g).unwrap_or_else(|| source::inner(g, 2)),
+    }
+}
+
+/// WHERE with a guard.
+fn filter(from: &From, guard: &str) -> String {
+    let all: Vec<String> = from.conditions.iter().cloned().chain([guard.to_owned()]).collect();
+    format!("\nWHERE ({})", all.join(") AND ("))
+}
+
+/// An aggregate of a whole number; those that need the group's rows, too.
+fn call(g: &mut Gen, argument: &str) -> Expr {
+    let (call, ty) = *g.dice.pick(&[
+        ("count({})", Ty::Big),
+        ("sum({})", Ty::Big),
+        ("avg({})", Ty::Num),
+        ("min({})", Ty::Int),
+        ("max({})", Ty::Int),
+        ("stddev({})", Ty::Num),
+        ("bool_or({} > 1)", Ty::Bool),
+        ("bool_and({} > 1)", Ty::Bool),
+        ("count(DISTINCT {})", Ty::Big),
+    ]);
+    Expr { sql: call.replace("{}", argument), ty }
+}
+
+/// One to three items by a key, or none.
+fn grouped(g: &mut Gen, from: &From, key: Option<Expr>, items: Vec<Expr>, filter: &str) -> Query {
+    let group = key.as_ref().map_or(String::new(), |key| format!("\nGROUP BY {}", key.sql));
+    let items: Vec<Expr> = key.into_iter().chain(items).collect();
+    let list = select_list(g.dice, &items);
+    let types = items.iter().map(|item| item.ty).collect();
+    Query { sql: format!("SELECT {list}\nFROM {}{filter}{group}", from.sql), types }
+}
+
+fn key(g: &mut Gen, from: &From) -> Option<Expr> {
+    let key = expr::key(g, &from.fields);
+    (key.sql != "1" && g.dice.chance(80)).then_some(key)
+}
+
+/// WHERE guards what is aggregated, or the key.
+fn kept(g: &mut Gen) -> Query {
+    let from = from(g);
+    let (guard, frail) = expr::guarded(g, &from.fields);
+    let filter = filter(&from, &guard);
+    if g.dice.chance(45) {
+        let argument = expr::int(g, &from.fields).sql;
+        let items = vec![call(g, &argument), call(g, &frail.sql)];
+        return grouped(g, &from, Some(frail), items, &filter);
+    }
+    let items = vec![call(g, &frail.sql), call(g, &frail.sql)];
+    let key = key(g, &from);
+    grouped(g, &from, key, items, &filter)
+}
+
+fn rows(g: &mut Gen) -> Query {
+    let from = from(g);
+    let (guard, frail) = expr::guarded(g, &from.fields);
+    let items = vec![expr::plain(g, &from.fields), frail];
+    let filter = filter(&from, &guard);
+    let list = select_list(g.dice, &items);
+    Query { sql: format!("SELECT {list}\nFROM {}{filter}", from.sql), types: items.iter().map(|e| e.ty).collect() }
+}
+
+fn filtered(g: &mut Gen) -> Query {
+    let from = from(g);
+    let filter = super::grouped::where_clause(g, &from, 20);
+    let items = (0..2)
+        .map(|_| {
+            let (guard, frail) = expr::guarded(g, &from.fields);
+            let call = call(g, &frail.sql);
+            Expr { sql: format!("{} FILTER (WHERE {guard})", call.sql), ..call }
+        })
+        .collect();
+    let key = key(g, &from);
+    grouped(g, &from, key, items, &filter)
+}
+
+fn chosen(g: &mut Gen) -> Query {
+    let from = from(g);
+    let filter = super::grouped::where_clause(g, &from, 20);
+    let (guard, frail) = expr::guarded(g, &from.fields);
+    let items = vec![call(g, &format!("CASE WHEN {guard} THEN {} END", frail.sql))];
+    let key = key(g, &from);
+    grouped(g, &from, key, items, &filter)
+}
+
+fn having(g: &mut Gen) -> Query {
+    let from = from(g);
+    let filter = super::grouped::where_clause(g, &from, 20);
+    let sum = format!("sum({})", expr::int(g, &from.fields).sql);
+    let item = Expr { sql: format!("100 / {sum}"), ty: Ty::Big };
+    let guard = g.dice.pick(&["{} <> 0", "is_not_zero(({})::int)", "abs({}) + 0 + 0 > 0"]).replace("{}", &sum);
+    let key = key(g, &from);
+    let query = grouped(g, &from, key, vec![item], &filter);
+    Query { sql: format!("{}\nHAVING {guard}", query.sql), ..query }
+}
+
+/// What is asked of the rows that a fence lets through.
+fn above(g: &mut Gen, from: &str, alias: &str, frail: &str) -> Query {
+    let condition = format!("{frail} {} {}", g.dice.pick(&["<", ">", "<>"]), g.dice.range(-3, 6));
+    if g.dice.chance(30) {
+        let sql = format!("SELECT {alias}.c1 AS x, {frail} AS y FROM {from} WHERE {condition}");
+        return Query { sql, types: vec![Ty::Int, Ty::Int] };
+    }
+    let (one, two) = (call(g, frail), call(g, &format!("{alias}.c1")));
+    let sql = format!("SELECT {alias}.c1 AS x, {}, {} AS z FROM {from} WHERE {condition} GROUP BY 1", one.sql, two.sql);
+    Query { sql, types: vec![Ty::Int, one.ty, two.ty] }
+}
+
+fn fenced_view(g: &mut Gen) -> Query {
+    let Some(base) = g.bases.last() else { return rows(g) };
+    let from = format!("{} AS v", ident(&base.name));
+    let frail = g.dice.pick(&["(12 / v.c2)", "(12 % v.c2)"]);
+    let from = joined(g, from);
+    above(g, &from, "v", frail)
+}
+
+/// With another table beside it, or without.
+fn joined(g: &mut Gen, from: String) -> String {
+    if g.dice.chance(60) {
+        return from;
+    }
+    let at = g.dice.index(g.schema.tables.len());
+    let input = source::table(g, at);
+    format!("{from} JOIN {} ON {} = v.c1", input.sql, input.fields[1].sql)
+}
+
+/// A WITH query that says so, or that is read twice.
+fn fenced_with(g: &mut Gen) -> Query {
+    let at = g.dice.index(g.schema.tables.len());
+    let input = source::table(g, at);
+    let (guard, frail) = expr::guarded(g, &input.fields);
+    let column = input.fields.iter().find(|f| frail.sql.contains(&f.sql)).unwrap_or(&input.fields[1]).clone();
+    let key = &input.fields[1].sql;
+    let twice = g.dice.chance(40);
+    let materialized = if twice { "" } else { " MATERIALIZED" };
+    let with =
+        format!("WITH w AS{materialized} (SELECT {key} AS c1, {} AS c2 FROM {} WHERE {guard})", column.sql, input.sql);
+    let from = if twice { "w AS v JOIN w AS o ON o.c1 = v.c1".to_owned() } else { joined(g, "w AS v".to_owned()) };
+    let query = above(g, &from, "v", &frail.sql.replace(&column.sql, "v.c2"));
+    Query { sql: format!("{with}\n{}", query.sql), ..query }
+}
