@@ -161,3 +161,14 @@ END $$;
 TABLE generated ORDER BY id;
 -- Where it was refused, there is nothing to compare.
 TABLE wrong;
+
+-- A primary key that the partitions do not have yet is none.
+CREATE TABLE half (id int NOT NULL, k int NOT NULL, n int) PARTITION BY LIST (k);
+CREATE TABLE half_1 PARTITION OF half FOR VALUES IN (1);
+CREATE TABLE refs (id int, k int);
+ALTER TABLE ONLY half ADD PRIMARY KEY (id, k);
+INSERT INTO half VALUES (1, 1, 10), (1, 1, 20);
+CREATE VIEW halves AS SELECT r.id, count(*) AS c, sum(h.n) AS n FROM refs AS r JOIN half AS h ON h.id = r.id AND h.k = r.k GROUP BY r.id;
+SELECT create_imat('halves');
+INSERT INTO refs VALUES (1, 1);
+TABLE imat.halves;

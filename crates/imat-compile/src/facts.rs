@@ -44,8 +44,11 @@ pub struct Table {
     pub name: QName,
     /// The live columns, in order.
     pub columns: Vec<Column>,
-    /// The columns of the primary key, by attribute number; empty where there is none.
+    /// The columns of the primary key, by attribute number; empty where there is none. It comes and goes only when
+    /// nobody else uses the table.
     pub primary_key: Vec<i16>,
+    /// No row breaks it: neither has the table children, nor partitions that don't have it yet. These come and go at any time.
+    pub key_holds: bool,
     /// Those that hold at the end of every statement, and have always done so.
     pub foreign_keys: Vec<ForeignKey>,
 }
@@ -53,7 +56,12 @@ pub struct Table {
 impl Table {
     /// Whether values of the columns that are `given` belong to no more than one row, by the primary key.
     pub fn is_found_by(&self, given: impl Fn(&i16) -> bool) -> bool {
-        !self.primary_key.is_empty() && self.primary_key.iter().all(given)
+        self.key_holds && self.has_key_in(given)
+    }
+
+    /// Whether the primary key is among these columns.
+    pub fn has_key_in(&self, columns: impl Fn(&i16) -> bool) -> bool {
+        !self.primary_key.is_empty() && self.primary_key.iter().all(columns)
     }
 }
 

@@ -55,9 +55,10 @@ const COLUMNS: Sql = Sql::fixed(
 );
 
 const PRIMARY_KEY: Sql = Sql::fixed(
-    "SELECT pg_catalog.unnest(i.indkey) FROM pg_catalog.pg_index AS i \
-     JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid WHERE c.oid = $1 AND i.indisprimary AND i.indimmediate \
-         AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid))",
+    "SELECT pg_catalog.unnest(i.indkey), i.indisvalid \
+         AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid)) \
+     FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid \
+     WHERE c.oid = $1 AND i.indisprimary AND i.indimmediate",
 );
 
 // Those that PostgreSQL holds to at the end of every statement, for all rows that are read by the names of
@@ -121,7 +122,8 @@ impl SystemCatalog {
             let hash = row.get::<Oid>(4).map(Oid::to_u32);
             Column { name: row.need(1), number, not_null, hash }
         });
-        let primary_key = spi::rows(&PRIMARY_KEY, &[oid(relation)], |row| row.need(1));
+        let key: Vec<(i16, bool)> = spi::rows(&PRIMARY_KEY, &[oid(relation)], |row| (row.need(1), row.need(2)));
+        let (primary_key, holds): (Vec<i16>, Vec<bool>) = key.into_iter().unzip();
         let foreign_keys = match self.distrusts_keys {
             true => Vec::new(),
             false => spi::rows(&FOREIGN_KEYS, &[oid(relation)], |row| ForeignKey {
@@ -130,7 +132,7 @@ impl SystemCatalog {
                 referenced: row.need(3),
             }),
         };
-        Table { oid: relation, name, columns, primary_key, foreign_keys }
+        Table { oid: relation, name, columns, primary_key, key_holds: !holds.contains(&false), foreign_keys }
     }
 }
 

@@ -51,9 +51,14 @@ impl<'a> Links<'a> {
         core.tables[self.leaves[end.leaf].table].columns[end.column].number
     }
 
-    /// Whether another leaf finds this one's rows by their primary key, so that many match one.
+    /// Whether another leaf finds this one's rows by their primary key, so that many match one, as a rule.
+    /// **Invariant:** this is the same for all sessions that write one of the tables at a time.
     pub fn is_one(&self, leaf: usize) -> bool {
-        (0..self.leaves.len()).any(|other| self.is_found_by(leaf, &[other], |_| true))
+        let gives_key = |other| {
+            let given = self.given(leaf, &[other], |_| true);
+            self.table(leaf).has_key_in(|number| given.contains(number))
+        };
+        (0..self.leaves.len()).any(gives_key)
     }
 
     /// Whether each row of a leaf is joined to no more than one of every other: each is found by its
@@ -63,7 +68,10 @@ impl<'a> Links<'a> {
         let plain = |end: &End| end.value.as_column().is_some();
         let mut found = vec![leaf];
         let next = |found: &[usize]| {
-            (0..self.leaves.len()).find(|leaf| !found.contains(leaf) && self.is_found_by(*leaf, found, plain))
+            (0..self.leaves.len()).find(|&leaf| {
+                let given = self.given(leaf, found, plain);
+                !found.contains(&leaf) && self.table(leaf).is_found_by(|number| given.contains(number))
+            })
         };
         while let Some(next) = next(&found) {
             found.push(next);
@@ -71,12 +79,14 @@ impl<'a> Links<'a> {
         found.len() == self.leaves.len()
     }
 
-    /// Whether what these other leaves equate with a leaf's columns, at such ends, has its primary key in it.
-    fn is_found_by(&self, leaf: usize, others: &[usize], such: impl Fn(&End) -> bool) -> bool {
-        let table = &self.tables[self.leaves[leaf].table];
+    fn table(&self, leaf: usize) -> &Table {
+        &self.tables[self.leaves[leaf].table]
+    }
+
+    /// The numbers of a leaf's columns that these other leaves equate with theirs, at such ends.
+    fn given(&self, leaf: usize, others: &[usize], such: impl Fn(&End) -> bool) -> Vec<i16> {
         let ends = others.iter().flat_map(|&other| self.between(leaf, other)).map(|(end, _)| end);
-        let numbers: Vec<i16> = ends.filter(|end| such(end)).map(|end| table.columns[end.column].number).collect();
-        table.is_found_by(|number| numbers.contains(number))
+        ends.filter(|end| such(end)).map(|end| self.table(leaf).columns[end.column].number).collect()
     }
 
     /// Each leaf's parent, where every leaf that can be reached by keys is.

@@ -28,10 +28,10 @@ impl Case {
     }
 
     /// Its plan, or the plan that recomputes it whole.
-    fn plan(&self) -> Plan {
+    fn plan(&self, keys_hold: bool) -> Plan {
         let columns = self.columns.iter().map(|column| column.split_once(' ').expect("a name and a type"));
         let (names, outputs): (Vec<String>, Vec<&str>) = columns.map(|(name, ty)| (name.to_owned(), ty)).unzip();
-        let parsed = parse(self.definition, &names, &catalog::Shop);
+        let parsed = parse(self.definition, &names, &catalog::Shop { keys_hold });
         let options = Options { server_version: self.server_version };
         let plan = parsed.and_then(|view| Plan::new(&view, &types::types(&view, &outputs), options));
         plan.unwrap_or_else(|construct| self.whole(&construct, names, &outputs))
@@ -47,8 +47,9 @@ impl Case {
 
 /// Compares the plan with the snapshot `name`, and holds it to the laws of all plans.
 pub fn check(name: &str, case: &Case) {
-    let plan = case.plan();
-    laws::hold(&plan, &case.plan());
+    let plan = case.plan(true);
+    laws::hold(&plan, &case.plan(true));
+    laws::agree(&plan, &case.plan(false));
     let text = format!("{}\n\n{}", case.definition.trim(), dump::plan(&plan, case.changes));
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!(name, text);

@@ -41,7 +41,10 @@ const VIEWS: [(&str, &[&str], &str); 2] = [
 const AGGREGATES: [&str; 9] = ["count", "sum", "avg", "min", "max", "stddev", "bool_and", "bool_or", "array_agg"];
 
 /// The catalog of the cases.
-pub struct Shop;
+pub struct Shop {
+    /// Whether there are no rows that the primary keys don't speak for.
+    pub keys_hold: bool,
+}
 
 impl Catalog for Shop {
     fn relation(&self, schema: Option<&str>, name: &str) -> Option<Relation> {
@@ -55,7 +58,10 @@ impl Catalog for Shop {
             definition: (*definition).to_owned(),
             barrier: *name == "kept_sale",
         });
-        view.or_else(|| TABLES.iter().any(|table| table.0 == name).then(|| Relation::Table(table(name))))
+        view.or_else(|| {
+            let found = || Table { key_holds: self.keys_hold, ..table(name) };
+            TABLES.iter().any(|table| table.0 == name).then(|| Relation::Table(found()))
+        })
     }
 
     fn is_aggregate(&self, schema: Option<&str>, name: &str) -> Call {
@@ -82,6 +88,7 @@ fn table(name: &str) -> Table {
         oid: 1001 + u32::try_from(position).expect("few tables"),
         name: QName::new("shop", name),
         primary_key: columns.iter().filter(|column| column.2 == "key").map(|column| column.0.number).collect(),
+        key_holds: true,
         columns: columns.into_iter().map(|column| column.0).collect(),
         foreign_keys: foreign_keys(name),
     }

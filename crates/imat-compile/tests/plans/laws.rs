@@ -44,6 +44,18 @@ pub fn hold(plan: &Plan, again: &Plan) {
     }
 }
 
+/// Two sessions whose plans differ only in what comes and goes while both write lock the same.
+pub fn agree(plan: &Plan, other: &Plan) {
+    // Where a view leans on a key, PostgreSQL keeps it.
+    if other.strategy != plan.strategy {
+        return;
+    }
+    for changed in changes(plan) {
+        let locking = |plan: &Plan| plan.locking(&changed, &Idle::new(), Size::Small);
+        assert_eq!(locking(plan), locking(other), "what is locked depends on whether keys hold");
+    }
+}
+
 /// Everybody locks in one order, so nobody waits in a circle.
 fn locks(plan: &Plan, locking: &Locking, changed: &TableSet, size: Size) {
     let Locking::Keys(steps) = locking else { return };

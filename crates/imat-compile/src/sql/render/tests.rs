@@ -17,6 +17,7 @@ fn table(oid: u32, name: &str) -> Table {
         name: QName::new("public", name),
         columns: vec![column("id", 1), column("k", 3), column("V", 4)],
         primary_key: vec![1],
+        key_holds: true,
         foreign_keys: Vec::new(),
     }
 }
