@@ -23,7 +23,9 @@ use crate::pg::{query, xact};
 use crate::refuse::Misread;
 use crate::register::Registration;
 use crate::workshop::Workshop;
-use crate::{adopt, capture, carry, compile, flush, manage, objects, queue, refuse, register, stale, state, trust};
+use crate::{
+    adopt, capture, carry, compile, flush, manage, objects, publication, queue, refuse, register, stale, state, trust,
+};
 
 /// Where the definition comes from.
 pub struct Source {
@@ -57,6 +59,7 @@ pub fn create(source: &Source, schema: &str, filling: Filling) -> Result<u32, Er
     let session = analyze::SETTINGS.map(|name| (name.to_owned(), context::setting(name)));
     let (name, relations) = trusted(|| {
         check_target(&target, caller)?;
+        publication::check(&target.to_string(), schema)?;
         let analysis = analyze_locked(source, caller, filling)?;
         // Another session may have created it while this one waited.
         check_target(&target, caller)?;
@@ -329,7 +332,7 @@ fn build(
         new.enter();
         // Online that is done later.
         if !online {
-            new.relations().for_each(register::watch);
+            register::watch(new.relations());
             adopt::mark(name);
         }
     });

@@ -266,6 +266,31 @@ pub fn subscribed(name: &str) -> Error {
         )
 }
 
+pub fn published(name: &str, publication: &str) -> Error {
+    Error::new(
+        SqlState::NOT_IN_PREREQUISITE_STATE,
+        format!("cannot create maintained table {name} because publication \"{publication}\" would publish it"),
+    )
+    .detail("Its state and the bookkeeping would be published as well, and stop all subscribers that don't have them.")
+    .hint(
+        "Have subscribers use a publication of the base tables alone, FOR TABLE or, from PostgreSQL 15, FOR TABLES IN SCHEMA, \
+         and drop this one. If nobody stops at an unknown table, SET imat.publish_states = on.",
+    )
+}
+
+/// A warning.
+pub fn publishes_all(publication: &str) -> Error {
+    Error::new(
+        SqlState::WARNING,
+        format!("publication \"{publication}\" publishes the bookkeeping and states of pg_imat"),
+    )
+    .detail("Subscribers stop where they don't have these tables, and create_imat is refused as long as it is so.")
+    .hint(
+        "Publish the base tables alone, FOR TABLE or, from PostgreSQL 15, FOR TABLES IN SCHEMA without the schemas \
+             imat, imat_state and imat_catalog.",
+    )
+}
+
 /// A warning.
 pub fn stranger(target: &str, table: &str, role: &str) -> Error {
     Error::new(

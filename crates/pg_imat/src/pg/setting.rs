@@ -5,6 +5,8 @@ use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 /// As many as PostgreSQL itself expects of a transaction (`max_locks_per_transaction`).
 static MAX_KEY_LOCKS: GucSetting<i32> = GucSetting::<i32>::new(64);
 
+static PUBLISH_STATES: GucSetting<bool> = GucSetting::<bool>::new(false);
+
 /// Makes the settings known, when the library is loaded.
 pub fn define() {
     GucRegistry::define_int_guc(
@@ -17,6 +19,18 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_bool_guc(
+        c"imat.publish_states",
+        c"Lets create_imat make what a publication FOR ALL TABLES, or of the schema, publishes.",
+        c"Subscribers of PostgreSQL stop at tables that they don't have; other readers may leave them out.",
+        &PUBLISH_STATES,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+}
+
+pub fn publish_states() -> bool {
+    PUBLISH_STATES.get()
 }
 
 pub fn max_key_locks() -> usize {
