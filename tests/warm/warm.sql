@@ -33,5 +33,27 @@ ANALYZE w;
 SET log_planner_stats = on;
 EXECUTE i(2002);
 SET log_planner_stats = off;
+-- Commands that concern no maintained table, in a session that has not run one: the lists of what each altered and
+-- dropped are planned once, and nothing else, however many relations there are.
+CREATE TABLE parted (id int, n int) PARTITION BY RANGE (id);
+SELECT format('CREATE TABLE parted_%s PARTITION OF parted FOR VALUES FROM (%s) TO (%s)', i, i, i + 1) FROM generate_series(1, 100) i \gexec
+CREATE VIEW w4 AS SELECT n, count(*) FROM parted GROUP BY n; SELECT create_imat('w4');
+\c
+\echo == ddl
+SET client_min_messages = log; SET log_planner_stats = on;
+CREATE TABLE alone (a int PRIMARY KEY, b int);
+ALTER TABLE alone ADD c int, ALTER b SET NOT NULL;
+CREATE INDEX alone_b ON alone (b);
+CREATE FUNCTION alone(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE OR REPLACE FUNCTION alone(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2';
+CREATE VIEW over_alone AS SELECT * FROM alone;
+CREATE OR REPLACE VIEW over_alone AS SELECT * FROM alone;
+CREATE TYPE alone_mood AS ENUM ('sad'); ALTER TYPE alone_mood ADD VALUE 'glad';
+GRANT SELECT ON alone TO PUBLIC; COMMENT ON TABLE alone IS 'alone';
+DROP INDEX alone_b;
+DROP VIEW over_alone;
+DROP TABLE alone;
+DROP FUNCTION alone(int); DROP TYPE alone_mood;
+SET log_planner_stats = off;
 \echo == differences
 SELECT v.difference FROM imat_status AS i, verify_imat(i.name::text) AS v;

@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use imat_compile::error::{Error, Unsupported};
 use imat_compile::name::QName;
 use imat_compile::sql::Sql;
+use pgrx::pg_sys::Oid;
 
 use crate::facts::{self, oid, oids};
 use crate::pg::error::server_version;
 use crate::pg::query::{self, Contents};
-use crate::pg::spi;
+use crate::pg::spi::{self, Param};
 use crate::refuse;
 
 /// A base table and the relations through which its rows can change.
@@ -56,6 +57,7 @@ fn contents(view: u32, seen: &mut BTreeSet<u32>) -> Contents {
 
 /// A relation as the catalogs describe it.
 struct Kind {
+    oid: u32,
     kind: char,
     persistence: char,
     system: bool,
@@ -67,23 +69,31 @@ struct Kind {
 }
 
 fn kind(relation: u32) -> Option<Kind> {
+    kinds(&[relation], None).pop()
+}
+
+/// Of several, as far as they are there, for a user who must own them, or nobody.
+fn kinds(relations: &[u32], user: Option<u32>) -> Vec<Kind> {
     const QUERY: Sql = Sql::fixed(
         "SELECT c.relkind::text, c.relpersistence::text, n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast', 'imat_catalog'), \
              c.relrowsecurity, \
              EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attgenerated = 'v'), \
              EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attgenerated = 's'), \
-             n.nspname::text, c.relname::text \
-         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = $1",
+             n.nspname::text, c.relname::text, c.oid, coalesce(pg_catalog.pg_has_role($2, c.relowner, 'USAGE'), true) \
+         FROM pg_catalog.unnest($1) WITH ORDINALITY AS r(oid, place) JOIN pg_catalog.pg_class AS c ON c.oid = r.oid \
+             JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace ORDER BY r.place",
     );
     let letter = |text: String| text.chars().next().unwrap_or(' ');
-    spi::first(&QUERY, &[oid(relation)], |row| Kind {
+    let user: Param = user.map(Oid::from).into();
+    spi::rows(&QUERY, &[oids(relations.iter().copied()), user], |row| Kind {
+        oid: row.oid(9),
         kind: letter(row.need(1)),
         persistence: letter(row.need(2)),
         system: row.need(3),
         row_security: row.need(4),
         virtual_columns: row.need(5),
         generated_columns: row.need(6),
-        owned: true,
+        owned: row.need(10),
         name: QName::new(row.need::<String>(7), row.need::<String>(8)),
     })
 }
@@ -159,17 +169,17 @@ pub fn check_family(base_table: u32) -> Result<Option<Unsupported>, Error> {
 fn base(relation: u32, user: Option<u32>, whole: &mut Option<Unsupported>) -> Result<Base, Error> {
     let family = spi::rows(&FAMILY, &[oid(relation)], |row| (row.oid(1), row.need::<bool>(2)));
     let mut name = None;
-    for &(member, above) in &family {
-        let Some(mut kind) = kind(member) else { continue };
-        kind.owned = user.is_none_or(|user| owns(user, member));
+    let above: BTreeSet<u32> = family.iter().filter(|(_, above)| *above).map(|&(member, _)| member).collect();
+    let members: Vec<u32> = family.into_iter().map(|(member, _)| member).collect();
+    for kind in kinds(&members, user) {
         check_base(&kind)?;
-        if above {
+        if above.contains(&kind.oid) {
             *whole = Some(Unsupported::new("partition or inheritance child that is read on its own"));
         }
         if kind.virtual_columns {
             *whole = Some(Unsupported::new("table with virtual generated columns"));
         }
-        if kind.generated_columns && family.len() > 1 && server_version() < 160_000 {
+        if kind.generated_columns && members.len() > 1 && server_version() < 160_000 {
             return Err(refuse::generated_columns(&kind.name.to_string()));
         }
         // A row that is routed to a partition with another column order enters the transition
@@ -177,12 +187,12 @@ fn base(relation: u32, user: Option<u32>, whole: &mut Option<Unsupported>) -> Re
         if kind.kind == 'p' && kind.generated_columns {
             *whole = Some(Unsupported::new("partitioned table with generated columns"));
         }
-        if member == relation {
+        if kind.oid == relation {
             name = Some(kind.name);
         }
     }
     let name = name.ok_or_else(|| refuse::missing(&relation.to_string()))?;
-    Ok(Base { oid: relation, name, relations: family.into_iter().map(|(member, _)| member).collect() })
+    Ok(Base { oid: relation, name, relations: members })
 }
 
 /// Stable functions whose result depends on the arguments and on settings only. The settings

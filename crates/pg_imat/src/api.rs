@@ -9,7 +9,7 @@ use crate::pg::context;
 use crate::pg::error::{ok, raise};
 use crate::pg::procedure::Transactions;
 use crate::pg::xact;
-use crate::{adopt, analyze, capture, catalog, create, ddl, manage, objects, online, refuse};
+use crate::{analyze, capture, catalog, concern, create, manage, online, refuse};
 
 /// Makes `schema.view` a table that is always equal to the view's query.
 #[pg_extern(sql = r#"
@@ -142,43 +142,24 @@ fn check_imat(
     TableIterator::once((check.maintainable, check.strategy.map(str::to_owned), check.reason, check.hint))
 }
 
-/// What event triggers found out about a command that maintained tables are concerned by.
+/// What the event trigger of rewritten tables found out.
 #[pg_extern(sql = r#"
 CREATE FUNCTION imat_catalog.told(event text, objects oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 REVOKE ALL ON FUNCTION imat_catalog.told(text, oid[]) FROM PUBLIC;
 "#)]
 fn told(event: &str, objects: Vec<Oid>) {
     match event {
-        "dropped" => ddl::after_drop(&objects),
-        "altered" => ddl::after_alter(&objects, false),
-        "owner changed" => ddl::after_alter(&objects, true),
-        "triggers altered" => ddl::after_trigger(&objects),
-        "triggers restored" => adopt::restored(&objects),
-        "subscribed" => ddl::after_subscription(&objects),
-        "views replaced" => ddl::after_view(&objects),
-        "meaning changed" => ddl::after_redefinition(&objects),
-        "table altered" => capture::end_alter(),
         "rows to be rewritten" => objects.iter().for_each(|relation| capture::before_rewrite(relation.to_u32())),
         _ => raise(&refuse::unknown_event(event)),
     }
 }
 
-/// What event triggers ask, since SQL of theirs reads under the transaction's snapshot, which may be older than a
-/// maintained table: see [`catalog::concerned`].
+/// What it asks, since SQL of its own reads under the transaction's snapshot, which may be older than a
+/// maintained table: see [`concern::concerned`].
 #[pg_extern(sql = r#"
 CREATE FUNCTION imat_catalog.concerned_now(relations oid[]) RETURNS oid[] LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 REVOKE ALL ON FUNCTION imat_catalog.concerned_now(oid[]) FROM PUBLIC;
 "#)]
-fn concerned_now(relations: Vec<Option<Oid>>) -> Vec<Oid> {
-    // The table of a dropped trigger may be gone.
-    catalog::concerned(relations.into_iter().flatten().collect())
-}
-
-/// The same about objects that a command created or altered: see [`objects::redefine`].
-#[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.redefine(classes oid[], objects oid[]) RETURNS oid[] LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-REVOKE ALL ON FUNCTION imat_catalog.redefine(oid[], oid[]) FROM PUBLIC;
-"#)]
-fn redefine(classes: Vec<Oid>, objects: Vec<Oid>) -> Vec<Oid> {
-    objects::redefine(classes, objects)
+fn concerned_now(relations: Vec<Oid>) -> Vec<Oid> {
+    if capture::is_own_ddl() { Vec::new() } else { concern::concerned(&relations) }
 }

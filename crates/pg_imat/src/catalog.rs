@@ -12,7 +12,7 @@ use crate::facts::{oid, oids};
 use crate::pg::context::{self, Role, with_path, with_text, within};
 use crate::pg::lock;
 use crate::pg::spi::{self, Param};
-use crate::{capture, refuse};
+use crate::refuse;
 
 /// Runs bookkeeping as the owner of the extension's tables, under a safe search path.
 pub fn trusted<T>(body: impl FnOnce() -> T) -> T {
@@ -147,15 +147,6 @@ pub fn affected(relations: &[Oid]) -> Vec<u32> {
          ORDER BY 1",
     );
     spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))
-}
-
-/// Those of the relations, and of their families, that some maintained table has to do with by now.
-pub fn concerned(relations: Vec<Oid>) -> Vec<Oid> {
-    const QUERY: Sql = Sql::fixed("SELECT c.oid FROM imat_catalog.concerned($1) AS c(oid)");
-    if capture::is_own_ddl() {
-        return Vec::new();
-    }
-    trusted(|| spi::rows(&QUERY, &[relations.into()], |row| Oid::from(row.oid(1))))
 }
 
 /// Notes that a maintained table relies on no foreign keys from now on.

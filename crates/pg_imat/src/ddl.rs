@@ -14,9 +14,10 @@ use crate::catalog::{self, trusted};
 use crate::facts::{self, oid};
 use crate::manage::{rebuild, remove};
 use crate::pg::error::raise;
+use crate::pg::lookup;
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
-use crate::{analyze, cache, capture, create, family, refuse, stale, trust};
+use crate::{analyze, cache, capture, concern, create, family, refuse, stale, trust};
 
 /// Something was dropped: removes maintained tables of which a part is gone, with the rest.
 /// `relations` are what was dropped, or has lost a trigger, and what inherits from it.
@@ -107,6 +108,9 @@ pub fn before_concurrent_detach(table: u32) {
 /// the one with the row's image, or that with the fewest columns, of which all others hold more.
 /// Asked before the command, since `CONCURRENTLY` has half done it when it tells.
 pub fn before_index_drop(index: u32) {
+    if !lookup::indexed(index).is_some_and(concern::is_part) {
+        return;
+    }
     const QUERY: Sql = Sql::fixed(
         "SELECT i.name::oid FROM imat_catalog.imat AS i CROSS JOIN LATERAL ( \
              SELECT x.indexrelid FROM pg_catalog.pg_index AS x \
@@ -122,15 +126,15 @@ pub fn before_index_drop(index: u32) {
     });
 }
 
-/// A subscription writes these relations from now on.
-pub fn after_subscription(relations: &[Oid]) {
+/// Subscriptions write these relations from now on.
+pub fn after_subscription() {
     const QUERY: Sql = Sql::fixed(
-        "SELECT c.oid FROM pg_catalog.pg_class AS c WHERE c.oid = ANY ($1) \
-           AND (c.relnamespace = 'imat_catalog'::pg_catalog.regnamespace \
+        "SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_subscription_rel AS r ON r.srrelid = c.oid \
+         WHERE (c.relnamespace = 'imat_catalog'::pg_catalog.regnamespace \
                OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = c.oid)) ORDER BY 1 LIMIT 1",
     );
     trusted(|| {
-        if let Some(written) = spi::first(&QUERY, &[relations.to_vec().into()], |row| row.oid(1)) {
+        if let Some(written) = spi::first(&QUERY, &[], |row| row.oid(1)) {
             raise(&refuse::subscribed(&display(written)));
         }
     });
@@ -159,11 +163,15 @@ thread_local! {
 
 /// A command that can replace a view begins; `view` is that, if it exists.
 pub fn before_view(view: Option<u32>) {
+    xact::register();
     let incomplete = |view| -> BTreeSet<u32> {
         let names = readers_of_views(&[Oid::from(view)]).into_iter().map(|(name, _)| name);
         names.filter(|&name| !catalog::is_complete(name)).collect()
     };
-    let returning = view.map(|view| trusted(|| incomplete(view))).unwrap_or_default();
+    let returning = view
+        .filter(|&view| concern::is_read_or_part(view))
+        .map(|view| trusted(|| incomplete(view)))
+        .unwrap_or_default();
     RETURNING.set(returning);
 }
 

@@ -13,8 +13,7 @@ use std::collections::BTreeSet;
 use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
-use crate::capture;
-use crate::catalog::trusted;
+use crate::concern;
 use crate::facts::oid;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi;
@@ -51,19 +50,14 @@ pub fn keep(view: u32, kept: &mut BTreeSet<Object>) -> bool {
 }
 
 /// The maintained tables whose query can mean something else since these objects were altered.
-pub fn redefine(classes: Vec<Oid>, objects: Vec<Oid>) -> Vec<Oid> {
-    const REDEFINED: Sql =
-        Sql::fixed("SELECT DISTINCT r.class, r.object FROM imat_catalog.redefined($1, $2) AS r ORDER BY 1, 2");
-    const CALLERS: Sql = Sql::fixed("SELECT DISTINCT c.oid FROM imat_catalog.callers($1, $2) AS c(oid) ORDER BY 1");
-    if capture::is_own_ddl() {
+pub fn redefine(altered: impl IntoIterator<Item = Object>) -> Vec<Oid> {
+    let objects: BTreeSet<Object> = altered.into_iter().flat_map(concern::redefined).collect();
+    if objects.is_empty() {
         return Vec::new();
     }
     xact::register();
-    trusted(|| {
-        let params = [classes.into(), objects.into()];
-        spi::rows(&REDEFINED, &params, object).into_iter().for_each(alter);
-        spi::rows(&CALLERS, &params, |row| Oid::from(row.oid(1)))
-    })
+    objects.iter().copied().for_each(alter);
+    concern::callers(objects).into_iter().map(Oid::from).collect()
 }
 
 fn alter(object: Object) {

@@ -157,7 +157,7 @@ impl<'a> Build<'a> {
                             return;
                         }
                         lock::require_unused(relation, c"create a maintained table over");
-                        trusted(|| capture::own_ddl(|| register::watch(relation)));
+                        trusted(|| capture::own_ddl(|| register::watch([relation])));
                     },
                 )
             });

@@ -59,9 +59,7 @@ impl Registration<'_> {
             ],
         );
         for base in &self.analysis.bases {
-            for &relation in &base.relations {
-                note_source(self.name, base.oid, relation);
-            }
+            note_sources(self.name, base.oid, &base.relations);
         }
     }
 
@@ -73,33 +71,39 @@ impl Registration<'_> {
 
 /// Makes changes of `relation` reach the maintained table as changes of its base table.
 pub fn add_source(name: u32, base: u32, relation: u32) {
-    note_source(name, base, relation);
-    watch(relation);
+    note_sources(name, base, &[relation]);
+    watch([relation]);
 }
 
-fn note_source(name: u32, base: u32, relation: u32) {
-    const SOURCE: Sql = Sql::fixed(
-        "INSERT INTO imat_catalog.source (name, base, relation, not_null) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+fn note_sources(name: u32, base: u32, relations: &[u32]) {
+    const SOURCES: Sql = Sql::fixed(
+        "INSERT INTO imat_catalog.source (name, base, relation, not_null) \
+         SELECT $1, $2, r.oid, CASE WHEN r.oid = $2 THEN $4 END FROM pg_catalog.unnest($3) AS r(oid) ON CONFLICT DO NOTHING",
     );
-    let not_null = (base == relation).then(|| facts::not_null(base));
-    spi::run_with(&SOURCE, &[oid(name), oid(base), oid(relation), not_null.into()]);
+    let not_null = relations.contains(&base).then(|| facts::not_null(base));
+    let relations = facts::oids(relations.iter().copied());
+    spi::run_with(&SOURCES, &[oid(name), oid(base), relations, not_null.into()]);
 }
 
-/// Gives a relation its triggers, or makes all sessions look anew at who reads it. Where a trigger of somebody
+/// Gives relations their triggers, or makes all sessions look anew at who reads them. Where a trigger of somebody
 /// else's has the name of one, PostgreSQL says so (42710).
-pub fn watch(relation: u32) {
+pub fn watch(relations: impl IntoIterator<Item = u32>) {
     const TRIGGERED: Sql = Sql::fixed(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
-                 WHERE t.tgrelid = $1 AND t.tgname = 'imat_open' AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace), \
-             c.relkind = 'p' FROM pg_catalog.pg_class AS c WHERE c.oid = $1",
+        "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'p', \
+             EXISTS (SELECT FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+                 WHERE t.tgrelid = c.oid AND t.tgname = 'imat_open' AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace) \
+         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = ANY ($1)",
     );
-    let Some(relation_name) = facts::name(relation) else { return };
-    match spi::first(&TRIGGERED, &[oid(relation)], |row| (row.need(1), row.need(2))) {
-        Some((true, _)) => {
-            xact::invalidate(relation);
-            stale::enable(&[Oid::from(relation)]);
-        }
-        Some((false, partitioned)) => ddl::create_triggers(&relation_name, partitioned).iter().for_each(spi::run),
-        None => {}
+    let found = spi::rows(&TRIGGERED, &[facts::oids(relations.into_iter())], |row| {
+        let name = QName::new(row.need::<String>(2), row.need::<String>(3));
+        (row.oid(1), name, row.need::<bool>(4), row.need::<bool>(5))
+    });
+    let (watched, new): (Vec<_>, Vec<_>) = found.into_iter().partition(|&(.., triggered)| triggered);
+    let watched: Vec<Oid> = watched.into_iter().map(|(relation, ..)| Oid::from(relation)).collect();
+    watched.iter().for_each(|relation| xact::invalidate(relation.to_u32()));
+    if !watched.is_empty() {
+        stale::enable(&watched);
     }
+    let create = |(_, name, partitioned, _): &_| ddl::create_triggers(name, *partitioned);
+    new.iter().flat_map(create).for_each(|sql| spi::run(&sql));
 }

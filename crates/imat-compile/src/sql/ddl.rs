@@ -126,21 +126,29 @@ pub fn create_triggers(relation: &QName, partitioned: bool) -> Vec<Sql> {
     ];
     // session_replication_role = replica does not silence a trigger that fires always.
     let mut statements: Vec<Sql> = statements.into_iter().map(Sql::new).collect();
-    statements.extend(TRIGGERS.iter().map(|name| enable_trigger(relation, name)));
+    let mut names = TRIGGERS.to_vec();
     if !partitioned {
         statements.push(Sql::new(format!(
             "CREATE TRIGGER {REPLICA} AFTER INSERT OR UPDATE OR DELETE ON {relation} \
              FOR EACH ROW EXECUTE FUNCTION imat_catalog.replica()"
         )));
-        statements.push(enable_trigger(relation, REPLICA));
+        names.push(REPLICA);
     }
+    statements.push(enable_triggers(relation, &names));
     statements
 }
 
 /// Makes one of our triggers on a table fire when it has to.
 pub fn enable_trigger(relation: &QName, trigger: &str) -> Sql {
-    let when = if trigger == REPLICA { "REPLICA" } else { "ALWAYS" };
-    Sql::new(format!("ALTER TABLE {relation} ENABLE {when} TRIGGER {}", ident(trigger)))
+    enable_triggers(relation, &[trigger])
+}
+
+/// The same of several.
+pub fn enable_triggers(relation: &QName, triggers: &[&str]) -> Sql {
+    let when = |trigger: &str| if trigger == REPLICA { "REPLICA" } else { "ALWAYS" };
+    let enable = |trigger: &&str| format!("ENABLE {} TRIGGER {}", when(trigger), ident(trigger));
+    let parts: Vec<String> = triggers.iter().map(enable).collect();
+    Sql::new(format!("ALTER TABLE {relation} {}", parts.join(", ")))
 }
 
 pub fn drop_trigger(relation: &QName, trigger: &str) -> Sql {

@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::image::V1;
-use crate::{capture, ddl};
+use crate::{capture, command, ddl};
 
 /// A relation by the name that a command gives, if there is one.
 unsafe fn relation(name: *mut pg_sys::RangeVar) -> Option<u32> {
@@ -45,11 +45,7 @@ pub extern "C-unwind" fn imat_before_command(fcinfo: pg_sys::FunctionCallInfo) -
     // SAFETY: the context is the event's data, unless the function is called by hand; each cast
     // is to the struct that the node's tag says it is.
     unsafe {
-        let context = (*fcinfo).context;
-        if context.is_null() || (*context).type_ != T_EventTriggerData {
-            return pg_sys::Datum::null();
-        }
-        let data = &*context.cast::<pg_sys::EventTriggerData>();
+        let Some(data) = data(fcinfo) else { return pg_sys::Datum::null() };
         if data.tag == pg_sys::CommandTag::CMDTAG_ALTER_TABLE {
             capture::begin_alter();
         }
@@ -69,6 +65,48 @@ pub extern "C-unwind" fn imat_before_command(fcinfo: pg_sys::FunctionCallInfo) -
         }
     }
     pg_sys::Datum::null()
+}
+
+/// The data of an event, unless the function is called by hand.
+unsafe fn data<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Option<&'a pg_sys::EventTriggerData> {
+    // SAFETY: the context of such a call is that.
+    unsafe {
+        let context = (*fcinfo).context;
+        let is_event = !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_EventTriggerData;
+        is_event.then(|| &*context.cast::<pg_sys::EventTriggerData>())
+    }
+}
+
+/// After a command.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn imat_on_change(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: the data is valid for the call.
+    if let Some(data) = unsafe { data(fcinfo) } {
+        command::over(data.tag == pg_sys::CommandTag::CMDTAG_ALTER_TABLE);
+    }
+    pg_sys::Datum::null()
+}
+
+/// After objects were dropped.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn imat_on_drop(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: as above.
+    if unsafe { data(fcinfo) }.is_some() {
+        command::dropped();
+    }
+    pg_sys::Datum::null()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_imat_on_change() -> &'static pg_sys::Pg_finfo_record {
+    &V1
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_imat_on_drop() -> &'static pg_sys::Pg_finfo_record {
+    &V1
 }
 
 #[unsafe(no_mangle)]

@@ -16,6 +16,7 @@ mod executor;
 pub mod image;
 pub mod layout;
 pub mod lock;
+pub mod lookup;
 pub mod memory;
 mod merge;
 mod planner;

@@ -396,7 +396,8 @@ fn query(connection: &Connection, sql: &Sql, types: &[pg_sys::Oid]) -> Plan {
     if let Some(plan) = KEPT.with_borrow(|kept| kept.get(text)?.plan_for(types, &none)) {
         return plan;
     }
-    let plan = connection.general(sql, types, Reach::Many);
+    // What is written out in the extension looks things up in catalogs, which grow after it was planned.
+    let plan = connection.general(sql, types, Reach::Few);
     KEPT.with_borrow_mut(|kept| kept.insert(text, Prepared::new(sql, plan, types, &none)));
     plan
 }
