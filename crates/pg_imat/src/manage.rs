@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use imat_compile::error::Error;
-use imat_compile::name::QName;
+use imat_compile::name::{QName, ident};
 use imat_compile::plan::locks::Step;
 use imat_compile::plan::references::Idle;
 use imat_compile::plan::{Key, Locking, Recompute, Signs, Size, Strategy};
@@ -296,14 +296,36 @@ fn missing_indexes(maintained: &Maintained, position: usize, recomputes: bool) -
         Sql::fixed("SELECT pg_catalog.count(*) FROM pg_catalog.pg_index AS i WHERE i.indrelid = $1 AND i.indisvalid");
     let tables = &maintained.plan.tables;
     let is_bare = |table: u32| spi::first(&INDEXED, &[oid(table)], |row| row.need::<i64>(1)) == Some(0);
-    (0..tables.len())
+    let bounded = maintained.plan.bounded().into_iter().filter(|_| recomputes);
+    let bounded: Vec<(usize, String)> =
+        bounded.filter(|(table, column)| !trusted(|| begins_an_index(tables[*table].oid, column))).collect();
+    let named = bounded.iter().map(|(table, column)| {
+        format!(
+            "    Would help: an index on column {} of {}, by which groups are found",
+            ident(column),
+            tables[*table].name
+        )
+    });
+    let bare = (0..tables.len())
+        .filter(|other| bounded.iter().all(|(table, _)| table != other))
         .filter(|&other| other != position || recomputes)
         .filter(|_| !matches!(maintained.plan.strategy, Strategy::Whole { .. }))
         .filter(|&other| trusted(|| is_bare(tables[other].oid)))
         .map(|other| {
             format!("    Would help: an index on the join or group columns of {}, which has none", tables[other].name)
-        })
-        .collect()
+        });
+    named.chain(bare).collect()
+}
+
+/// Whether an index can find rows by a column and nothing else.
+fn begins_an_index(table: u32, column: &str) -> bool {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT pg_catalog.count(*) FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_attribute AS a \
+         ON a.attrelid = i.indrelid AND a.attname = $2 JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid \
+         JOIN pg_catalog.pg_am AS m ON m.oid = c.relam AND m.amname = 'btree' \
+         WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum",
+    );
+    spi::first(&QUERY, &[oid(table), column.into()], |row| row.need::<i64>(1)) > Some(0)
 }
 
 /// What `check_imat` tells.

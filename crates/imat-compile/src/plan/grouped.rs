@@ -8,6 +8,7 @@ use crate::lower::Core;
 use crate::name::QName;
 use crate::plan::aggregate::{Call, Components, Scale, decompose};
 use crate::plan::component::{Component, Kind};
+use crate::plan::implied::{Implied, implied};
 use crate::plan::source::Source;
 use crate::plan::{
     Body, Flush, Key, Options, Plan, Reading, Signs, Size, StateColumn, Strategy, Types, hidden_name, nulls,
@@ -36,6 +37,8 @@ pub(crate) struct GroupKey {
     pub equality: String,
     /// A numeric whose values have different scales.
     pub scaled: bool,
+    /// What a row of the group has in another column.
+    pub implied: Option<Implied>,
 }
 
 /// A component and its columns in the state.
@@ -261,7 +264,10 @@ fn plan_with(
         columns.push(StateColumn { name: hidden_name(&names, "dirty"), ty: "boolean".into() });
         columns.len() - 1
     });
-    let keys = keys(view, grouping, types, &positions)?;
+    let mut keys = keys(view, grouping, types, &positions)?;
+    for key in &mut keys {
+        key.implied = implied(&key.expr, |column| source.column(column).and_then(|(_, column)| column.hash));
+    }
     let direct = having.is_none()
         && columns.len() == outputs.len()
         && key != Key::Single
@@ -306,6 +312,7 @@ fn keys(view: &View, grouping: &Grouping, types: &Types, positions: &[usize]) ->
                 nullable: nulls::nullable(view, expr),
                 equality,
                 scaled: !ty.identity,
+                implied: None,
             })
         })
         .collect()

@@ -8,6 +8,7 @@
 pub mod aggregate;
 pub mod component;
 pub mod grouped;
+mod implied;
 mod links;
 pub mod locks;
 mod nulls;
@@ -418,6 +419,14 @@ impl Plan {
             Body::Grouped(grouped) => &grouped.keys,
             Body::Rows(_) => &[],
         }
+    }
+
+    /// The columns whose values bound those of a key, as positions of tables and names: an index on such a column
+    /// finds the rows of a group.
+    pub fn bounded(&self) -> Vec<(usize, String)> {
+        let keys = self.group_keys().iter().filter_map(|key| key.implied.as_ref());
+        let column = |column| self.source()?.column(column).map(|(table, column)| (table, column.name.clone()));
+        keys.filter_map(|implied| column(implied.column)).collect()
     }
 
     /// What ON CONFLICT infers the key's index from, parentheses included.

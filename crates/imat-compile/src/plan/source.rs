@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Unsupported;
-use crate::facts::Table;
+use crate::facts::{Column, Table};
 use crate::lower::Core;
 use crate::plan::links::{Links, locate};
 use crate::plan::locks::Tree;
@@ -100,6 +100,14 @@ impl Source {
                 self.core.tables[term.leaves[leaf].table].columns[column].hash
             })
         })
+    }
+
+    /// The column of a table that a column of the scope row is, and the position of the table.
+    pub(super) fn column(&self, scope: usize) -> Option<(usize, &Column)> {
+        let [term] = Term::all(&self.core.rel).ok()?.try_into().ok()?;
+        let (leaf, column) = locate(&term.leaves, term.resolve(&Scalar::column(scope)).as_column()?);
+        let table = term.leaves[leaf].table;
+        Some((table, &self.core.tables[table].columns[column]))
     }
 
     /// The change, given which tables have a delta.

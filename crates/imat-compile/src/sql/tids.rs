@@ -44,7 +44,8 @@ pub(crate) fn delete(plan: &Plan, state: &QName) -> Sql {
 /// Returns a row if a row with one of the tids of `$1` has the key of another one. They are counted one key at a time: a
 /// join would stop at the first, trusting the unique index.
 fn twins(plan: &Plan, state: &QName) -> Sql {
-    let columns = plan.key_columns().into_iter().map(|column| (format!("s.{column}"), format!("e.{column}")));
+    let columns = plan.key_columns().into_iter().map(|column| [format!("s.{column}"), format!("e.{column}")]);
+    let columns = columns.map(|[left, right]| Sides { left, right, bounds: None });
     let same = match plan.key {
         // The only row was made after the snapshot was taken.
         Key::Single => return Sql::new(format!("SELECT 1 WHERE NOT EXISTS (SELECT FROM {state})")),
@@ -57,18 +58,30 @@ fn twins(plan: &Plan, state: &QName) -> Sql {
     ))
 }
 
+/// A key's value on either side of a comparison, and conditions that it implies: where they are equal, and where they
+/// are NULL.
+struct Sides {
+    left: String,
+    right: String,
+    bounds: Option<[String; 2]>,
+}
+
 /// Up to how many keys that can be NULL all combinations are written out.
 const MOST_COMBINED: usize = 3;
 
 /// Whether the values on either side are of one group, in a form that an index on all of the keys can serve. NULLs meet
 /// through OR, and of several ORs beside one another an index serves only one.
-fn same_group<'a>(keys: impl Iterator<Item = (&'a GroupKey, (String, String))>) -> String {
+fn same_group<'a>(keys: impl Iterator<Item = (&'a GroupKey, Sides)>) -> String {
     let (mut same, mut either) = (Vec::new(), Vec::new());
-    for (key, (left, right)) in keys {
-        let equal = format!("{left} {} {right}", key.equality);
+    for (key, Sides { left, right, bounds }) in keys {
+        let mut equal = format!("{left} {} {right}", key.equality);
+        let mut null = format!("{left} IS NULL AND {right} IS NULL");
+        for (condition, implied) in [&mut equal, &mut null].into_iter().zip(bounds.iter().flatten()) {
+            *condition += &format!(" AND {implied}");
+        }
         match key.nullable {
             false => same.push(format!("({equal})")),
-            true => either.push(vec![equal, format!("{left} IS NULL AND {right} IS NULL")]),
+            true => either.push(vec![equal, null]),
         }
     }
     if either.len() <= MOST_COMBINED {
@@ -82,8 +95,9 @@ fn same_group<'a>(keys: impl Iterator<Item = (&'a GroupKey, (String, String))>) 
     same.join(" AND ")
 }
 
-/// The key condition between the rows `d` and the groups `g`. Few are looked up by index. Many are joined: NULLs meet as
-/// fields of a record, which can be sorted and merged. A key that can fail is a column `k0`, `k1` and so on of `d`.
+/// The key condition between the rows `d` and the groups `g`. Few are looked up by index, on the keys or on what these
+/// imply. Many are joined: NULLs meet as fields of a record, which can be sorted and merged. A key that can fail is a
+/// column `k0`, `k1` and so on of `d`.
 fn meets(plan: &Plan, grouped: &Grouped, size: Size) -> String {
     let frail = frail_keys(grouped);
     let sides = |key: &GroupKey| {
@@ -91,13 +105,17 @@ fn meets(plan: &Plan, grouped: &Grouped, size: Size) -> String {
             Some(number) => format!("d.k{number}"),
             None => format!("({})", key.expr.render(scope)),
         };
-        (left, format!("g.{}", name(plan, key.column)))
+        let right = format!("g.{}", name(plan, key.column));
+        let bounds = key.implied.as_ref().filter(|_| size != Size::Large);
+        let bounds = bounds.map(|implied| implied.conditions(&scope(implied.column), &right));
+        Sides { left, right, bounds }
     };
     let (nullable, plain): (Vec<&GroupKey>, Vec<&GroupKey>) = grouped.keys.iter().partition(|key| key.nullable);
     if size != Size::Large || nullable.is_empty() {
         return same_group(grouped.keys.iter().map(|key| (key, sides(key))));
     }
-    let (left, right): (Vec<String>, Vec<String>) = nullable.into_iter().map(sides).unzip();
+    let (left, right): (Vec<String>, Vec<String>) =
+        nullable.into_iter().map(sides).map(|sides| (sides.left, sides.right)).unzip();
     let record = |fields: Vec<String>| format!("ROW({})::record", fields.join(", "));
     let equal = format!("({} OPERATOR(pg_catalog.=) {})", record(left), record(right));
     let plain = (!plain.is_empty()).then(|| same_group(plain.into_iter().map(|key| (key, sides(key)))));

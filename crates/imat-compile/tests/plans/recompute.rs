@@ -52,6 +52,20 @@ fn groups_of_nullable_keys() {
     check("recompute_groups_of_nullable_keys", &case);
 }
 
+/// Bounds for the column that a key is made of are what an index can serve.
+#[test]
+fn groups_of_a_truncated_time() {
+    let case = Case::new(
+        &["hour timestamp with time zone", "stores bigint"],
+        " SELECT date_trunc('hour'::text, sale.sold) AS hour,
+    count(DISTINCT sale.store) AS stores
+   FROM shop.sale
+  GROUP BY (date_trunc('hour'::text, sale.sold));",
+        &[(SALE, Statement, Small), (SALE, Statement, Large)],
+    );
+    check("recompute_groups_of_a_truncated_time", &case);
+}
+
 #[test]
 fn without_keys() {
     let case = Case::new(

@@ -8,12 +8,13 @@ use imat_compile::view::{Aggregate, Source, View};
 use crate::catalog;
 
 /// The types of expressions that are no columns, over the columns' names.
-const EXPRESSIONS: [(&str, &str); 9] = [
+const EXPRESSIONS: [(&str, &str); 10] = [
     ("(100 / qty)", "integer"),
     ("(qty * 2)", "integer"),
     ("(price * 1.5)", "numeric"),
     ("(price * (qty)::numeric)", "numeric"),
     ("date_trunc('day'::text, sold)", "timestamp with time zone"),
+    ("date_trunc('hour'::text, sold)", "timestamp with time zone"),
     ("lower(region)", "text"),
     ("(code)::text", "text"),
     ("(sold - '2000-01-01 00:00:00+00'::timestamp with time zone)", "interval"),

@@ -1,0 +1,60 @@
+CREATE EXTENSION pg_imat;
+\ir ../exact.sql
+
+-- Groups by a time that is truncated are found by the time itself, in any zone and at the ends of all time.
+SET TimeZone = 'Europe/Berlin';
+CREATE TABLE event (id int PRIMARY KEY, at timestamptz, local timestamp, day date, who int NOT NULL);
+CREATE TABLE kept AS SELECT name FROM unnest(ARRAY['Pacific/Apia', 'Asia/Manila', 'America/Juneau', 'Australia/Lord_Howe',
+    'Africa/Monrovia', 'Europe/Berlin', 'Pacific/Kiritimati', 'Etc/GMT+12', 'Asia/Kathmandu', 'UTC']) AS z(name);
+
+-- Every day on which a clock was moved, every hour around it; far and infinite times.
+INSERT INTO event SELECT row_number() OVER (), at, at AT TIME ZONE 'UTC', (at AT TIME ZONE 'UTC')::date, row_number() OVER () % 7
+FROM (SELECT t.base + h * interval '37 minutes' FROM unnest(ARRAY['1844-12-30 Z', '1867-10-17 Z', '1972-01-06 Z', '2011-12-29 Z',
+            '2023-03-25 12:00 Z', '2023-10-28 12:00 Z', '1999-12-31 Z', '0001-12-31 BC Z']::timestamptz[]) AS t(base), generate_series(0, 90) AS h
+    UNION ALL SELECT unnest(ARRAY['infinity', '-infinity', '4713-12-01 BC Z', '294276-12-30 Z', NULL]::timestamptz[])) AS times(at);
+
+-- A view for each field, zone and type; taking rows away and putting other ones there recomputes.
+CREATE FUNCTION try(key text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE told text;
+BEGIN
+    EXECUTE format('CREATE VIEW v AS SELECT %s AS k, count(*) AS n, count(DISTINCT who) AS whos, min(id) AS first FROM event WHERE isfinite(at) IS NOT FALSE OR id > 0 GROUP BY 1', key);
+    PERFORM create_imat('v');
+    UPDATE event SET who = who + 1 WHERE id % 13 = 0;
+    DELETE FROM event WHERE id % 29 = 0 OR NOT isfinite(at) OR at > '290000-01-01';
+    FOR i IN 0..4 LOOP UPDATE event SET who = who + 2 WHERE id % 97 = i; END LOOP;
+    told := exact('v');
+    RAISE EXCEPTION USING MESSAGE = told, ERRCODE = 'YY000';
+EXCEPTION WHEN SQLSTATE 'YY000' THEN RETURN told;
+END $$;
+CREATE VIEW keys AS
+    SELECT format('date_trunc(%L, %s)', f, c) AS key FROM unnest(ARRAY['second', 'hour', 'day', 'week', 'year']) AS f,
+        unnest(ARRAY['at', 'local', 'day']) AS c
+    UNION ALL SELECT format('date_trunc(%L, at, %L)', f, name) FROM kept, unnest(ARRAY['hour', 'day']) AS f
+    UNION ALL SELECT format('date_trunc(%L, at AT TIME ZONE %L)', f, name) FROM kept, unnest(ARRAY['hour']) AS f
+    UNION ALL SELECT format('(at AT TIME ZONE %L)::date', name) FROM kept
+    UNION ALL SELECT unnest(ARRAY['at::date', 'local::date', 'day::timestamp::date']);
+SET client_min_messages = error;
+DELETE FROM event WHERE at < '4000-01-01 BC';
+CREATE INDEX ON event (at);
+CREATE INDEX ON event (local);
+CREATE INDEX ON event (day);
+SELECT try(key), count(*) FROM keys GROUP BY 1;
+RESET client_min_messages;
+
+-- The advice of explain_imat can be followed: then a change reads few rows, however many there are.
+CREATE TABLE log (at timestamptz, who int);
+INSERT INTO log SELECT '2024-01-01 Z'::timestamptz + i * interval '7 minutes', i % 10 FROM generate_series(1, 20000) AS i;
+CREATE VIEW hourly AS SELECT date_trunc('hour', at) AS hour, count(*) AS n, max(who) AS most, count(DISTINCT who) AS whos FROM log GROUP BY 1;
+SELECT create_imat('hourly');
+SELECT line FROM explain_imat('hourly') AS e(line) WHERE line LIKE '%help%';
+CREATE INDEX ON log (at);
+SELECT line FROM explain_imat('hourly') AS e(line) WHERE line LIKE '%help%';
+CREATE FUNCTION reads() RETURNS bigint LANGUAGE sql AS $$
+    SELECT sum(pg_stat_get_xact_tuples_returned(c.oid))::bigint FROM pg_class AS c WHERE c.relname IN ('log', 'log_at_idx') $$;
+BEGIN;
+SELECT reads() AS before \gset
+INSERT INTO log VALUES ('2024-02-01 10:30 Z', 20);
+DELETE FROM log WHERE at = '2024-02-01 10:30 Z';
+SELECT reads() - :before < 150 AS reads_few;
+COMMIT;
+SELECT exact('hourly');
