@@ -7,14 +7,21 @@ use crate::scalar::Scalar;
 ///
 /// # Delta
 /// A join is linear in each side, so with `L₁ = L₀ + ΔL` and `R₁ = R₀ + ΔR`
-/// `Δ(L ⋈ R) = ΔL ⋈ R₁ + L₀ ⋈ ΔR`: one side after the change, the other before it.
-/// Reading both after counts `ΔL ⋈ ΔR` twice, reading both before misses it.
+/// `Δ(L ⋈ R) = ΔL ⋈ R₁ + L₁ ⋈ ΔR − ΔL ⋈ ΔR`: each side's change with the other side after the
+/// change, which counts twice what both changes make together. What is read is then either a
+/// change or a table as it is, of which an index finds the rows that match.
+///
+/// Of `n` leaves that change, that makes `2ⁿ − 1` products. Where these would be too many it is
+/// `ΔL ⋈ R₁ + L₀ ⋈ ΔR`, one side after the change and the other before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
     pub left: Box<Rel>,
     pub right: Box<Rel>,
     pub on: Scalar,
 }
+
+/// How many leaves that change are multiplied out.
+const MOST_MULTIPLIED: usize = 4;
 
 impl Join {
     fn over(&self, left: Rel, right: Rel) -> Rel {
@@ -36,9 +43,14 @@ impl Operator for Join {
     }
 
     fn delta(&self, changed: &TableSet) -> Rel {
-        let left = self.over(self.left.delta(changed), (*self.right).clone());
-        let right = self.over(self.left.before(changed), self.right.delta(changed));
-        left.union(right)
+        let (left, right) = (self.left.delta(changed), self.right.delta(changed));
+        let of_left = self.over(left.clone(), (*self.right).clone());
+        let changing = |side: &Rel| side.scans().filter(|scan| changed.contains(&scan.table)).count();
+        if changing(&self.left) + changing(&self.right) > MOST_MULTIPLIED {
+            return of_left.union(self.over(self.left.before(changed), right));
+        }
+        let of_right = self.over((*self.left).clone(), right.clone());
+        of_left.union(of_right).minus(self.over(left, right))
     }
 
     fn is_sound(&self) -> bool {

@@ -207,7 +207,9 @@ impl<'a> Leaves<'a> {
 /// A table before the change: what it holds now, and the change taken back.
 ///
 /// The planner pushes conditions into both arms of a UNION ALL, so this costs no more than
-/// the table does. EXCEPT ALL would read all of it.
+/// the table does. EXCEPT ALL would read all of it. The fence makes of the change a subquery: the
+/// planner can look up in a subquery, for each row of a join, what it looks up in the table by an
+/// index, and not in a relation of ours.
 fn old<'a>(table: &Table, delta: &str, columns: impl Iterator<Item = &'a Column>) -> String {
     let mut now = String::new();
     let mut back = String::new();
@@ -216,7 +218,7 @@ fn old<'a>(table: &Table, delta: &str, columns: impl Iterator<Item = &'a Column>
         now += &format!("{} AS {name}, ", ident(&column.name));
         back += &format!("{name}, ");
     }
-    format!("(SELECT {now}1 AS w FROM {} UNION ALL SELECT {back}-w FROM {delta})", table.name)
+    format!("(SELECT {now}1 AS w FROM {} UNION ALL (SELECT {back}-w FROM {delta} OFFSET 0))", table.name)
 }
 
 #[cfg(test)]

@@ -53,6 +53,24 @@ fn linear_relations_are_sums_of_products() {
     assert!(linear > CASES / 2, "only {linear} linear relations");
 }
 
+/// A table as it was can't be looked up as well as one that is there.
+#[test]
+fn a_few_changes_are_multiplied_out() {
+    let reads_old = |rel: &Rel| rel.scans().any(|scan| scan.image == Image::Old);
+    let (mut several, mut many) = (0, 0);
+    for seed in 0..CASES {
+        let Case { view, changed, .. } = Case::new(seed);
+        let changing = view.scans().filter(|scan| changed.contains(&scan.table)).count();
+        if Term::all(&view).is_ok() && changing > 1 {
+            several += 1;
+            let delta = view.delta(&changed);
+            assert!(changing > 4 || !reads_old(&delta), "seed {seed}:\n{delta}");
+            many += usize::from(reads_old(&delta));
+        }
+    }
+    assert!(several > 1_000 && many > 10, "{several} with several leaves that change, {many} with many");
+}
+
 /// A law that nothing can break proves nothing.
 mod power {
     use super::*;

@@ -140,8 +140,12 @@ fn join_with_both_sides_changed() {
     FROM "imat_delta_1" AS t0, "public"."b" AS t1
     WHERE ((t0.c3 = t1."k"))
     UNION ALL
-    SELECT t0.c1 AS "o0", t1.c4 AS "o1", t0.w * t1.w AS w
-    FROM (SELECT "id" AS c1, "k" AS c3, 1 AS w FROM "public"."a" UNION ALL SELECT c1, c3, -w FROM "imat_delta_1") AS t0, "imat_delta_0" AS t1
+    SELECT t0."id" AS "o0", t1.c4 AS "o1", t1.w AS w
+    FROM "public"."a" AS t0, "imat_delta_0" AS t1
+    WHERE ((t0."k" = t1.c3))
+    UNION ALL
+    SELECT t0.c1 AS "o0", t1.c4 AS "o1", -t0.w * t1.w AS w
+    FROM "imat_delta_1" AS t0, "imat_delta_0" AS t1
     WHERE ((t0.c3 = t1.c3))
     "#);
 }
@@ -156,12 +160,28 @@ fn join_of_three() {
     FROM "imat_delta_0" AS t0, "public"."b" AS t1, "public"."c" AS t2
     WHERE ((t0.c3 = t1."k")) AND ((t1."V" < t2."V"))
     UNION ALL
-    SELECT t0.c1 AS "o0", t2."k" AS "o1", t0.w * t1.w AS w
-    FROM (SELECT "id" AS c1, "k" AS c3, 1 AS w FROM "public"."a" UNION ALL SELECT c1, c3, -w FROM "imat_delta_0") AS t0, "imat_delta_1" AS t1, "public"."c" AS t2
+    SELECT t0."id" AS "o0", t2."k" AS "o1", t1.w AS w
+    FROM "public"."a" AS t0, "imat_delta_1" AS t1, "public"."c" AS t2
+    WHERE ((t0."k" = t1.c3)) AND ((t1.c4 < t2."V"))
+    UNION ALL
+    SELECT t0.c1 AS "o0", t2."k" AS "o1", -t0.w * t1.w AS w
+    FROM "imat_delta_0" AS t0, "imat_delta_1" AS t1, "public"."c" AS t2
     WHERE ((t0.c3 = t1.c3)) AND ((t1.c4 < t2."V"))
     UNION ALL
+    SELECT t0."id" AS "o0", t2.c3 AS "o1", t2.w AS w
+    FROM "public"."a" AS t0, "public"."b" AS t1, "imat_delta_2" AS t2
+    WHERE ((t0."k" = t1."k")) AND ((t1."V" < t2.c4))
+    UNION ALL
+    SELECT t0.c1 AS "o0", t2.c3 AS "o1", -t0.w * t2.w AS w
+    FROM "imat_delta_0" AS t0, "public"."b" AS t1, "imat_delta_2" AS t2
+    WHERE ((t0.c3 = t1."k")) AND ((t1."V" < t2.c4))
+    UNION ALL
+    SELECT t0."id" AS "o0", t2.c3 AS "o1", -t1.w * t2.w AS w
+    FROM "public"."a" AS t0, "imat_delta_1" AS t1, "imat_delta_2" AS t2
+    WHERE ((t0."k" = t1.c3)) AND ((t1.c4 < t2.c4))
+    UNION ALL
     SELECT t0.c1 AS "o0", t2.c3 AS "o1", t0.w * t1.w * t2.w AS w
-    FROM (SELECT "id" AS c1, "k" AS c3, 1 AS w FROM "public"."a" UNION ALL SELECT c1, c3, -w FROM "imat_delta_0") AS t0, (SELECT "k" AS c3, "V" AS c4, 1 AS w FROM "public"."b" UNION ALL SELECT c3, c4, -w FROM "imat_delta_1") AS t1, "imat_delta_2" AS t2
+    FROM "imat_delta_0" AS t0, "imat_delta_1" AS t1, "imat_delta_2" AS t2
     WHERE ((t0.c3 = t1.c3)) AND ((t1.c4 < t2.c4))
     "#);
 }
@@ -191,8 +211,12 @@ fn self_join() {
     FROM "imat_delta_0" AS t0, "public"."a" AS t1
     WHERE ((t0.c1 = t1."k"))
     UNION ALL
-    SELECT t0.c4 AS "o0", t1.c4 AS "o1", t0.w * t1.w AS w
-    FROM (SELECT "id" AS c1, "V" AS c4, 1 AS w FROM "public"."a" UNION ALL SELECT c1, c4, -w FROM "imat_delta_0") AS t0, "imat_delta_0" AS t1
+    SELECT t0."V" AS "o0", t1.c4 AS "o1", t1.w AS w
+    FROM "public"."a" AS t0, "imat_delta_0" AS t1
+    WHERE ((t0."id" = t1.c3))
+    UNION ALL
+    SELECT t0.c4 AS "o0", t1.c4 AS "o1", -t0.w * t1.w AS w
+    FROM "imat_delta_0" AS t0, "imat_delta_0" AS t1
     WHERE ((t0.c1 = t1.c3))
     "#);
     assert_eq!(used(&itself), [vec![0, 1, 2]]);
@@ -210,8 +234,12 @@ fn projected_subquery() {
     FROM "imat_delta_0" AS t0, "public"."b" AS t1
     WHERE ((t1."V" > 10)) AND ((t0.c3 = (t1."k" + 1))) AND ((t0.c4 <> t1."V"))
     UNION ALL
-    SELECT t0.c1 AS "o0", (t1.c3 + 1) * 2 AS "o1", 'x'::text AS "o2", t0.w * t1.w AS w
-    FROM (SELECT "id" AS c1, "k" AS c3, "V" AS c4, 1 AS w FROM "public"."a" UNION ALL SELECT c1, c3, c4, -w FROM "imat_delta_0") AS t0, "imat_delta_1" AS t1
+    SELECT t0."id" AS "o0", (t1.c3 + 1) * 2 AS "o1", 'x'::text AS "o2", t1.w AS w
+    FROM "public"."a" AS t0, "imat_delta_1" AS t1
+    WHERE ((t1.c4 > 10)) AND ((t0."k" = (t1.c3 + 1))) AND ((t0."V" <> t1.c4))
+    UNION ALL
+    SELECT t0.c1 AS "o0", (t1.c3 + 1) * 2 AS "o1", 'x'::text AS "o2", -t0.w * t1.w AS w
+    FROM "imat_delta_0" AS t0, "imat_delta_1" AS t1
     WHERE ((t1.c4 > 10)) AND ((t0.c3 = (t1.c3 + 1))) AND ((t0.c4 <> t1.c4))
     "#);
     assert_eq!(used(&outer), [vec![0, 1, 2], vec![1, 2]]);
@@ -225,8 +253,11 @@ fn cross_join_needs_no_column() {
     SELECT 1 AS "o0", t0.w AS w
     FROM "imat_delta_0" AS t0, "public"."b" AS t1
     UNION ALL
-    SELECT 1 AS "o0", t0.w * t1.w AS w
-    FROM (SELECT 1 AS w FROM "public"."a" UNION ALL SELECT -w FROM "imat_delta_0") AS t0, "imat_delta_1" AS t1
+    SELECT 1 AS "o0", t1.w AS w
+    FROM "public"."a" AS t0, "imat_delta_1" AS t1
+    UNION ALL
+    SELECT 1 AS "o0", -t0.w * t1.w AS w
+    FROM "imat_delta_0" AS t0, "imat_delta_1" AS t1
     "#);
     assert_eq!(used(&crossed), [vec![], vec![]]);
 }
