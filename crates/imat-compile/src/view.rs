@@ -19,6 +19,8 @@ pub struct View {
     pub from: Vec<From>,
     /// The conjuncts of WHERE.
     pub filter: Vec<Scalar>,
+    /// What all branches of an OR in WHERE or in a join's condition ask for, so that it holds of every row.
+    pub implied: Vec<Scalar>,
     pub grouping: Option<Grouping>,
     pub outputs: Vec<Output>,
 }

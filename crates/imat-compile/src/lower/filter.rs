@@ -1,8 +1,9 @@
-//! WHERE: a filter over the scope row.
+//! WHERE: a filter over the scope row, with what the conditions imply.
 
 use crate::rel::Rel;
-use crate::scalar::Scalar;
+use crate::view::View;
 
-pub(super) fn lower(joined: Rel, conjuncts: &[Scalar]) -> Rel {
-    if conjuncts.is_empty() { joined } else { joined.filter_all(conjuncts.to_vec()) }
+pub(super) fn lower(joined: Rel, view: &View) -> Rel {
+    let conjuncts = [view.filter.as_slice(), &view.implied].concat();
+    if conjuncts.is_empty() { joined } else { joined.filter_all(conjuncts) }
 }

@@ -43,7 +43,7 @@ pub fn core(view: &View) -> Result<Core, Unsupported> {
 /// The scope row of a view or of a query inside it.
 fn from_and_where(view: &View, tables: &[Table]) -> Result<Rel, Unsupported> {
     let joined = from::lower(view, tables)?;
-    Ok(filter::lower(joined, &view.filter))
+    Ok(filter::lower(joined, view))
 }
 
 impl Core {

@@ -110,14 +110,27 @@ pub(super) fn stripped(node: &SyntaxNode) -> Result<SyntaxNode, Unsupported> {
     Ok(node)
 }
 
-/// The sides of an AND.
-fn both(node: &SyntaxNode) -> Option<(SyntaxNode, SyntaxNode)> {
-    let is_and = node.kind() == BIN_EXPR && tree::tokens(node).any(|token| token.kind() == AND_KW);
-    let sides: Vec<SyntaxNode> = node.children().collect();
+/// The sides of an operator.
+fn both(node: &SyntaxNode, operator: SyntaxKind) -> Option<(SyntaxNode, SyntaxNode)> {
+    let is_it = node.kind() == BIN_EXPR && tree::tokens(node).any(|token| token.kind() == operator);
+    let sides: Vec<SyntaxNode> = node.children().filter(|child| child.kind() != EQ).collect();
     match sides.as_slice() {
-        [left, right] if is_and => Some((left.clone(), right.clone())),
+        [left, right] if is_it => Some((left.clone(), right.clone())),
         _ => None,
     }
+}
+
+/// What a chain of one operator is of, without the parentheses around it.
+fn operands(node: &SyntaxNode, operator: SyntaxKind) -> Result<Vec<SyntaxNode>, Unsupported> {
+    let mut all = Vec::new();
+    let mut rest = stripped(node)?;
+    while let Some((left, right)) = both(&rest, operator) {
+        all.push(right);
+        rest = left;
+    }
+    all.push(rest);
+    all.reverse();
+    Ok(all)
 }
 
 type Visit<'v> = &'v mut dyn FnMut(&SyntaxNode, &mut Scalar) -> Result<(), Unsupported>;
@@ -183,15 +196,57 @@ impl Rows<'_> {
 
     /// What a condition is the AND of. PostgreSQL prints a chain of ANDs without inner parentheses.
     pub fn conjuncts(self, node: &SyntaxNode) -> Result<Vec<Scalar>, Unsupported> {
-        let mut all = Vec::new();
-        let mut rest = stripped(node)?;
-        while let Some((left, right)) = both(&rest) {
-            all.push(self.scalar(&right)?);
-            rest = left;
+        match operands(node, AND_KW)?.as_slice() {
+            [_] => Ok(vec![self.scalar(node)?]),
+            conjuncts => conjuncts.iter().map(|conjunct| self.scalar(conjunct)).collect(),
         }
-        all.push(self.scalar(if all.is_empty() { node } else { &rest })?);
-        all.reverse();
-        Ok(all)
+    }
+
+    /// The equalities between columns that every branch of an OR in a condition asks for: by these the tables are
+    /// joined, whichever branch it is that holds. PostgreSQL finds them too, where all branches spell them alike.
+    pub fn implied(self, node: &SyntaxNode) -> Result<Vec<Scalar>, Unsupported> {
+        let mut implied = Vec::new();
+        for conjunct in operands(node, AND_KW)? {
+            if both(&stripped(&conjunct)?, OR_KW).is_some() {
+                implied.extend(self.equalities(&conjunct)?);
+            }
+        }
+        Ok(implied)
+    }
+
+    /// The equalities between columns without which a condition can't be true.
+    fn equalities(self, node: &SyntaxNode) -> Result<Vec<Scalar>, Unsupported> {
+        let branches = operands(node, OR_KW)?;
+        if let [first, others @ ..] = branches.as_slice()
+            && !others.is_empty()
+        {
+            let mut shared = self.equalities(first)?;
+            for other in others {
+                let other = self.equalities(other)?;
+                shared.retain(|equality| other.contains(equality));
+            }
+            return Ok(shared);
+        }
+        let conjuncts = operands(node, AND_KW)?;
+        if conjuncts.len() > 1 {
+            let found: Result<Vec<_>, _> = conjuncts.iter().map(|conjunct| self.equalities(conjunct)).collect();
+            return Ok(found?.concat());
+        }
+        Ok(self.equality(&conjuncts[0])?.into_iter().collect())
+    }
+
+    /// An equality between columns, its sides in one order.
+    fn equality(self, node: &SyntaxNode) -> Result<Option<Scalar>, Unsupported> {
+        let Some((left, right)) = both(node, EQ) else { return Ok(None) };
+        let mut sides = [self.scalar(&left)?, self.scalar(&right)?];
+        if sides.iter().any(|side| side.columns().next().is_none()) {
+            return Ok(None);
+        }
+        sides.sort_by_key(|side| (side.columns().next(), side.render(|position| format!("#{position}"))));
+        let mut equality = sides[0].clone();
+        equality.push_text(" = ");
+        equality.push(&sides[1]);
+        Ok(Some(equality))
     }
 
     fn exact(self, node: &SyntaxNode) -> Result<Scalar, Unsupported> {

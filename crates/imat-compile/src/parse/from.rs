@@ -170,12 +170,14 @@ impl Reader<'_> {
         Ok((From::Join { left: Box::new(left), right: Box::new(right), on }, shown))
     }
 
-    fn on(&self, node: &SyntaxNode, visible: Range<usize>) -> Result<Condition, Unsupported> {
+    fn on(&mut self, node: &SyntaxNode, visible: Range<usize>) -> Result<Condition, Unsupported> {
         let rows = Rows { scope: &self.scope, catalog: self.context.catalog };
-        let conjuncts = rows.conjuncts(&tree::sole(node)?)?;
+        let condition = tree::sole(node)?;
+        let (conjuncts, implied) = (rows.conjuncts(&condition)?, rows.implied(&condition)?);
         if !conjuncts.iter().flat_map(Scalar::columns).all(|column| visible.contains(&column)) {
             return Err(Unsupported::new("a join condition over other FROM items"));
         }
+        self.scope.implied.extend(implied);
         Ok(Condition::On(conjuncts))
     }
 

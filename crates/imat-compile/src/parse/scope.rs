@@ -7,6 +7,7 @@ use squawk_syntax::SyntaxNode;
 
 use super::{refuse, tree};
 use crate::error::Unsupported;
+use crate::scalar::Scalar;
 use crate::view::{Input, Source};
 
 /// The inputs of one query, in order.
@@ -15,6 +16,8 @@ pub(super) struct Scope {
     pub inputs: Vec<Input>,
     /// The columns that joins merged by USING.
     pub merged: Vec<String>,
+    /// See [`crate::view::View::implied`].
+    pub implied: Vec<Scalar>,
 }
 
 const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];

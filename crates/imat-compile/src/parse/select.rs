@@ -41,10 +41,12 @@ pub(super) fn query(node: &SyntaxNode, names: Names<'_>, context: Context<'_>) -
     let visible = [context.with, &with].concat();
     let (from, scope) = from::clause(from, Context { with: &visible, ..context })?;
     let rows = Rows { scope: &scope, catalog: context.catalog };
-    let filter = match &clauses.filter {
-        Some(node) => rows.conjuncts(&tree::sole(node)?)?,
-        None => Vec::new(),
-    };
+    let (mut filter, mut implied) = (Vec::new(), scope.implied.clone());
+    if let Some(node) = &clauses.filter {
+        let condition = tree::sole(node)?;
+        filter = rows.conjuncts(&condition)?;
+        implied.extend(rows.implied(&condition)?);
+    }
     let targets = targets(clauses.select.as_ref().ok_or_else(|| refuse::construct(node))?)?;
     if context.depth > 0 {
         targets.iter().try_for_each(|target| refuse::collate(&target.expr, "a subquery or an underlying view"))?;
@@ -52,7 +54,7 @@ pub(super) fn query(node: &SyntaxNode, names: Names<'_>, context: Context<'_>) -
     let (exprs, grouping) = outputs(&clauses, &targets, rows)?;
     let names = output_names(names, &targets, &scope)?;
     let outputs = names.into_iter().zip(exprs).map(|(name, expr)| Output { name, expr }).collect();
-    Ok(fenced(View { with, inputs: scope.inputs, from, filter, grouping, outputs }))
+    Ok(fenced(View { with, inputs: scope.inputs, from, filter, implied, grouping, outputs }))
 }
 
 /// A WITH query that is read more than once is computed by itself, unless it says that it is not.

@@ -69,6 +69,8 @@ pub enum Keys {
     /// `hash_record` of these of the only changed row's columns, by their position among those that its table's
     /// delta has, where none is NULL; 0 of no columns.
     Columns(Vec<(u16, Side, Vec<usize>)>),
+    /// Which they are is not asked, since that can be no fewer than all.
+    All,
 }
 
 /// The join tree of a view.
@@ -127,8 +129,9 @@ impl Tree {
         let mut parts: Vec<Vec<Need>> = Vec::new();
         for needs in edges.into_values() {
             // What is on the way must be locked before the way is followed.
-            let follows = |known: &Need| needs.iter().any(|need| self.is_on(known.edge, &need.path));
-            match parts.last_mut().filter(|part| !part.iter().any(follows)) {
+            let follows = |known: &Need| needs.iter().any(|need| self.is_on(known.edge, self.way(need)));
+            let all = self.meets_all(&needs);
+            match parts.last_mut().filter(|part| self.meets_all(part) == all && !part.iter().any(follows)) {
                 Some(part) => part.extend(needs),
                 None => parts.push(needs),
             }
@@ -183,6 +186,19 @@ impl Tree {
         needs
     }
 
+    /// Whether some way passes an edge without keys: then every row at its end is met.
+    fn meets_all(&self, needs: &[Need]) -> bool {
+        let passes = |(number, edge): (usize, &Edge)| {
+            edge.keys.is_empty() && needs.iter().any(|need| self.is_on(number, self.way(need)))
+        };
+        self.edges.iter().enumerate().any(passes)
+    }
+
+    /// The leaves by which a key is found. The only key of an edge without any is known from the start.
+    fn way<'a>(&self, need: &'a Need) -> &'a [usize] {
+        if self.edges[need.edge].keys.is_empty() { &need.path[..1] } else { &need.path }
+    }
+
     fn is_on(&self, edge: usize, path: &[usize]) -> bool {
         let Edge { child, parent, .. } = self.edges[edge];
         path.windows(2).any(|pair| pair == [child, parent])
@@ -192,12 +208,16 @@ impl Tree {
         let sides: BTreeSet<(u16, Side)> = needs.iter().map(|need| (need.edge as u16, need.side)).collect();
         let columns = row.and_then(|row| needs.iter().map(|need| self.columns(need, row, core)).collect());
         let query = || {
-            let follows = needs.iter().any(|need| need.path.len() > 1);
+            let follows = needs.iter().any(|need| self.way(need).len() > 1);
             let queries: Vec<(Rel, [Scalar; 3])> = needs.iter().map(|need| self.query(need)).collect();
             let query = sql::keys(&queries, &core.tables, follows);
             row.map_or(query.clone(), |row| query.over(&row.relation(2)))
         };
-        let keys = columns.map_or_else(|| Keys::Query(query()), Keys::Columns);
+        let keys = match columns {
+            _ if self.meets_all(needs) => Keys::All,
+            Some(columns) => Keys::Columns(columns),
+            None => Keys::Query(query()),
+        };
         Step { sides: sides.into_iter().collect(), keys }
     }
 
@@ -217,21 +237,21 @@ impl Tree {
             row.columns.iter().position(|&other| other == number)
         };
         let positions = self.ends(need).map(position).collect::<Option<Vec<usize>>>()?;
-        (need.path.len() == 1).then_some((need.edge as u16, need.side, positions))
+        (self.way(need).len() == 1).then_some((need.edge as u16, need.side, positions))
     }
 
     /// The rows at the end of a path, and what to lock of each: edge, side, key.
     fn query(&self, need: &Need) -> (Rel, [Scalar; 3]) {
-        let ends: Vec<&Scalar> = self.ends(need).collect();
-        let equal = need.path.windows(2).flat_map(|pair| self.matching(pair[0]));
-        let place = |scalar: &Scalar| scalar.map_columns(|position| self.place(position, &need.path));
+        let (ends, way): (Vec<&Scalar>, _) = (self.ends(need).collect(), self.way(need));
+        let equal = way.windows(2).flat_map(|pair| self.matching(pair[0]));
+        let place = |scalar: &Scalar| scalar.map_columns(|position| self.place(position, way));
         let known = ends.iter().map(|key| sql::is_not_null(key));
         let conjuncts: Vec<Scalar> = equal.chain(known).map(|scalar| place(&scalar)).collect();
         let scan = |(step, &leaf): (usize, &usize)| {
             let image = if step == 0 { Image::Delta } else { Image::New };
             Rel::Scan(Scan { image, ..self.leaves[leaf].clone() })
         };
-        let product = need.path.iter().enumerate().map(scan).reduce(Rel::cross).unwrap_or_else(Rel::unit);
+        let product = way.iter().enumerate().map(scan).reduce(Rel::cross).unwrap_or_else(Rel::unit);
         let side = if need.side == Side::Child { "0" } else { "1" };
         let outputs = [Scalar::text(need.edge.to_string()), Scalar::text(side), place(&sql::hash(&ends))];
         (product.filter_all(conjuncts), outputs)

@@ -112,6 +112,7 @@ fn locks(out: &mut String, plan: &Plan, label: &str, changed: &TableSet, idle: &
                 match &step.keys {
                     Keys::Query(query) => statement(out, &label, Some(query)),
                     Keys::Columns(keys) => line(out, &label, &format!("{keys:?}")),
+                    Keys::All => line(out, &label, "all"),
                 }
             }
         }

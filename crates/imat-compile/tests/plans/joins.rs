@@ -205,3 +205,34 @@ fn cast_keys() {
     );
     check("cast_keys", &case);
 }
+
+/// All branches of an OR join by one key, however they spell it: it is locked, and an index can serve it.
+#[test]
+fn join_within_or() {
+    let case = Case::new(
+        &["amount numeric"],
+        " SELECT sum(l.price) AS amount
+   FROM shop.sale l,
+    shop.store s
+  WHERE (((s.id = l.store) AND (s.area > 5) AND (l.qty < 3)) OR ((l.store = s.id) AND ((s.area < 2) OR (l.qty = 9))));",
+        &[(&["sale"], Statement, REMOVED), (&["store"], Statement, Small)],
+    );
+    check("join_within_or", &case);
+}
+
+/// By way of a table that is joined by nothing, all rows are met: nobody looks which.
+#[test]
+fn join_by_nothing() {
+    let case = Case::new(
+        &["city text", "pay bigint"],
+        " SELECT s.city,
+    sum(f.pay) AS pay
+   FROM shop.sale l,
+    shop.staff f,
+    shop.store s
+  WHERE ((s.id = l.store) AND (f.pay > l.qty))
+  GROUP BY s.city;",
+        &[(&["sale"], Statement, REMOVED), (&["store"], Statement, Small), (&["staff"], Statement, Small)],
+    );
+    check("join_by_nothing", &case);
+}

@@ -68,6 +68,7 @@ fn locks(plan: &Plan, locking: &Locking, changed: &TableSet, size: Size) {
                 is_sql(query);
                 reads(plan, query, changed, size, 1);
             }
+            Keys::All => assert_ne!(step, &steps[0], "asks nothing where nothing is locked yet"),
             Keys::Columns(keys) => {
                 assert!(matches!(size, Size::One(_)), "many rows have no columns");
                 let given = changed.iter().map(|&table| plan.tables[table].columns.len()).sum();

@@ -49,6 +49,7 @@ fn view(inputs: Vec<Input>, from: Vec<From>, filter: Option<&str>, outputs: &[&s
         inputs,
         from,
         filter: filter.map(scalar).into_iter().collect(),
+        implied: Vec::new(),
         grouping: None,
         outputs: outputs.iter().enumerate().map(output).collect(),
     }
