@@ -11,11 +11,12 @@ use std::rc::Rc;
 use imat_compile::error::Unsupported;
 use imat_compile::name::QName;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Flush, Locking, Plan, Signs, Size, Strategy};
+use imat_compile::plan::{Flush, Locking, Plan, Signs, Strategy};
 use imat_compile::rel::TableSet;
 
 use crate::blame::Suspects;
 use crate::catalog::{self, Entry};
+use crate::extent::Extent;
 use crate::facts::SystemCatalog;
 use crate::locks::Locks;
 use crate::pg::context::{Role, with_path, with_text, within};
@@ -79,8 +80,8 @@ pub struct Maintained {
     pub suspects: Suspects,
     /// Where changes of its base tables go while it is being built.
     pub queues: Vec<Queue>,
-    statements: Made<(TableSet, Signs, Size), Statements>,
-    locks: Made<(TableSet, Idle, Size), Locks>,
+    statements: Made<(TableSet, Signs, Extent), Statements>,
+    locks: Made<(TableSet, Idle, Extent), Locks>,
 }
 
 /// What was made for some kinds of changes. There are few, which are sooner compared than hashed.
@@ -102,7 +103,7 @@ impl<Kind, T> Made<Kind, T> {
 /// plan made for an empty table serves no other.
 pub struct Statements {
     pub flush: Flush,
-    pub size: Size,
+    pub extent: Extent,
     pub digest: OnceCell<Prepared>,
     pub write: OnceCell<Prepared>,
     pub watched: OnceCell<Prepared>,
@@ -308,11 +309,11 @@ impl Maintained {
     }
 
     /// The statements for such a change.
-    pub fn statements(&self, changed: &TableSet, signs: Signs, size: Size) -> Rc<Statements> {
-        let is_it = |(of, with, like): &(TableSet, Signs, Size)| of == changed && *with == signs && *like == size;
+    pub fn statements(&self, changed: &TableSet, signs: Signs, extent: Extent) -> Rc<Statements> {
+        let is_it = |(of, with, like): &(TableSet, Signs, Extent)| of == changed && *with == signs && *like == extent;
         let make = || Statements {
-            flush: self.plan.flush(&self.state, changed, signs, size),
-            size,
+            flush: self.plan.flush(&self.state, changed, signs, extent.size),
+            extent,
             digest: OnceCell::new(),
             write: OnceCell::new(),
             watched: OnceCell::new(),
@@ -320,7 +321,7 @@ impl Maintained {
             recompute: recompute::Statements::default(),
             delete: OnceCell::new(),
         };
-        self.statements.get_or(is_it, || ((changed.clone(), signs, size), make()))
+        self.statements.get_or(is_it, || ((changed.clone(), signs, extent), make()))
     }
 
     /// What such a change locks, likewise.
@@ -328,11 +329,11 @@ impl Maintained {
         &self,
         changed: &TableSet,
         idle: &Idle,
-        size: Size,
+        extent: Extent,
         prepare: impl FnOnce(Locking) -> Locks,
     ) -> Rc<Locks> {
-        let is_it = |(of, beside, like): &(TableSet, Idle, Size)| of == changed && beside == idle && *like == size;
-        let make = || prepare(self.plan.locking(changed, idle, size));
-        self.locks.get_or(is_it, || ((changed.clone(), idle.clone(), size), make()))
+        let is_it = |(of, beside, like): &(TableSet, Idle, Extent)| of == changed && beside == idle && *like == extent;
+        let make = || prepare(self.plan.locking(changed, idle, extent.size));
+        self.locks.get_or(is_it, || ((changed.clone(), idle.clone(), extent), make()))
     }
 }

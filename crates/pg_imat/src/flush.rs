@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use imat_compile::name::QName;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Plan, Signs, Size, TableUse};
+use imat_compile::plan::{Plan, Signs, TableUse};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
 use imat_compile::sql::rebuild::DIFFERENCE;
@@ -17,6 +17,7 @@ use crate::blame::Doing;
 use crate::buffer::{Change, Changes};
 use crate::cache::{self, Maintained, Statements};
 use crate::capture;
+use crate::extent::Extent;
 use crate::pg::context::{self, Role};
 use crate::pg::delta::Delta;
 use crate::pg::error::raise;
@@ -24,9 +25,6 @@ use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{Connection, Params, Prepared, Reach, Snapshot};
 use crate::pg::xact;
 use crate::{blame, locks, queue, recompute, refuse};
-
-/// From how many rows on a change is applied by the plans made for many.
-const LARGE: u64 = 200;
 
 /// Applies what is in the buffer to every maintained table that can take it.
 pub fn run() {
@@ -151,16 +149,15 @@ pub fn apply(maintained: &Maintained, changed: &TableSet, idle: &Idle, deltas: &
     };
     let connection = Connection::open();
     let rows: u64 = deltas.iter().map(|(_, delta)| delta.count()).sum();
-    let (size, row) = match deltas {
+    let (extent, row) = match deltas {
         [(table, delta)] if let Some((fate, row)) = delta.only_row(&maintained.plan.tables[*table].columns) => {
-            (Size::One(fate), row)
+            (Extent::one(fate), row)
         }
         _ => {
-            let size = if rows < LARGE { Size::Small } else { Size::Large };
-            deltas
-                .iter()
-                .for_each(|(position, delta)| delta.register(&connection, &delta_name(*position), expected(size)));
-            (size, Params::default())
+            let extent = if maintained.is_whole() { Extent::WHOLE } else { Extent::of(rows) };
+            let expected = f64::from(extent.expected);
+            deltas.iter().for_each(|(position, delta)| delta.register(&connection, &delta_name(*position), expected));
+            (extent, Params::default())
         }
     };
     // Nobody else writes one that is being built.
@@ -169,8 +166,8 @@ pub fn apply(maintained: &Maintained, changed: &TableSet, idle: &Idle, deltas: &
         if !changed.is_empty() {
             lock::relation(Purpose::State, maintained.entry.state, Mode::RowExclusive);
         }
-        let prepare = |sql: &Sql, params: &Params| connection.prepare(sql, &params.types, reach(size));
-        let locks = maintained.locks(changed, idle, size, |locking| locks::prepare(locking, &row, prepare));
+        let prepare = |sql: &Sql, params: &Params| connection.prepare(sql, &params.types, extent.reach());
+        let locks = maintained.locks(changed, idle, extent, |locking| locks::prepare(locking, &row, prepare));
         locks::take(maintained, &connection, &locks, &row, rows);
         if !cache::is_fresh() {
             connection.close();
@@ -178,7 +175,7 @@ pub fn apply(maintained: &Maintained, changed: &TableSet, idle: &Idle, deltas: &
         }
     }
     if !changed.is_empty() {
-        let statements = |of: &Maintained| of.statements(changed, signs(deltas), size);
+        let statements = |of: &Maintained| of.statements(changed, signs(deltas), extent);
         write(maintained, &connection, statements, &row);
     }
     connection.close();
@@ -193,21 +190,11 @@ fn signs(deltas: &[(usize, Delta)]) -> Signs {
     }
 }
 
-/// How many rows a relation of a change is expected to have, for which its plans are made once.
-pub fn expected(size: Size) -> f64 {
-    if size == Size::Large { 10_000.0 } else { 2.0 }
-}
-
-/// What a statement over such a change touches.
-pub fn reach(size: Size) -> Reach {
-    if size == Size::Large { Reach::Many } else { Reach::Few }
-}
-
 /// Reads and writes, under the locks; the change is registered, or is this row.
 fn write(maintained: &Maintained, connection: &Connection, of: impl Fn(&Maintained) -> Rc<Statements>, row: &Params) {
     let statements = of(maintained);
     let Statements { flush, digest, write, watched, .. } = &*statements;
-    let on_delta = |sql: &Sql| connection.prepare(sql, &row.types, reach(statements.size));
+    let on_delta = |sql: &Sql| connection.prepare(sql, &row.types, statements.extent.reach());
     if !can_be_stale(maintained) {
         connection.execute(write.get_or_init(|| on_delta(&flush.apply.write)), row, Snapshot::Transaction);
     } else {

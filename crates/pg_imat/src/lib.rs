@@ -24,6 +24,7 @@ mod compile;
 mod concern;
 mod create;
 mod ddl;
+mod extent;
 mod facts;
 mod family;
 mod flush;

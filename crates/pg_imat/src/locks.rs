@@ -29,6 +29,20 @@ pub enum Locks {
 pub enum Keys {
     Query(Prepared),
     Columns(Vec<(u16, Side, Record)>),
+    All,
+}
+
+impl Keys {
+    /// Whether those of this many changed rows are, where no more than `most` can be locked.
+    fn are_asked_for(&self, rows: u64, most: usize) -> bool {
+        let limit = ROWS_A_KEY.saturating_mul(most);
+        rows <= limit as u64
+            && match self {
+                Keys::Query(query) => query.expected().is_none_or(|rows| rows <= limit as f64),
+                Keys::Columns(_) => true,
+                Keys::All => false,
+            }
+    }
 }
 
 thread_local! {
@@ -48,8 +62,9 @@ fn hold(subtransaction: u32, more: usize) {
     });
 }
 
-/// From how many changed rows for each key that may be locked on, nobody asks for their keys.
-const ROWS_A_KEY: u64 = 100;
+/// From how many rows for each key that may be locked on, changed ones or such as must be followed from them,
+/// nobody asks for their keys: that would cost more than to wait for all.
+const ROWS_A_KEY: usize = 100;
 
 /// For changes like that of this row, or for registered ones.
 pub fn prepare(locking: Locking, row: &Params, prepare: impl Fn(&Sql, &Params) -> Prepared) -> Locks {
@@ -57,6 +72,7 @@ pub fn prepare(locking: Locking, row: &Params, prepare: impl Fn(&Sql, &Params) -
     let keys = |keys| match keys {
         locks::Keys::Query(query) => Keys::Query(prepare(&query, &limited(0, row))),
         locks::Keys::Columns(keys) => Keys::Columns(keys.into_iter().map(of_columns).collect()),
+        locks::Keys::All => Keys::All,
     };
     match locking {
         Locking::Rows => Locks::Rows,
@@ -91,7 +107,7 @@ pub fn take(maintained: &Maintained, connection: &Connection, locks: &Locks, row
 /// Locks the keys of some edges, or all of their keys where there are too many.
 fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Keys, row: &Params, rows: u64) {
     let most = setting::max_key_locks();
-    let found = (rows <= ROWS_A_KEY.saturating_mul(most as u64)).then(|| found(connection, keys, row, most + 1));
+    let found = keys.are_asked_for(rows, most).then(|| found(connection, keys, row, most + 1));
     let mut wanted = Wanted::default();
     // Of more there may be some that were not asked for.
     let all = found.filter(|found| found.len() <= most);
@@ -130,6 +146,7 @@ fn found(connection: &Connection, keys: &Keys, row: &Params, most: usize) -> Vec
         Keys::Columns(keys) => {
             keys.iter().filter_map(|(edge, side, record)| Some((*edge, *side, record.hash(row)?))).collect()
         }
+        Keys::All => Vec::new(),
     };
     found.sort_unstable();
     found.dedup();

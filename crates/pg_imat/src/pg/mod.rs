@@ -19,6 +19,7 @@ pub mod lock;
 pub mod lookup;
 pub mod memory;
 mod merge;
+mod plan;
 mod planner;
 mod prepared;
 pub mod procedure;

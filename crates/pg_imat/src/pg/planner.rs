@@ -66,6 +66,9 @@ const COSTS: [&str; 9] = [
 pub enum Reach {
     /// Few rows of tables that may be empty then and large later: it uses an index wherever there is one.
     Few,
+    /// Likewise, unless statistics tell that some step returns this many rows.
+    FewUnless(u32),
+    /// Many, for which the planner is free.
     Many,
     /// Rows of a state by their tids, however many there are of either.
     Tids,

@@ -8,6 +8,7 @@ use imat_compile::sql::Sql;
 use pgrx::pg_sys;
 
 use super::layout::Layout;
+use super::plan::Basis;
 use super::planner::{self, Reach};
 
 /// A statement, analysed and kept for the life of the backend.
@@ -23,6 +24,7 @@ pub struct Prepared {
 
 struct Made {
     plan: Plan,
+    basis: Rc<Basis>,
     types: Vec<pg_sys::Oid>,
     deltas: Deltas,
 }
@@ -61,6 +63,19 @@ impl Plan {
         }
     }
 
+    /// The same statement, to be planned as the tables are. What there is is forgotten as PostgreSQL does where a
+    /// plan does not fit any more; nothing runs it.
+    pub unsafe fn free(self) -> Self {
+        // SAFETY: as above.
+        unsafe {
+            let generic = (*source(self.plan)).gplan;
+            if !generic.is_null() {
+                (*generic).is_valid = false;
+            }
+        }
+        Self { reach: Reach::Many, ..self }
+    }
+
     /// Runs `body`, in which the statement may be planned.
     pub fn with<T>(self, body: impl FnOnce(pg_sys::SPIPlanPtr) -> T) -> T {
         planner::ours(self.text, self.reach, || body(self.plan))
@@ -83,13 +98,34 @@ unsafe fn source(plan: pg_sys::SPIPlanPtr) -> *mut pg_sys::CachedPlanSource {
 
 impl Prepared {
     /// The statement with a plan for parameters of these types and for these deltas.
-    pub(super) fn new(sql: &Sql, plan: Plan, types: &[pg_sys::Oid], deltas: &Deltas) -> Self {
-        let made = Made { plan, types: types.to_vec(), deltas: deltas.clone() };
-        Self { sql: sql.clone(), reach: plan.reach, made: RefCell::new(made) }
+    pub(super) fn new(
+        sql: &Sql,
+        reach: Reach,
+        (plan, basis): (Plan, Basis),
+        types: &[pg_sys::Oid],
+        deltas: &Deltas,
+    ) -> Self {
+        let made = Made { plan, basis: Rc::new(basis), types: types.to_vec(), deltas: deltas.clone() };
+        Self { sql: sql.clone(), reach, made: RefCell::new(made) }
     }
 
-    /// Its plan, if that was made for such parameters and deltas.
+    /// The rows that some step of its plan is expected to return, as far as statistics tell.
+    pub fn expected(&self) -> Option<f64> {
+        self.made.borrow().basis.rows()
+    }
+
+    /// Whether the tables have the size for which it was planned, where that matters: few rows are found by an index
+    /// in tables of any size.
+    fn is_of_this_size(&self) -> bool {
+        let basis = self.made.borrow().basis.clone();
+        matches!(self.reach, Reach::Few | Reach::Tids) || basis.holds()
+    }
+
+    /// Its plan, if that was made for such parameters and deltas, and for tables of such a size.
     pub(super) fn plan_for(&self, types: &[pg_sys::Oid], deltas: &Deltas) -> Option<Plan> {
+        if !self.is_of_this_size() {
+            return None;
+        }
         let made = self.made.borrow();
         let fits = |(name, layout): &(String, Rc<Layout>)| {
             made.deltas.iter().all(|(known, of)| known != name || of.is_like(layout))

@@ -10,6 +10,7 @@ use pgrx::pg_sys;
 use pgrx::{FromDatum, IntoDatum};
 
 use super::layout::Layout;
+use super::plan::Basis;
 use super::prepared::{Deltas, Plan};
 use super::{context, memory};
 
@@ -163,15 +164,30 @@ impl Connection {
     /// the planner: see [`planner`], and [`Reach`]. An error goes right through, as in
     /// [`Connection::execute`].
     pub fn prepare(&self, sql: &Sql, params: &[pg_sys::Oid], reach: Reach) -> Prepared {
-        let plan = self.general(sql, params, reach);
+        let mut plan = self.general(sql, params, reach);
+        let mut basis = self.make(plan);
+        if let Reach::FewUnless(many) = reach
+            && basis.rows().is_some_and(|rows| rows >= f64::from(many))
+        {
+            // SAFETY: nothing runs it yet.
+            plan = unsafe { plan.free() };
+            basis = self.make(plan);
+        }
+        Prepared::new(sql, reach, (plan, basis), params, &self.deltas.borrow())
+    }
+
+    /// Makes the plan of a statement that has none.
+    fn make(&self, plan: Plan) -> Basis {
         // SAFETY: the plan is of one statement; what is planned is released, and stays.
         plan.with(|plan| unsafe {
             let planned = SPI_plan_get_cached_plan(plan);
-            if !planned.is_null() {
-                pg_sys::ReleaseCachedPlan(planned, pg_sys::CurrentResourceOwner);
+            if planned.is_null() {
+                return Basis::default();
             }
-        });
-        Prepared::new(sql, plan, params, &self.deltas.borrow())
+            let basis = Basis::of(planned);
+            pg_sys::ReleaseCachedPlan(planned, pg_sys::CurrentResourceOwner);
+            basis
+        })
     }
 
     /// The plan of a statement that is to run with such parameters. It is made anew where it was made for others, or for
@@ -398,7 +414,9 @@ fn query(connection: &Connection, sql: &Sql, types: &[pg_sys::Oid]) -> Plan {
     }
     // What is written out in the extension looks things up in catalogs, which grow after it was planned.
     let plan = connection.general(sql, types, Reach::Few);
-    KEPT.with_borrow_mut(|kept| kept.insert(text, Prepared::new(sql, plan, types, &none)));
+    KEPT.with_borrow_mut(|kept| {
+        kept.insert(text, Prepared::new(sql, Reach::Few, (plan, Basis::default()), types, &none))
+    });
     plan
 }
 
