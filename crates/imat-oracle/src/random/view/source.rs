@@ -216,11 +216,26 @@ pub fn condition(g: &mut Gen, left: &Input, right: &Input) -> String {
         (Some(f), Some(id)) if g.dice.chance(60) => format!("{} = {}", f.sql, id.sql),
         _ => equality(g, left, right),
     };
+    let fields: Vec<Field> = left.fields.iter().chain(&right.fields).cloned().collect();
+    if g.dice.chance(12) {
+        on = within_or(g, &on, &fields);
+    }
     if g.dice.chance(15) {
-        let fields: Vec<Field> = left.fields.iter().chain(&right.fields).cloned().collect();
         on = format!("{on} AND {}", expr::predicate(g, &fields, 1));
     }
     on
+}
+
+/// A condition that every branch of an OR asks for, an equality sometimes with its sides exchanged; or all branches but one.
+fn within_or(g: &mut Gen, on: &str, fields: &[Field]) -> String {
+    let exchanged = on.split_once(" = ").map(|(x, y)| format!("{y} = {x}")).filter(|_| g.dice.chance(50));
+    let mut branches = vec![format!("{on} AND {}", expr::predicate(g, fields, 1))];
+    branches.push(match exchanged {
+        _ if g.dice.chance(15) => expr::predicate(g, fields, 1),
+        Some(exchanged) => format!("{} AND {exchanged}", expr::predicate(g, fields, 1)),
+        None => on.to_owned(),
+    });
+    format!("({})", branches.join(" OR "))
 }
 
 fn equality(g: &mut Gen, left: &Input, right: &Input) -> String {
