@@ -3,6 +3,7 @@
 //! Absolute times of a shared machine move by a third; so every figure is taken in turns with
 //! the others' and is reported next to `no view`.
 
+mod faults;
 mod measures;
 mod orders;
 mod picture;
@@ -32,12 +33,16 @@ pub struct Options {
     /// Only these variants, such as none,imat
     #[arg(long, value_delimiter = ',')]
     pub variants: Vec<String>,
-    /// Only these measures, by their names in the CSV, such as single_row,orders
+    /// Only these measures, by their names in the CSV, such as single_row,orders; or faults, alone: what was slow
+    /// once, as ratios at two sizes
     #[arg(long, value_delimiter = ',')]
     pub measures: Vec<String>,
 }
 
 pub fn run(options: &Options) -> Result<()> {
+    if options.measures == ["faults"] {
+        return faults::run(&options.url);
+    }
     let mut client = client::connect(&options.url)?;
     let variants = variants::available(&mut client, &options.variants)?;
     let version: String = client.query_one("SELECT version()", &[])?.get(0);
