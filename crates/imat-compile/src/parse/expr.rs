@@ -235,18 +235,11 @@ impl Rows<'_> {
         Ok(self.equality(&conjuncts[0])?.into_iter().collect())
     }
 
-    /// An equality between columns, its sides in one order.
+    /// An equality between columns, its sides in one order. One of other expressions may fail where the branch guards it.
     fn equality(self, node: &SyntaxNode) -> Result<Option<Scalar>, Unsupported> {
         let Some((left, right)) = both(node, EQ) else { return Ok(None) };
-        let mut sides = [self.scalar(&left)?, self.scalar(&right)?];
-        if sides.iter().any(|side| side.columns().next().is_none()) {
-            return Ok(None);
-        }
-        sides.sort_by_key(|side| (side.columns().next(), side.render(|position| format!("#{position}"))));
-        let mut equality = sides[0].clone();
-        equality.push_text(" = ");
-        equality.push(&sides[1]);
-        Ok(Some(equality))
+        let (left, right) = (self.scalar(&left)?.as_column(), self.scalar(&right)?.as_column());
+        Ok(left.zip(right).map(|(left, right)| Scalar::equal(left.min(right), left.max(right))))
     }
 
     fn exact(self, node: &SyntaxNode) -> Result<Scalar, Unsupported> {

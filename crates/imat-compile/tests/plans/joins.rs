@@ -220,6 +220,20 @@ fn join_within_or() {
     check("join_within_or", &case);
 }
 
+/// What a branch guards is not asked beside it.
+#[test]
+fn guarded_within_or() {
+    let case = Case::new(
+        &["n bigint"],
+        " SELECT count(*) AS n
+   FROM shop.sale l,
+    shop.store s
+  WHERE (((l.qty <> 0) AND ((10 / l.qty) = s.id)) OR ((l.qty > 5) AND (s.id = (10 / l.qty))));",
+        &[(&["sale"], Statement, Small)],
+    );
+    check("guarded_within_or", &case);
+}
+
 /// By way of a table that is joined by nothing, all rows are met: nobody looks which.
 #[test]
 fn join_by_nothing() {
