@@ -9,7 +9,7 @@ use crate::pg::context;
 use crate::pg::error::{ok, raise};
 use crate::pg::procedure::Transactions;
 use crate::pg::xact;
-use crate::{analyze, capture, catalog, concern, create, manage, online, refuse};
+use crate::{analyze, capture, catalog, concern, content, create, manage, online, refuse};
 
 /// Makes `schema.view` a table that is always equal to the view's query.
 #[pg_extern(sql = r#"
@@ -149,6 +149,7 @@ REVOKE ALL ON FUNCTION imat_catalog.told(text, oid[]) FROM PUBLIC;
 "#)]
 fn told(event: &str, objects: Vec<Oid>) {
     match event {
+        "versions to be lost" => content::begin_over(&objects),
         "rows to be rewritten" => objects.iter().for_each(|relation| capture::before_rewrite(relation.to_u32())),
         _ => raise(&refuse::unknown_event(event)),
     }

@@ -42,10 +42,14 @@ CREATE TABLE imat_catalog.queue (
     base regclass NOT NULL
 );
 CREATE INDEX ON imat_catalog.queue (name);
-GRANT SELECT ON imat_catalog.imat, imat_catalog.source, imat_catalog.queue TO PUBLIC;
+
+-- States, each written anew when its content begins: whoever doesn't see the newest version has a snapshot from before.
+CREATE TABLE imat_catalog.content (state regclass PRIMARY KEY);
+GRANT SELECT ON imat_catalog.imat, imat_catalog.source, imat_catalog.queue, imat_catalog.content TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('imat_catalog.imat', '');
 SELECT pg_catalog.pg_extension_config_dump('imat_catalog.source', '');
 SELECT pg_catalog.pg_extension_config_dump('imat_catalog.queue', '');
+SELECT pg_catalog.pg_extension_config_dump('imat_catalog.content', '');
 
 -- Whether rows can get past a foreign key, or be read that did: it is checked when the transaction ends, a trigger
 -- of it is off, a cascade can be kept from a row, one of the tables has children, of whose rows it says nothing, or
@@ -79,6 +83,10 @@ CREATE FUNCTION imat_catalog.changes_owner(pg_ddl_command) RETURNS boolean LANGU
 REVOKE ALL ON FUNCTION imat_catalog.open(), imat_catalog.capture(), imat_catalog.guard(), imat_catalog.replica(),
     imat_catalog.definition(), imat_catalog.arrive(),
     imat_catalog.before_command(), imat_catalog.changes_owner(pg_ddl_command) FROM PUBLIC;
+
+-- Evaluated by whoever plans a query of a state, whose statistics object has it: so the library is there.
+CREATE FUNCTION imat_catalog.watched() RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'imat_watched';
 
 CREATE FUNCTION imat_catalog.row_image(record) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'imat_row_image';

@@ -27,6 +27,8 @@ pub struct Change {
     /// Something changed of which no rows are known.
     pub unseen: bool,
     pub truncated: bool,
+    /// Older snapshots don't see what it held: it was truncated indeed.
+    pub emptied: bool,
     /// The maintained table that takes it is to be made anew, whatever else it says.
     pub anew: bool,
 }
@@ -83,6 +85,11 @@ impl Change {
     }
 
     pub fn truncated() -> Self {
+        Self { truncated: true, emptied: true, ..Self::default() }
+    }
+
+    /// Rows changed that are not told, as far as that matters as if it had been truncated.
+    pub fn untold() -> Self {
         Self { truncated: true, ..Self::default() }
     }
 
@@ -100,6 +107,7 @@ impl Change {
         }
         self.unseen |= other.unseen;
         self.truncated |= other.truncated;
+        self.emptied |= other.emptied;
     }
 
     /// Whether a delta with this layout can be added.
@@ -123,6 +131,7 @@ impl Change {
             delta,
             unseen: changes.iter().any(|change| change.unseen),
             truncated: changes.iter().any(|change| change.truncated),
+            emptied: changes.iter().any(|change| change.emptied),
         }
     }
 

@@ -133,10 +133,13 @@ fn collect(relation: u32, event: Event, transition: &Transition) {
         if is_flushing() && !capture.is_state {
             raise(&refuse::changed_by_flush());
         }
-        if event == Event::Truncate || session(|session| session.merges.contains(&relation)) {
-            session(|session| session.buffer.add(subtransaction, capture.base, Change::truncated()));
-        } else {
-            collect_rows(subtransaction, capture, transition);
+        let untold = match event {
+            Event::Truncate => Some(Change::truncated()),
+            Event::Rows => session(|session| session.merges.contains(&relation)).then(Change::untold),
+        };
+        match untold {
+            Some(change) => session(|session| session.buffer.add(subtransaction, capture.base, change)),
+            None => collect_rows(subtransaction, capture, transition),
         }
     }
 }
@@ -308,6 +311,11 @@ pub fn writing<T>(state: u32, body: impl FnOnce() -> T) -> T {
     let value = body();
     session(|session| session.writing = before);
     value
+}
+
+/// Whether the statement that begins is a flush's own, and not one of a trigger that it fires.
+pub fn is_own_statement() -> bool {
+    session(|session| session.writing).is_some_and(|(_, depth)| depth == trigger::depth())
 }
 
 /// Refuses what can't be done while a change is being collected.

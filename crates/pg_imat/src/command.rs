@@ -12,7 +12,7 @@ use crate::concern::{self, CLASS, RULE, TRIGGER, TYPE};
 use crate::pg::lookup;
 use crate::pg::spi;
 use crate::pg::xact;
-use crate::{adopt, capture, ddl, objects, publication};
+use crate::{content, adopt, capture, ddl, objects, publication};
 
 /// An object that the command created or altered.
 struct Altered {
@@ -111,6 +111,7 @@ fn follow(altered: &[Altered]) {
         |table: &u32, one: &Altered| last.iter().any(|name| lookup::trigger(*table, name) == Some(one.object));
     let restored = oids(altered.iter().filter_map(|one| one.table().filter(|table| is_last(table, one))));
     if !restored.is_empty() {
+        content::begin_again(&restored);
         adopt::restored(&restored);
     }
     if !views.is_empty() {

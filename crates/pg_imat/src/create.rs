@@ -24,7 +24,8 @@ use crate::refuse::Misread;
 use crate::register::Registration;
 use crate::workshop::Workshop;
 use crate::{
-    adopt, capture, carry, compile, flush, manage, objects, publication, queue, refuse, register, stale, state, trust,
+    adopt, capture, carry, compile, content, flush, manage, objects, publication, queue, refuse, register, stale, state,
+    trust,
 };
 
 /// Where the definition comes from.
@@ -335,6 +336,7 @@ fn build(
             register::watch(new.relations());
             adopt::mark(name);
         }
+        content::watch(state, &target.name);
     });
     if let Some(construct) = construct {
         notice(

@@ -19,7 +19,7 @@ use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi;
 use crate::pg::transition::Transition;
 use crate::pg::xact;
-use crate::{analyze, capture, locks, refuse, register, stale, trust};
+use crate::{analyze, capture, content, locks, refuse, register, stale, trust};
 
 /// A relation that now reaches a maintained table as, or no longer as, a base table.
 pub struct Member {
@@ -63,7 +63,10 @@ pub fn apply(mut members: Vec<Member>, mut anew: BTreeSet<u32>) {
     if !anew.is_empty() || !members.is_empty() {
         locks::shut_out(readers.union(&anew).copied().collect());
         came.iter().for_each(|(name, came)| trust::look_among(*name, came));
+        let changed: BTreeSet<u32> = members.iter().map(|member| member.name).collect();
         rebuild_with(anew, || collect(&members));
+        // Queries read it, or don't, from now on, however old their snapshot is.
+        changed.into_iter().filter_map(cache::find).for_each(|changed| content::begin(changed.entry.state));
     }
 }
 

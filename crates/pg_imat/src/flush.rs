@@ -24,7 +24,7 @@ use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{Connection, Params, Prepared, Reach, Snapshot};
 use crate::pg::xact;
-use crate::{blame, locks, queue, recompute, refuse};
+use crate::{blame, content, locks, queue, recompute, refuse};
 
 /// Applies what is in the buffer to every maintained table that can take it.
 pub fn run() {
@@ -97,8 +97,12 @@ fn one(maintained: Rc<Maintained>, changes: &Changes) {
             })
         })
         .collect();
+    let emptied = (0..tables.len()).any(|position| change(position).is_some_and(|change| change.emptied));
+    let remade = (0..tables.len()).any(|position| change(position).is_some_and(|change| change.anew));
+    let state = maintained.entry.state;
+    let mut begins = emptied;
     if anew {
-        rebuild(maintained);
+        begins |= rebuild(maintained) && remade;
     } else if !changed.is_empty() {
         let deltas = match whole {
             true => Vec::new(),
@@ -113,8 +117,11 @@ fn one(maintained: Rc<Maintained>, changes: &Changes) {
         }
         if !within(&maintained, Doing::Applying(&changed), || apply(&maintained, &changed, &idle, &deltas)) {
             cache::fresh();
-            cache::find(maintained.entry.name).into_iter().for_each(|maintained| one(maintained, changes));
+            return cache::find(maintained.entry.name).into_iter().for_each(|maintained| one(maintained, changes));
         }
+    }
+    if begins {
+        content::begin(state);
     }
 }
 
@@ -276,14 +283,17 @@ pub fn same_under_latest(connection: &Connection, digest: &Prepared, params: &Pa
 
 /// Makes the state anew from the tables as they are. No other transaction may have changes of
 /// them under way, so all of them are locked, in OID order.
-fn rebuild(maintained: Rc<Maintained>) {
-    let Some(maintained) = alone(maintained) else { return };
-    within(&maintained, Doing::Computing, || fill(&maintained.plan, &maintained.state, can_be_stale(&maintained)));
+/// Returns whether it was another one.
+fn rebuild(maintained: Rc<Maintained>) -> bool {
+    alone(maintained).is_some_and(|maintained| {
+        content::require(maintained.entry.state);
+        within(&maintained, Doing::Computing, || fill(&maintained.plan, &maintained.state, can_be_stale(&maintained)))
+    })
 }
 
-/// Writes what a state lacks, and deletes what it should not have. Readers are in nobody's way, and
-/// see the rows as they were until this transaction commits.
-pub fn fill(plan: &Plan, state: &QName, can_be_stale: bool) {
+/// Writes what a state lacks, and deletes what it should not have; returns whether there was any such row. Readers
+/// are in nobody's way, and see the rows as they were until this transaction commits.
+pub fn fill(plan: &Plan, state: &QName, can_be_stale: bool) -> bool {
     let rebuild = plan.rebuild(state);
     let connection = Connection::open();
     let prepare = |sql: &Sql| connection.prepare(sql, &[], Reach::Many);
@@ -292,13 +302,14 @@ pub fn fill(plan: &Plan, state: &QName, can_be_stale: bool) {
         same_under_latest(&connection, &prepare(&rebuild.digest), &Params::default());
     }
     let mut difference = None;
-    if run(&rebuild.filled) == 0 {
-        run(&rebuild.populate);
+    let written = if run(&rebuild.filled) == 0 {
+        run(&rebuild.populate)
     } else if rebuild.possible.as_ref().is_some_and(|possible| run(possible) == 0) {
-        run(&rebuild.clear);
+        run(&rebuild.clear)
     } else {
         difference = Delta::fetch(&connection, &prepare(&rebuild.difference), &Params::default());
-    }
+        difference.as_ref().map_or(0, Delta::count)
+    };
     if let Some(difference) = &difference {
         difference.register(&connection, DIFFERENCE, difference.count() as f64);
         run(&rebuild.delete);
@@ -306,4 +317,5 @@ pub fn fill(plan: &Plan, state: &QName, can_be_stale: bool) {
     }
     connection.close();
     difference.into_iter().for_each(Delta::end);
+    written > 0
 }

@@ -22,6 +22,7 @@ mod catalog;
 mod command;
 mod compile;
 mod concern;
+mod content;
 mod create;
 mod ddl;
 mod extent;

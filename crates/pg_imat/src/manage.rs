@@ -18,7 +18,7 @@ use crate::facts::{self, oid};
 use crate::pg::context::{self, Role, with_path, within};
 use crate::pg::error::warn;
 use crate::pg::lock::{self, Mode, Purpose};
-use crate::pg::spi;
+use crate::pg::spi::{self, Snapshot};
 use crate::pg::xact;
 use crate::{adopt, analyze, capture, queue, refuse, stale};
 
@@ -103,7 +103,11 @@ pub fn unread(relations: &[(u32, bool)]) -> Vec<(u32, bool)> {
 pub fn forget(name: u32) -> Vec<(u32, bool)> {
     const ENTRY: Sql = Sql::fixed("DELETE FROM imat_catalog.imat AS i WHERE i.name = $1");
     const SOURCE: Sql = Sql::fixed("DELETE FROM imat_catalog.source AS s WHERE s.name = $1");
+    const CONTENT: Sql = Sql::fixed(
+        "DELETE FROM imat_catalog.content AS c USING imat_catalog.imat AS i WHERE i.name = $1 AND c.state = i.state",
+    );
     let relations = catalog::relations(name);
+    spi::run_with(&CONTENT, &[oid(name)]);
     spi::run_with(&ENTRY, &[oid(name)]);
     spi::run_with(&SOURCE, &[oid(name)]);
     relations
@@ -194,7 +198,9 @@ pub fn verify(name: &str, repair: bool) -> Result<Vec<Difference>, Error> {
             .zip(types)
             .map(|(column, ty)| (column, comparison(&ty)))
             .collect();
-        spi::rows(&ddl::differences(&result, &definition, &columns), &[], |row| Difference {
+        // As the session sees both.
+        let differences = ddl::differences(&result, &definition, &columns);
+        spi::rows_under(Snapshot::Transaction, &differences, &[], |row| Difference {
             kind: row.need(1),
             times: row.need(2),
             row: row.need(3),

@@ -32,7 +32,7 @@ use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::procedure::{self, Reads, Transactions};
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
-use crate::{analyze, capture, manage, queue, refuse, register, stale};
+use crate::{analyze, capture, content, manage, queue, refuse, register, stale};
 
 /// For how many milliseconds a lock that keeps writers out is waited for, at first and at most.
 const LEAST: u64 = 10;
@@ -223,6 +223,7 @@ impl<'a> Build<'a> {
                     let maintained = self.maintained();
                     // First, as it can wait, and what was taken by an attempt that fails would be passed over by the next.
                     trusted(|| spi::run_with(&SWITCH, &[oid(self.name)]));
+                    content::begin(maintained.entry.state);
                     self.take(&maintained);
                     members.iter().chain([&maintained.entry.state]).for_each(|&relation| xact::invalidate(relation));
                 },

@@ -161,7 +161,7 @@ pub fn catch_up(maintained: &Maintained, from: &str, activity: &str) -> String {
         let taken = take(maintained, &connection, from);
         connection.close();
         if taken.noted {
-            progress::during(activity, || flush::fill(&maintained.plan, &maintained.state, false));
+            _ = progress::during(activity, || flush::fill(&maintained.plan, &maintained.state, false));
             spi::run(&ddl::analyze(&maintained.state));
             trust::look(maintained);
         } else if !taken.deltas.is_empty() {

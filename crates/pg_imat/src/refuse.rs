@@ -223,6 +223,12 @@ pub fn serialization() -> Error {
         .hint("The transaction might succeed if retried.")
 }
 
+pub fn older_than_content(state: &str) -> Error {
+    Error::new(SqlState::SERIALIZATION_FAILURE, "could not serialize access due to concurrent update")
+        .detail(format!("The transaction's snapshot is older than the content of maintained table \"{state}\"."))
+        .hint("The transaction might succeed if retried.")
+}
+
 pub fn qualified_name(name: &str) -> Error {
     Error::new(SqlState::INVALID_NAME, format!("\"{name}\" is not the name of one relation"))
         .hint("Give the name without a schema, and the schema with schema => '...'.")

@@ -11,7 +11,7 @@ use crate::create::Source;
 use crate::facts::{self, oid};
 use crate::pg::spi;
 use crate::pg::xact;
-use crate::stale;
+use crate::{content, stale};
 
 /// A maintained table that is not in the bookkeeping yet.
 pub struct Registration<'a> {
@@ -58,6 +58,7 @@ impl Registration<'_> {
                 self.target_to_be.map(|target| vec![target.schema.clone(), target.name.clone()]).into(),
             ],
         );
+        content::begin(self.state);
         for base in &self.analysis.bases {
             note_sources(self.name, base.oid, &base.relations);
         }

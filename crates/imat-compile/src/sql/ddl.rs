@@ -184,6 +184,12 @@ pub fn create_guard(name: &QName, view: bool) -> Vec<Sql> {
     std::iter::once(create).chain((!view).then(|| enable_trigger(name, GUARD))).collect()
 }
 
+/// Makes everybody who plans a query of a state call the library, which the planner does for statistics of expressions.
+pub fn create_watch(name: &str, state: &QName) -> Sql {
+    let name = QName::new("imat_state", name);
+    Sql::new(format!("CREATE STATISTICS {name} ON (imat_catalog.watched()) FROM {state}"))
+}
+
 /// An index of the materialized view on the maintained table, as far as it is of use there.
 pub struct Index {
     pub unique: bool,

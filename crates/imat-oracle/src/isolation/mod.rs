@@ -63,6 +63,7 @@ const FILES: &[(&str, &str)] = &[
     ("partitions", include_str!("../../specs/partitions.spec")),
     ("disabled", include_str!("../../specs/disabled.spec")),
     ("refresh", include_str!("../../specs/refresh.spec")),
+    ("contents", include_str!("../../specs/contents.spec")),
 ];
 
 fn specs() -> std::result::Result<Vec<spec::Spec>, String> {

@@ -6,7 +6,7 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::{merge, progress};
+use super::{content, lock, merge, progress};
 use crate::capture::{self, Reading};
 
 static mut START: pg_sys::ExecutorStart_hook_type = None;
@@ -37,6 +37,9 @@ unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
     unsafe {
         if capture::is_waiting() {
             before(query, flags);
+        }
+        if lock::can_be_older() && !capture::is_own_statement() {
+            require_content(query, flags);
         }
         match START {
             Some(previous) => previous(query, flags),
@@ -89,15 +92,33 @@ unsafe extern "C-unwind" fn before(query: *mut pg_sys::QueryDesc, flags: i32) {
     }
 }
 
+/// Refuses what a transaction snapshot is too old for.
+#[pg_guard]
+unsafe extern "C-unwind" fn require_content(query: *mut pg_sys::QueryDesc, flags: i32) {
+    // SAFETY: as above.
+    unsafe {
+        let snapshot = (*query).snapshot;
+        if flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 == 0
+            && !snapshot.is_null()
+            && (*snapshot).snapshot_type == pg_sys::SnapshotType::SNAPSHOT_MVCC
+        {
+            let tables = pgrx::PgList::<pg_sys::RangeTblEntry>::from_pg((*(*query).plannedstmt).rtable);
+            content::require(tables.iter_ptr().filter_map(|table| relation(table)), snapshot);
+        }
+    }
+}
+
+/// The table that an entry of a range table stands for.
+unsafe fn relation(table: *mut pg_sys::RangeTblEntry) -> Option<u32> {
+    // SAFETY: an entry of a plan.
+    unsafe { ((*table).rtekind == pg_sys::RTEKind::RTE_RELATION).then(|| (*table).relid.to_u32()) }
+}
+
 unsafe fn reading(statement: *mut pg_sys::PlannedStmt, fresh: bool) -> Reading {
     // SAFETY: lists of the kinds that the planner makes.
     unsafe {
         let tables = pgrx::PgList::<pg_sys::RangeTblEntry>::from_pg((*statement).rtable);
-        let tables = tables
-            .iter_ptr()
-            .filter(|table| (**table).rtekind == pg_sys::RTEKind::RTE_RELATION)
-            .map(|table| (*table).relid.to_u32())
-            .collect();
+        let tables = tables.iter_ptr().filter_map(|table| relation(table)).collect();
         // The planner notes the functions of users, by which a plan can become invalid.
         let noted = pgrx::PgList::<pg_sys::PlanInvalItem>::from_pg((*statement).invalItems);
         let calls = noted.iter_ptr().any(|item| (*item).cacheId == pg_sys::SysCacheIdentifier::PROCOID as i32);

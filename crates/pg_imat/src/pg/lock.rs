@@ -74,6 +74,8 @@ pub enum Purpose {
     Online,
     /// Not a lock: what is new since a transaction's snapshot is looked for.
     Snapshot,
+    /// Nor this: a transaction's snapshot may be older than what a state holds.
+    Content,
 }
 
 /// Whether this session goes without such a lock, to show that a test then fails. Only where the
@@ -283,7 +285,15 @@ fn is_held(tag: &pg_sys::LOCKTAG, mode: Mode) -> bool {
 
 /// Whether the transaction reads under one snapshot from its first statement to its last.
 pub fn transaction_snapshot() -> bool {
+    has_one_snapshot() && !left_out(format_args!("{:?}", Purpose::Snapshot))
+}
+
+/// The same, as far as its snapshot may be older than what a state holds.
+pub fn can_be_older() -> bool {
+    has_one_snapshot() && !left_out(format_args!("{:?}", Purpose::Content))
+}
+
+fn has_one_snapshot() -> bool {
     // SAFETY: a plain variable of this backend.
-    !left_out(format_args!("{:?}", Purpose::Snapshot))
-        && unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }

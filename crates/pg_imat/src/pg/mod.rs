@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 mod bare;
+pub mod content;
 pub mod context;
 pub mod delta;
 pub mod error;

@@ -423,6 +423,11 @@ fn query(connection: &Connection, sql: &Sql, types: &[pg_sys::Oid]) -> Plan {
 /// The rows of a bookkeeping query, each made into a value. It reads what is committed by now,
 /// whatever the transaction's snapshot: what a trigger of this moment belongs to may be newer.
 pub fn rows<T>(sql: &Sql, params: &[Param], make: impl Fn(&Row) -> T) -> Vec<T> {
+    rows_under(Snapshot::Latest, sql, params, make)
+}
+
+/// The same under one of the snapshots.
+pub fn rows_under<T>(snapshot: Snapshot, sql: &Sql, params: &[Param], make: impl Fn(&Row) -> T) -> Vec<T> {
     let connection = Connection::open();
     let types: Vec<pg_sys::Oid> = params.iter().map(|param| param.ty).collect();
     let mut values: Vec<pg_sys::Datum> =
@@ -431,10 +436,13 @@ pub fn rows<T>(sql: &Sql, params: &[Param], make: impl Fn(&Row) -> T) -> Vec<T> 
     let plan = query(&connection, sql, &types);
     // SAFETY: all that is passed outlives the call; rows are read before the connection closes.
     let made = unsafe {
-        let latest = pg_sys::GetLatestSnapshot();
+        let snapshot = match snapshot {
+            Snapshot::Transaction => pg_sys::GetTransactionSnapshot(),
+            Snapshot::Latest => pg_sys::GetLatestSnapshot(),
+        };
         let none = std::ptr::null_mut();
         let (values, nulls) = (values.as_mut_ptr(), nulls.as_ptr());
-        let code = plan.with(|plan| pg_sys::SPI_execute_snapshot(plan, values, nulls, latest, none, false, true, 0));
+        let code = plan.with(|plan| pg_sys::SPI_execute_snapshot(plan, values, nulls, snapshot, none, false, true, 0));
         if code < 0 {
             fail("SPI_execute_snapshot", code);
         }

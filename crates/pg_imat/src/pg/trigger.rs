@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use super::image::V1;
 use super::transition::Transition;
 use super::{bare, error, memory, xact};
-use crate::{adopt, capture};
+use crate::{adopt, capture, content};
 
 /// What fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,17 +124,21 @@ pub extern "C-unwind" fn imat_arrive(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys
         let descriptor = (*data.tg_relation).rd_att;
         let column = |number| {
             let mut null = false;
+            if number > (*descriptor).natts {
+                return 0;
+            }
             let value = pg_sys::heap_getattr(data.tg_trigtuple, number, descriptor, &mut null);
             if null { 0 } else { value.value() as u32 }
         };
         let name = CStr::from_ptr((*(*data.tg_relation).rd_rel).relname.data.as_ptr());
         (data.tg_trigtuple, name, [column(1), column(2), column(3)])
     };
-    let known = match (capture::is_own_ddl(), table == c"imat") {
-        (true, _) => false,
-        (false, true) => adopt::is_known(columns[0], columns[1]),
-        (false, false) => adopt::is_known_source(columns),
-    };
+    let known = !capture::is_own_ddl()
+        && match table.to_bytes() {
+            b"imat" => adopt::is_known(columns[0], columns[1]),
+            b"content" => content::is_known(columns[0]),
+            _ => adopt::is_known_source(columns),
+        };
     if known { pg_sys::Datum::null() } else { pg_sys::Datum::from(row) }
 }
 
@@ -145,6 +149,19 @@ pub extern "C" fn pg_finfo_imat_definition() -> &'static pg_sys::Pg_finfo_record
 
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_imat_arrive() -> &'static pg_sys::Pg_finfo_record {
+    &V1
+}
+
+/// Evaluated when a query of a state is planned; makes the hooks known.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn imat_watched(_fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    xact::register();
+    pg_sys::Datum::from(0)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_imat_watched() -> &'static pg_sys::Pg_finfo_record {
     &V1
 }
 

@@ -144,6 +144,7 @@ unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_s
     let relation = relation.to_u32();
     let change = CHANGES.replace(CHANGES.get() + 1);
     CHANGED.with(|changed| changed[change % REMEMBERED].set(relation));
+    super::content::forget(relation);
     if depends_on(relation) {
         GENERATION.set(GENERATION.get() + 1);
     }
