@@ -14,7 +14,7 @@ use crate::facts::{self, oid, oids};
 use crate::pg::error::server_version;
 use crate::pg::query::{self, Contents};
 use crate::pg::spi::{self, Param};
-use crate::refuse;
+use crate::{citus, refuse};
 
 /// A base table and the relations through which its rows can change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +168,9 @@ pub fn check_family(base_table: u32) -> Result<Option<Unsupported>, Error> {
 
 fn base(relation: u32, user: Option<u32>, whole: &mut Option<Unsupported>) -> Result<Base, Error> {
     let family = spi::rows(&FAMILY, &[oid(relation)], |row| (row.oid(1), row.need::<bool>(2)));
+    if let Some(table) = citus::managed(family.iter().map(|&(member, _)| member)).and_then(facts::name) {
+        return Err(refuse::citus_table(&table.to_string()));
+    }
     let mut name = None;
     let above: BTreeSet<u32> = family.iter().filter(|(_, above)| *above).map(|&(member, _)| member).collect();
     let members: Vec<u32> = family.into_iter().map(|(member, _)| member).collect();

@@ -26,7 +26,7 @@ use crate::pg::spi::Prepared;
 use crate::pg::transition::{Field, Transition};
 use crate::pg::xact;
 use crate::queue::Queue;
-use crate::{compile, facts, recompute, refuse, trust};
+use crate::{citus, compile, facts, recompute, refuse, trust};
 
 /// How the changes of one relation become a delta of one base table.
 pub struct Capture {
@@ -252,12 +252,18 @@ fn load(entry: Entry) -> Maintained {
         (compiled(&entry), state, display.to_string())
     };
     let (plan, state, display) = within(Role::Restricted(entry.owner), &with_path(Vec::new()), || with_text(compile));
-    let members = catalog::trusted(|| catalog::sources(entry.name)).into_iter().map(|(_, relation)| relation).collect();
+    let members: BTreeSet<u32> =
+        catalog::trusted(|| catalog::sources(entry.name)).into_iter().map(|(_, relation)| relation).collect();
     let queues = if entry.queued { catalog::trusted(|| catalog::queues(entry.name)) } else { Vec::new() };
     let queues = queues.into_iter().map(|(base, name)| Queue::new(base, name)).collect();
     let display = entry.target.as_ref().map_or(display, |target| target.to_string());
     if let Some(table) = catalog::trusted(|| catalog::filtered(entry.name).and_then(facts::name)) {
         raise(&refuse::row_security(&table.to_string(), &display));
+    }
+    if let Some(table) =
+        citus::managed(members.iter().copied()).and_then(|table| catalog::trusted(|| facts::name(table)))
+    {
+        raise(&refuse::became_citus_table(&table.to_string(), &display));
     }
     let plan = match plan {
         Ok(plan) if plan.shape() == entry.shape && has_columns(&plan, entry.state) => plan,

@@ -81,21 +81,28 @@ pub fn open(relation: u32, is_ours: bool) {
 }
 
 /// Returns whether anybody follows the relation's changes. A dump may have brought back a trigger that is ours before
-/// what it is for, or without it. Any other is somebody's copy, as on a part of the table that is kept elsewhere.
+/// what it is for, or without it.
 fn announce(relation: u32, is_ours: bool) -> bool {
+    refuse_copy(relation, is_ours);
     if cache::captures(relation).is_empty() {
-        if !is_ours {
-            let table = catalog::trusted(|| facts::name(relation));
-            raise(&refuse::orphaned(&table.map_or_else(String::new, |name| name.to_string())));
-        }
         let adopted = looking_up(|| adopt::before_write(relation));
         adopt::make(&adopted);
     }
     cache::captures(relation).iter().any(Capture::is_followed)
 }
 
+/// Refuses a change of a relation that nobody reads and that has somebody's copy of a trigger of ours, as a part of the
+/// table has that is kept elsewhere. Each trigger asks, whichever of them fires, since not all may have been copied.
+fn refuse_copy(relation: u32, is_ours: bool) {
+    if !is_ours && cache::captures(relation).is_empty() {
+        let table = catalog::trusted(|| facts::name(relation));
+        raise(&refuse::orphaned(&table.map_or_else(String::new, |name| name.to_string())));
+    }
+}
+
 /// A statement on `relation` is over; `transition` are its rows.
-pub fn close(relation: u32, event: Event, transition: &Transition) {
+pub fn close(relation: u32, event: Event, transition: &Transition, is_ours: bool) {
+    refuse_copy(relation, is_ours);
     collect(relation, event, transition);
     let due = session(|session| {
         let opened = session.open.iter().rposition(|open| open.relation == relation);
@@ -110,6 +117,7 @@ pub fn close(relation: u32, event: Event, transition: &Transition) {
 /// A row was changed in a session that is a replica. If that was done by a statement, the row
 /// comes with the others, and the statement is open: triggers fire before it closes.
 pub fn row(relation: u32, row: &Transition, is_ours: bool) {
+    refuse_copy(relation, is_ours);
     let captures = cache::captures(relation);
     looking_up(|| captures.iter().flat_map(Capture::trusting).for_each(|&name| trust::unchecked(name)));
     if session(|session| session.open.is_empty()) {

@@ -12,7 +12,7 @@ use crate::concern::{self, CLASS, RULE, TRIGGER, TYPE};
 use crate::pg::lookup;
 use crate::pg::spi;
 use crate::pg::xact;
-use crate::{content, adopt, capture, ddl, objects, publication};
+use crate::{adopt, capture, content, ddl, objects, publication};
 
 /// An object that the command created or altered.
 struct Altered {

@@ -19,6 +19,7 @@ mod cache;
 mod capture;
 mod carry;
 mod catalog;
+mod citus;
 mod command;
 mod compile;
 mod concern;

@@ -132,6 +132,21 @@ pub fn base(name: &str, kind: &str, detail: &str, hint: &str) -> Error {
     Error::new(UNSUPPORTED, format!("cannot maintain a view over {kind} {name}")).detail(detail).hint(hint)
 }
 
+pub fn citus_table(name: &str) -> Error {
+    base(
+        name,
+        "Citus table",
+        "Citus keeps its rows in shards, and their changes can't be seen here.",
+        "Maintain a view over tables that Citus doesn't manage; undistribute_table makes it one of these.",
+    )
+}
+
+pub fn became_citus_table(table: &str, name: &str) -> Error {
+    Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("maintained table {name} cannot follow its base tables"))
+        .detail(format!("Table {table} is managed by Citus by now, which keeps its rows in shards."))
+        .hint("Call drop_imat.")
+}
+
 pub fn unknown_node(node: &str) -> Error {
     Error::new(UNSUPPORTED, "cannot maintain a view with a construct that pg_imat does not know")
         .detail(format!("What its result depends on is not known either. PostgreSQL calls it {node}."))

@@ -141,6 +141,13 @@ pub fn setting(name: &str) -> String {
     }
 }
 
+/// Whether there is such a setting.
+pub fn is_setting(name: &str) -> bool {
+    let Ok(name) = CString::new(name) else { return false };
+    // SAFETY: the name outlives the call.
+    unsafe { !pg_sys::GetConfigOptionByName(name.as_ptr(), std::ptr::null_mut(), true).is_null() }
+}
+
 /// The current role's OID.
 pub fn user() -> u32 {
     // SAFETY: reads a variable.

@@ -351,10 +351,18 @@ impl Connection {
     }
 }
 
-/// Runs a statement for its effect.
+/// Runs a statement for its effect: DDL of ours, which stays on this server where Citus would send it on. It makes
+/// that server's triggers and temporary views, and refers to objects that only this one has.
 pub fn run(sql: &Sql) {
-    run_with(sql, &[]);
+    let run = || run_with(sql, &[]);
+    match context::is_setting(PROPAGATION) {
+        true => context::with_settings(&[(PROPAGATION, "off")], run),
+        false => run(),
+    }
 }
+
+/// Whether Citus does to other servers what is done here.
+const PROPAGATION: &str = "citus.enable_ddl_propagation";
 
 pub fn run_with(sql: &Sql, params: &[Param]) {
     rows(sql, params, |_| ());

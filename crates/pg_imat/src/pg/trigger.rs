@@ -62,18 +62,22 @@ pub extern "C-unwind" fn imat_open(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::
     pg_sys::Datum::null()
 }
 
+/// What those are called that call [`imat_capture`].
+const CAPTURES: [&CStr; 4] = [c"imat_insert", c"imat_update", c"imat_delete", c"imat_truncate"];
+
 /// AFTER each statement: collects its rows, and flushes when no change is open any more.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_capture(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the data is valid for the call.
-    let (event, relation, transition) = unsafe {
+    let (event, relation, transition, is_ours) = unsafe {
         let data = data(fcinfo);
         let event = if is_truncate(data.tg_event) { Event::Truncate } else { Event::Rows };
-        (event, (*data.tg_relation).rd_id.to_u32(), Transition::of_statement(data))
+        let is_ours = CAPTURES.iter().any(|name| is_called(data, name));
+        (event, (*data.tg_relation).rd_id.to_u32(), Transition::of_statement(data), is_ours)
     };
     xact::register();
-    capture::close(relation, event, &transition);
+    capture::close(relation, event, &transition, is_ours);
     pg_sys::Datum::null()
 }
 
