@@ -24,8 +24,8 @@ use crate::refuse::Misread;
 use crate::register::Registration;
 use crate::workshop::Workshop;
 use crate::{
-    adopt, capture, carry, compile, content, flush, manage, objects, publication, queue, refuse, register, stale, state,
-    trust,
+    adopt, capture, carry, compile, content, flush, manage, objects, publication, queue, refuse, register, stale,
+    state, trust,
 };
 
 /// Where the definition comes from.
