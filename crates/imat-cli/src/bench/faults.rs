@@ -202,7 +202,7 @@ fn measure(client: &mut Client, case: &Case, size: i64, table: &mut Table) -> Re
     let cells = [case.name, case.what, &text::count(size), &text::micros(base), &text::micros(took), &ratio];
     table.add_row(cells);
     for (name, _) in case.views.iter().rev() {
-        client.batch_execute(&format!("SELECT drop_imat('imat.{name}')"))?;
+        client.batch_execute(&format!("SELECT drop_imat('imat.{name}'); DROP VIEW {name}"))?;
     }
     client.batch_execute("SET client_min_messages = warning; DROP SCHEMA faults, faults_plain CASCADE")?;
     Ok(())
