@@ -126,7 +126,7 @@ pub fn guarded(g: &mut Gen, fields: &[Field]) -> (String, Expr) {
         let guard = g.dice.pick(&["{} ~ '^[0-9]+$'", "is_number({})"]).replace("{}", &f.sql);
         return (guard, number(format!("({})::int", f.sql)));
     }
-    let f = of_type(g, fields, |f| f.ty == Ty::Int).map_or("0".to_owned(), |f| f.sql);
+    let f = of_type(g, fields, |f| f.ty == Ty::Int).map_or("1".to_owned(), |f| f.sql);
     let guard = g.dice.pick(&["{} <> 0", "is_not_zero({})", "abs({}) + 0 > 0", "NOT ({} = 0)", "nullif({}, 0) > -9"]);
     let frail = g.dice.pick(&["(12 / {})", "(12 % {})", "(100 / {} - 3)"]);
     (guard.replace("{}", &f), number(frail.replace("{}", &f)))
