@@ -11,7 +11,7 @@ CREATE VIEW names AS SELECT upper(name) AS name FROM b;
 SELECT create_imat('sums'), create_imat('named'), create_imat('names');
 CREATE VIEW counts AS SELECT c, count(*) AS groups FROM imat.sums GROUP BY c;
 SELECT create_imat('counts');
-CREATE VIEW status AS SELECT name, stale FROM imat_status ORDER BY name::text;
+CREATE VIEW status AS SELECT name, status, stale FROM imat_status ORDER BY name::text;
 CREATE VIEW triggers AS SELECT tgrelid::regclass, tgenabled, count(*), string_agg(tgname, ' ' ORDER BY tgname) FROM pg_trigger
     WHERE tgname LIKE 'imat\_%' AND tgtype & 64 = 0 GROUP BY 1, 2 ORDER BY 1, 2;
 

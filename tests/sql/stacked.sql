@@ -77,3 +77,49 @@ SELECT tgname FROM pg_trigger WHERE tgrelid = 'imat.lower_'::regclass;
 DELETE FROM imat.lower_;
 INSERT INTO regions VALUES ('more', 'Z');
 TABLE wrong;
+
+-- A materialized view that reads another one, which is maintained by now: that is read in its place.
+CREATE TABLE sale (day integer NOT NULL, item integer NOT NULL, amount numeric(10,2));
+INSERT INTO sale VALUES (1, 1, 10), (1, 2, 5), (2, 1, 7);
+CREATE MATERIALIZED VIEW daily AS SELECT day, item, sum(amount) AS total, count(*) AS n FROM sale GROUP BY day, item;
+CREATE MATERIALIZED VIEW items AS SELECT item, total FROM daily;
+CREATE MATERIALIZED VIEW "Best" AS SELECT daily.day, max(daily.total) AS best, 'public.daily' AS origin FROM daily WHERE daily.n > 0 GROUP BY daily.day;
+CREATE MATERIALIZED VIEW pairs AS SELECT d.day, other.item, other.total FROM daily AS d JOIN daily AS other ON other.day = d.day + 1
+    WHERE NOT EXISTS (SELECT FROM "Best" WHERE "Best".best > 1000);
+CREATE MATERIALIZED VIEW rows AS SELECT daily FROM daily;
+CREATE VIEW below AS SELECT day FROM daily;
+CREATE VIEW over_daily AS SELECT day, count(*) AS n FROM below GROUP BY day;
+SELECT refusal($$SELECT create_imat('"Best"')$$);
+SELECT create_imat('daily');
+SELECT maintainable, strategy FROM check_imat('"Best"');
+SET client_min_messages = notice;
+SELECT create_imat('"Best"');
+SELECT create_imat('pairs');
+SET client_min_messages = warning;
+SELECT create_imat('items');
+SELECT create_imat('twice', query => 'SELECT item, count(*) AS n FROM daily GROUP BY item');
+SELECT pg_get_viewdef('imat_catalog."Best"'), pg_get_viewdef('imat_catalog.pairs');
+INSERT INTO sale VALUES (1, 1, 90), (3, 1, 4);
+DELETE FROM sale WHERE item = 2;
+CREATE FUNCTION as_refreshed(matview text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE differences bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM ((TABLE %1$s EXCEPT ALL TABLE imat.%1$s) UNION ALL (TABLE imat.%1$s EXCEPT ALL TABLE %1$s)) AS d', matview)
+        INTO differences;
+    RETURN differences;
+END $$;
+REFRESH MATERIALIZED VIEW daily; REFRESH MATERIALIZED VIEW "Best"; REFRESH MATERIALIZED VIEW pairs; REFRESH MATERIALIZED VIEW items;
+SELECT m, as_refreshed(m) FROM unnest(ARRAY['daily', '"Best"', 'pairs', 'items']) AS m;
+SELECT v.* FROM unnest(ARRAY['daily', '"Best"', 'pairs', 'items', 'twice']) AS m, verify_imat('imat.' || m) AS v;
+-- Not where the text would mean something else, or a view below names it.
+SELECT refusal($$SELECT create_imat('rows')$$);
+SELECT refusal($$SELECT create_imat('over_daily')$$);
+-- Nor one that has the name and another query, or is stale.
+SELECT count(drop_imat('imat.' || m)) FROM unnest(ARRAY['twice', 'items', 'pairs', '"Best"']) AS m;
+ALTER TABLE sale DISABLE TRIGGER imat_update;
+SELECT refusal($$SELECT create_imat('items')$$);
+ALTER TABLE sale ENABLE ALWAYS TRIGGER imat_update;
+DROP MATERIALIZED VIEW daily CASCADE;
+CREATE MATERIALIZED VIEW daily AS SELECT day, item, sum(amount) AS total, count(*) AS n FROM sale WHERE day > 1 GROUP BY day, item;
+CREATE MATERIALIZED VIEW items AS SELECT item, total FROM daily;
+SELECT refusal($$SELECT create_imat('items')$$);

@@ -79,7 +79,7 @@ pub fn verify(options: &Verify) -> Result<()> {
     if names.is_empty() {
         for row in client.query("SELECT name::text, status FROM imat_status ORDER BY 1", &[])? {
             match (row.get::<_, String>(0), row.get::<_, &str>(1)) {
-                (name, "ready") => names.push(name),
+                (name, "ready" | "stale") => names.push(name),
                 (name, status) => line(format_args!("{name}: {status}"))?,
             }
         }

@@ -12,8 +12,9 @@ use pgrx::pg_sys::Oid;
 
 use crate::facts::{self, oid, oids};
 use crate::pg::error::server_version;
-use crate::pg::query::{self, Contents};
+use crate::pg::query::Contents;
 use crate::pg::spi::{self, Param};
+use crate::stand_in::StandIns;
 use crate::{citus, refuse};
 
 /// A base table and the relations through which its rows can change.
@@ -31,6 +32,8 @@ pub struct Analysis {
     pub bases: Vec<Base>,
     /// The view and the views below it.
     pub views: Vec<u32>,
+    /// What is read in place of materialized views.
+    pub stand_ins: StandIns,
     /// A reason to recompute the view whole, whatever its text says.
     pub whole: Option<Unsupported>,
     /// Whether its expressions depend on [`SETTINGS`].
@@ -38,14 +41,14 @@ pub struct Analysis {
 }
 
 /// The contents of a view and of all views below it; the relations are those that are no views.
-fn contents(view: u32, seen: &mut BTreeSet<u32>) -> Contents {
-    let mut all = query::of_view(view);
+fn contents(view: u32, seen: &mut BTreeSet<u32>, stand_ins: &StandIns) -> Contents {
+    let mut all = stand_ins.contents(view);
     for relation in std::mem::take(&mut all.relations) {
         if relation == view || !seen.insert(relation) {
             continue;
         }
         if kind(relation).is_some_and(|kind| kind.kind == 'v') {
-            let below = contents(relation, seen);
+            let below = contents(relation, seen, &StandIns::default());
             all.relations.extend(&below.relations);
             all.add(below);
         } else {
@@ -121,7 +124,8 @@ fn check_base(kind: &Kind) -> Result<(), Error> {
         ('m', _) => refuse(
             "materialized view",
             "A REFRESH can't be captured.",
-            "Call create_imat on that materialized view first, and read the maintained table instead.",
+            "Call create_imat on that materialized view first. Where a query names it itself, and not by way of a view, \
+             the maintained table is then read in its place.",
         ),
         ('r' | 'p', _) if kind.system => {
             refuse("system catalog", "Changes to a system catalog can't be captured.", "Query it directly.")
@@ -335,7 +339,8 @@ pub fn analyze(view: u32, user: Option<u32>) -> Result<Analysis, Error> {
         return Err(refuse::no_columns());
     }
     let mut seen = BTreeSet::from([view]);
-    let contents = contents(view, &mut seen);
+    let stand_ins = StandIns::of(view);
+    let contents = contents(view, &mut seen, &stand_ins);
     if contents.session_values {
         return Err(refuse::session_value());
     }
@@ -358,7 +363,7 @@ pub fn analyze(view: u32, user: Option<u32>) -> Result<Analysis, Error> {
     check_temporary(view)?;
     let views = seen.difference(&contents.relations).copied().collect();
     let follows_settings = contents.follows_settings || functions.iter().any(|function| function.follows_settings);
-    Ok(Analysis { bases, views, whole, follows_settings })
+    Ok(Analysis { bases, views, stand_ins, whole, follows_settings })
 }
 
 /// A relation's kind, in words, where it is not a view.

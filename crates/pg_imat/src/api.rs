@@ -11,16 +11,17 @@ use crate::pg::procedure::Transactions;
 use crate::pg::xact;
 use crate::{analyze, capture, catalog, concern, content, create, manage, online, refuse};
 
-/// Makes `schema.view` a table that is always equal to the view's query.
+/// Makes `schema.view` a table that is always equal to the view's query. The name has a default so that whoever forgets it
+/// is told so, and not that there is no such function.
 #[pg_extern(sql = r#"
-CREATE FUNCTION create_imat(view text, schema text DEFAULT 'imat', query text DEFAULT NULL) RETURNS regclass
+CREATE FUNCTION create_imat(view text DEFAULT NULL, schema text DEFAULT 'imat', query text DEFAULT NULL) RETURNS regclass
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 COMMENT ON FUNCTION create_imat(text, text, text) IS
     'keep the result of a view, or of a query under a new name, current in a table of the schema imat';
 "#)]
 fn create_imat(view: Option<&str>, schema: Option<&str>, query: Option<&str>) -> Oid {
     xact::require_writable(c"create_imat()");
-    let view = given(view, "view");
+    let view = view.unwrap_or_else(|| raise(&refuse::no_name()));
     let schema = schema.unwrap_or("imat");
     Oid::from(match query {
         Some(query) => from_query(view, schema, query),
@@ -63,7 +64,7 @@ fn from_view(view: &str, schema: &str) -> u32 {
 
 /// A view that the caller may have maintained.
 fn source(view: &str) -> Source {
-    let relation = catalog::resolve(view).unwrap_or_else(|| raise(&refuse::missing(view)));
+    let relation = catalog::named(view).unwrap_or_else(|| raise(&refuse::missing(view)));
     let caller = context::user();
     let (name, owned, kind) = catalog::trusted(|| {
         let name = crate::facts::name(relation).unwrap_or_else(|| raise(&refuse::missing(view)));

@@ -12,6 +12,7 @@ use crate::facts::{oid, oids};
 use crate::pg::context::{self, Role, with_path, with_text, within};
 use crate::pg::lock;
 use crate::pg::spi::{self, Param};
+use crate::pg::xact;
 use crate::refuse;
 
 /// Runs bookkeeping as the owner of the extension's tables, under a safe search path.
@@ -111,6 +112,11 @@ pub fn find(name: &str, resolved: Option<u32>) -> Result<Entry, Error> {
 pub fn resolve(name: &str) -> Option<u32> {
     const QUERY: Sql = Sql::fixed("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid");
     spi::first(&QUERY, &[Param::from(name)], |row| row.get::<Oid>(1)).flatten().map(|oid| oid.to_u32())
+}
+
+/// The same of a text that may be no name.
+pub fn named(text: &str) -> Option<u32> {
+    xact::attempt(|| resolve(text)).flatten()
 }
 
 /// The base tables of a maintained table, with their names.

@@ -22,10 +22,11 @@ use crate::pg::spi::{self, Param};
 use crate::pg::{query, xact};
 use crate::refuse::Misread;
 use crate::register::Registration;
+use crate::stand_in::StandIns;
 use crate::workshop::Workshop;
 use crate::{
     adopt, capture, carry, compile, content, flush, manage, objects, publication, queue, refuse, register, stale,
-    state, trust,
+    state, trial, trust,
 };
 
 /// Where the definition comes from.
@@ -64,6 +65,7 @@ pub fn create(source: &Source, schema: &str, filling: Filling) -> Result<u32, Er
         let analysis = analyze_locked(source, caller, filling)?;
         // Another session may have created it while this one waited.
         check_target(&target, caller)?;
+        analysis.stand_ins.announce();
         warn_of_strangers(&target.to_string(), source.owner, &analysis);
         let settings = if analysis.follows_settings { &session[..] } else { &[] };
         let left = capture::own_ddl(|| catalog::unfinished(&target).map(manage::discard).unwrap_or_default());
@@ -164,16 +166,25 @@ pub fn unused(wanted: &str, taken: impl Fn(&str) -> bool) -> String {
 /// A view's text as a view called `name`. It must mean what the original means, and the text does
 /// not name the schema of every operator: CASE, IN, USING and others find theirs on the search
 /// path. So the view's own are looked for where they are, after PostgreSQL's.
-fn define(view: u32, name: &str, workshop: &Workshop) -> Result<u32, Misread> {
+fn define(view: u32, stand_ins: &StandIns, name: &str, workshop: &Workshop) -> Result<u32, Misread> {
     let name = workshop.name(name);
-    let original = query::of_view(view);
-    let create = ddl::create_definition(&name, &facts::column_names(view), &facts::definition(view));
+    let original = stand_ins.contents(view);
+    let create = ddl::create_definition(&name, &facts::column_names(view), &stand_ins.definition(view));
     let mut misread = Misread::Otherwise;
     for path in [facts::path_to(&original.operators), context::SAFE_PATH.to_owned()] {
-        workshop.run_under(&[(context::SEARCH_PATH.to_owned(), path)], &create);
+        let create = || workshop.run_under(&[(context::SEARCH_PATH.to_owned(), path)], &create);
+        match stand_ins.is_empty() {
+            true => create(),
+            // The row of a materialized view as a whole has a type of its own.
+            false => xact::attempt(create).ok_or(Misread::Row)?,
+        }
         let defined = exists(&name).map(|defined| (defined, query::of_view(defined)));
         misread = match defined {
-            Some((defined, read)) if read.meaning == original.meaning => return Ok(defined),
+            Some((defined, read))
+                if read.meaning == original.meaning && facts::columns(defined) == facts::columns(view) =>
+            {
+                return Ok(defined);
+            }
             Some((_, read)) if read.operators != original.operators || read.functions != original.functions => {
                 Misread::Operator
             }
@@ -189,7 +200,7 @@ fn define(view: u32, name: &str, workshop: &Workshop) -> Result<u32, Misread> {
 pub fn check(view: u32, user: u32) -> Result<(Plan, Option<Unsupported>), Error> {
     let analysis = analyze::analyze(view, Some(user))?;
     let workshop = Workshop::open(user);
-    let defined = define(view, DEFINITION, &workshop);
+    let defined = define(view, &analysis.stand_ins, DEFINITION, &workshop);
     let chosen = defined.map_err(|misread| refuse::changed_meaning("the query", misread)).and_then(|definition| {
         let chosen = choose(&analysis, definition, &workshop);
         workshop.run(&ddl::drop_view(&workshop.name(DEFINITION), false));
@@ -227,7 +238,7 @@ fn mean_the_same(view: u32, other: u32) -> bool {
 
 /// PostgreSQL must print the recomposed query as it prints the view, and find the same in it.
 fn reads_back(view: &View, original: u32, workshop: &Workshop) -> bool {
-    let Ok(copy) = define(original, COPY, workshop) else { return false };
+    let Ok(copy) = define(original, &StandIns::default(), COPY, workshop) else { return false };
     let (guard, text) = (workshop.name(GUARD), facts::definition(copy));
     let recomposed = format!("{} {}", recompose(view), order(&text));
     let found = read(&guard, &facts::column_names(copy), &recomposed, workshop);
@@ -261,6 +272,7 @@ pub fn is_read_as_meant(entry: &catalog::Entry, analysis: &Analysis) -> bool {
 /// The cheapest plan that keeps the definition exactly, and why it is no cheaper. Its state is created on the way, since
 /// not every plan has one that PostgreSQL can store: a group can take several columns for each of the query's.
 fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> Result<(Plan, Option<Unsupported>), Error> {
+    trial::check(definition, workshop)?;
     let parsed = match &analysis.whole {
         Some(construct) => Err(construct.clone()),
         None => compile::view(definition, &SystemCatalog::default()),
@@ -293,8 +305,8 @@ fn build(
     filling: Filling,
 ) -> Result<u32, Error> {
     let workshop = Workshop::open(source.owner);
-    let definition =
-        define(source.view, DEFINITION, &workshop).map_err(|misread| refuse::changed_meaning(&source.name, misread))?;
+    let definition = define(source.view, &analysis.stand_ins, DEFINITION, &workshop)
+        .map_err(|misread| refuse::changed_meaning(&source.name, misread))?;
     let (plan, construct) = choose(analysis, definition, &workshop)?;
     let names = Names::choose(target, &plan, &workshop, filling);
     let suspects = Suspects { subqueries: facts::scalar_subqueries(definition), functions: true };

@@ -6,14 +6,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use imat_compile::name::QName;
+use imat_compile::name::{QName, ident};
 use imat_compile::sql::{Sql, ddl as sql};
 use pgrx::pg_sys::Oid;
 
 use crate::catalog::{self, trusted};
 use crate::facts::{self, oid};
 use crate::manage::{rebuild, remove};
-use crate::pg::error::raise;
+use crate::pg::error::{raise, tell};
 use crate::pg::lookup;
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
@@ -35,6 +35,10 @@ pub fn after_drop(relations: &[Oid]) {
         capture::own_ddl(|| {
             let parts = |row: &spi::Row| [row.oid(1), row.oid(2), row.oid(3)];
             while let Some(parts) = spi::first(&GONE, &[], parts) {
+                // PostgreSQL has told of the definition, which nobody knows.
+                if let Some(name) = facts::name(parts[0]) {
+                    tell(&format!("drop cascades to maintained table {name}"));
+                }
                 // Whatever read it goes too, as with the CASCADE that brought this about.
                 remove(parts, true);
             }
@@ -100,6 +104,24 @@ pub fn before_concurrent_detach(table: u32) {
     trusted(|| {
         if let Some(name) = spi::first(&QUERY, &[oid(table)], |row| row.oid(1)) {
             raise(&refuse::concurrent_detach(&display(table), &display(name)));
+        }
+    });
+}
+
+/// Columns are about to get another type. PostgreSQL refuses that where a view reads them, and names the definition.
+pub fn before_new_types(table: u32, columns: &[String]) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT a.attname::text, i.name::oid FROM pg_catalog.pg_attribute AS a \
+         JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+             AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum \
+         JOIN pg_catalog.pg_rewrite AS r ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = d.objid \
+         JOIN imat_catalog.imat AS i ON i.definition = r.ev_class \
+         WHERE a.attrelid = $1 AND a.attname = ANY ($2) ORDER BY 1, 2 LIMIT 1",
+    );
+    trusted(|| {
+        let read = |row: &spi::Row| (row.need::<String>(1), row.oid(2));
+        if let Some((column, name)) = spi::first(&QUERY, &[oid(table), columns.to_vec().into()], read) {
+            raise(&refuse::column_retyped(&ident(&column), &display(table), &display(name)));
         }
     });
 }

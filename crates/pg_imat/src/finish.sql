@@ -49,12 +49,14 @@ CREATE VIEW @extschema@.imat_status AS
         pg_catalog.pg_total_relation_size(i.state) AS size,
         t.n_tup_ins AS inserted, t.n_tup_upd AS updated, t.n_tup_hot_upd AS updated_in_page, t.n_tup_del AS deleted,
         i.created_at,
-        coalesce(i.stale, (SELECT pg_catalog.min(l.stale) FROM stale AS l WHERE l.name = i.name)) AS stale,
-        CASE WHEN i.target IS NULL THEN 'ready' WHEN p.pid IS NULL THEN 'unfinished' ELSE 'building' END AS status,
+        l.stale,
+        CASE WHEN i.target IS NOT NULL AND p.pid IS NULL THEN 'unfinished' WHEN i.target IS NOT NULL THEN 'building'
+            WHEN l.stale IS NOT NULL THEN 'stale' ELSE 'ready' END AS status,
         p.progress
     FROM imat_catalog.imat AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.state
     LEFT JOIN pg_catalog.pg_stat_all_tables AS t ON t.relid = i.state
+    CROSS JOIN LATERAL (SELECT coalesce(i.stale, (SELECT pg_catalog.min(s.stale) FROM stale AS s WHERE s.name = i.name))) AS l(stale)
     LEFT JOIN LATERAL (SELECT q.* FROM imat_catalog.progress AS q WHERE i.target IS NOT NULL AND q.maintained = i.name) AS p ON true;
 COMMENT ON VIEW @extschema@.imat_status IS 'one row per maintained table';
 GRANT SELECT ON @extschema@.imat_status TO PUBLIC;

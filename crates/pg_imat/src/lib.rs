@@ -41,7 +41,9 @@ mod recompute;
 mod refuse;
 mod register;
 mod stale;
+mod stand_in;
 mod state;
+mod trial;
 mod trust;
 mod workshop;
 

@@ -342,14 +342,22 @@ pub struct Check {
     pub hint: Option<String>,
 }
 
-/// Whether and how a query would be maintained.
+/// Whether and how a query would be maintained, or that of a view whose name is given.
 pub fn check(text: &str) -> Result<Check, Error> {
     capture::require_idle("check a query");
-    let passing = Passing::create(text)?;
-    let view = passing.view;
     let caller = context::user();
-    let checked = trusted(|| create::check(view, caller));
-    passing.drop();
+    let checked = match catalog::named(text) {
+        Some(view) => match trusted(|| analyze::describe_kind(view)) {
+            Some(kind) => return Err(refuse::not_a_view(text, kind)),
+            None => trusted(|| create::check(view, caller)),
+        },
+        None => {
+            let passing = Passing::create(text)?;
+            let checked = trusted(|| create::check(passing.view, caller));
+            passing.drop();
+            checked
+        }
+    };
     Ok(match checked {
         Ok((plan, construct)) => Check {
             maintainable: true,

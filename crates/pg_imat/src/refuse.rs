@@ -4,10 +4,27 @@ use imat_compile::error::{Error, SqlState};
 
 const UNSUPPORTED: SqlState = SqlState::FEATURE_NOT_SUPPORTED;
 
+/// A name, given as text, that means nothing.
 pub fn missing(name: &str) -> Error {
+    let hint = if is_query(name) {
+        "To maintain a query, give it a name of its own: create_imat('name', query => 'SELECT ...')."
+    } else if needs_quotes(name) {
+        "Give the name as in a query, where one with capitals or spaces is in double quotes: '\"My View\"'."
+    } else {
+        "Give the name of a materialized view or view, or a query with query => '...'."
+    };
     let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
-    Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
-        .hint("Give the name of a materialized view or view, or a query with query => '...'.")
+    Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")).hint(hint)
+}
+
+fn is_query(text: &str) -> bool {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    text.trim() != first && ["select", "with", "values", "table"].iter().any(|word| first.eq_ignore_ascii_case(word))
+}
+
+fn needs_quotes(name: &str) -> bool {
+    let plain = |c: char| c.is_lowercase() || c.is_numeric() || !c.is_ascii() || "_$.\"".contains(c);
+    !name.contains('"') && !name.chars().all(plain)
 }
 
 pub fn not_a_view(name: &str, kind: &str) -> Error {
@@ -83,6 +100,15 @@ pub fn too_wide(columns: usize) -> Error {
             "PostgreSQL can't make a table with {columns} columns and an index of the columns that tell its rows apart."
         ))
         .hint("Leave columns out, or group by fewer; some 300 are always possible.")
+}
+
+/// `message` is PostgreSQL's of what was not found.
+pub fn hidden_name(function: &str, state: &'static str, message: &str) -> Error {
+    Error::new(SqlState(state), format!("cannot maintain a view that calls {function}"))
+        .detail(format!(
+            "Functions of a maintained table find only pg_catalog on the search path, and not what this one looks for: {message}."
+        ))
+        .hint(format!("Write the schema in its body, or call ALTER FUNCTION {function} SET search_path FROM CURRENT."))
 }
 
 pub fn too_wide_row(bytes: u32, room: u32) -> Error {
@@ -171,7 +197,8 @@ pub fn changed_meaning(name: &str, misread: Misread) -> Error {
             "Write the comparison out with the operator's full name: a OPERATOR(schema.=) b.",
         ),
         Misread::Row => (
-            ": it uses as a whole the row of a join whose tables have got more columns.",
+            ": it uses as a whole the row of a join whose tables have got more columns, or of a materialized view in whose \
+             place a maintained table would be read.",
             "Create the view again, to take in the new columns.",
         ),
         Misread::Otherwise => {
@@ -329,6 +356,14 @@ pub fn stale(name: &str, reason: &str) -> Error {
         .hint("It will be made anew when they are enabled again, by ALTER TABLE ... ENABLE TRIGGER or by refresh_imat.")
 }
 
+pub fn column_retyped(column: &str, table: &str, name: &str) -> Error {
+    Error::new(
+        UNSUPPORTED,
+        format!("cannot alter the type of column {column} of {table} because maintained table {name} reads it"),
+    )
+    .hint("Call drop_imat before the change, and create_imat after it.")
+}
+
 pub fn base_altered(relation: &str, name: &str, what: &str) -> Error {
     Error::new(
         SqlState::NOT_IN_PREREQUISITE_STATE,
@@ -391,6 +426,10 @@ pub fn concurrent_detach(table: &str, name: &str) -> Error {
 
 pub fn null_argument(name: &str) -> Error {
     Error::new(SqlState::NULL_VALUE_NOT_ALLOWED, format!("argument \"{name}\" must not be null"))
+}
+
+pub fn no_name() -> Error {
+    null_argument("view").hint("Give the maintained table a name: create_imat('name', query => '...').")
 }
 
 pub fn no_columns() -> Error {

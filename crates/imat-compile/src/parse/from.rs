@@ -10,6 +10,7 @@ use super::scope::Scope;
 use super::{Context, refuse, select, tree};
 use crate::error::Unsupported;
 use crate::facts::Relation;
+use crate::name::{QName, ident};
 use crate::scalar::Scalar;
 use crate::view::{Condition, From, Input, Origin, Source};
 
@@ -25,6 +26,26 @@ pub(super) fn clause(node: &SyntaxNode, context: Context<'_>) -> Result<(Vec<Fro
         items.push(reader.item(&item)?.0);
     }
     Ok((items, reader.scope))
+}
+
+/// A definition that reads other relations in place of some that it names; they keep the names by which their columns
+/// are called. Nothing but these names is changed.
+pub(super) fn reading_instead(query: &SyntaxNode, definition: &str, instead: &[(QName, QName)]) -> String {
+    let (mut out, mut from) = (String::new(), 0);
+    for item in query.descendants().filter(|node| node.kind() == RELATION_FROM_ITEM) {
+        let Some(reference) = tree::child(&item, RELATION_NAME_REF) else { continue };
+        let Ok((Some(schema), name)) = tree::path(&reference) else { continue };
+        let named = QName::new(schema, name);
+        let Some((_, other)) = instead.iter().find(|(read, _)| *read == named) else { continue };
+        let range = reference.text_range();
+        out.push_str(&definition[from..usize::from(range.start())]);
+        out.push_str(&other.to_string());
+        if tree::child(&item, FROM_ALIAS).is_none() {
+            out.push_str(&format!(" AS {}", ident(&named.name)));
+        }
+        from = range.end().into();
+    }
+    out + &definition[from..]
 }
 
 struct Reader<'a> {

@@ -25,6 +25,7 @@ use squawk_syntax::SyntaxKind;
 
 use crate::error::Unsupported;
 use crate::facts::Catalog;
+use crate::name::QName;
 use crate::view::{View, With};
 
 /// A view over views over views: deeper than anyone nests them, and short of what the stack holds.
@@ -81,6 +82,14 @@ pub fn comparable(definition: &str) -> String {
     out + &definition[from..]
 }
 
+/// A definition that reads other relations in place of some that it names: (named, read).
+pub fn reading_instead(definition: &str, instead: &[(QName, QName)]) -> String {
+    match tree::query(definition) {
+        Ok(query) => from::reading_instead(&query, definition, instead),
+        Err(_) => definition.to_owned(),
+    }
+}
+
 /// The subqueries of a definition that must not return more than a row, as they are written.
 pub fn scalar_subqueries(definition: &str) -> Vec<String> {
     let Ok(query) = tree::query(definition) else { return Vec::new() };
@@ -95,7 +104,18 @@ fn named(definition: &str, names: &[String], context: Context<'_>) -> Result<Vie
 
 #[cfg(test)]
 mod tests {
-    use super::scalar_subqueries;
+    use super::{reading_instead, scalar_subqueries};
+    use crate::name::QName;
+
+    #[test]
+    fn other_relations_are_read_under_the_same_names() {
+        let definition = " SELECT m.a, x.b, 'public.m' AS c\n   FROM public.m\n     JOIN public.m x ON ((x.a = m.a)), other.m y\n\
+            WHERE (EXISTS ( SELECT 1 FROM ONLY public.\"M\" WHERE (\"M\".a = m.a)));";
+        let instead = [("m", "s"), ("M", "T")].map(|(from, to)| (QName::new("public", from), QName::new("imat", to)));
+        let expected = " SELECT m.a, x.b, 'public.m' AS c\n   FROM \"imat\".\"s\" AS \"m\"\n     JOIN \"imat\".\"s\" x ON ((x.a = m.a)), other.m y\n\
+            WHERE (EXISTS ( SELECT 1 FROM ONLY \"imat\".\"T\" AS \"M\" WHERE (\"M\".a = m.a)));";
+        assert_eq!(reading_instead(definition, &instead), expected);
+    }
 
     #[test]
     fn subqueries_that_stand_for_a_value() {

@@ -1,7 +1,8 @@
-//! Queries that PostgreSQL need only describe: they tell the types of a view's parts.
+//! Queries that ask PostgreSQL about a view's parts.
 
 use super::Sql;
 use super::recompose::{from, text, with};
+use crate::name::{QName, literal};
 use crate::view::View;
 
 /// What to ask PostgreSQL for the types of.
@@ -29,4 +30,18 @@ pub fn probe(view: &View) -> Probe {
 fn select(view: &View, list: impl Iterator<Item = String>) -> Sql {
     let list: Vec<String> = list.collect();
     Sql::new(format!("{}SELECT {} FROM {}", with(view), list.join(", "), from(view)))
+}
+
+/// What a function is called with: a type as PostgreSQL prints it, and the text of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    pub ty: String,
+    pub value: Option<String>,
+}
+
+/// Calls a function.
+pub fn call(function: &QName, arguments: &[Argument]) -> Sql {
+    let value = |value: &Option<String>| value.as_deref().map_or("NULL".to_owned(), literal);
+    let arguments = arguments.iter().map(|argument| format!("{}::{}", value(&argument.value), argument.ty));
+    Sql::new(format!("SELECT {function}({})", arguments.collect::<Vec<_>>().join(", ")))
 }

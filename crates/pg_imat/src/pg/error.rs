@@ -42,10 +42,17 @@ pub fn ok<T>(value: Result<T, Error>) -> T {
 }
 
 /// Tells the user something that is no error.
+pub fn tell(message: &str) {
+    remark(message).report(PgLogLevel::NOTICE);
+}
+
+/// The same with more to say.
 pub fn notice(message: &str, detail: &str) {
+    remark(message).set_detail(detail.to_owned()).report(PgLogLevel::NOTICE);
+}
+
+fn remark(message: &str) -> ErrorReport {
     ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message.to_owned(), "pg_imat")
-        .set_detail(detail.to_owned())
-        .report(PgLogLevel::NOTICE);
 }
 
 /// Tells the user of something that is no error yet.
@@ -94,14 +101,14 @@ pub fn explaining<T>(explain: Explain<'_>, body: impl FnOnce() -> T) -> T {
     unsafe {
         let previous = pg_sys::error_context_stack;
         let argument = (&raw mut explain).cast();
-        let mut frame = pg_sys::ErrorContextCallback { previous, callback: Some(tell), arg: argument };
+        let mut frame = pg_sys::ErrorContextCallback { previous, callback: Some(say), arg: argument };
         let _pop = Pop(previous);
         pg_sys::error_context_stack = &raw mut frame;
         body()
     }
 }
 
-unsafe extern "C-unwind" fn tell(explain: *mut c_void) {
+unsafe extern "C-unwind" fn say(explain: *mut c_void) {
     // SAFETY: called while an error is being raised, with what `explaining` has pushed. The texts are copied.
     unsafe {
         let code = geterrcode();

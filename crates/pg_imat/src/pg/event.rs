@@ -1,5 +1,7 @@
 //! What event triggers can only tell from the command itself.
 
+use std::ffi::CStr;
+
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -25,6 +27,16 @@ unsafe fn detaches_concurrently(command: &pg_sys::AlterTableStmt) -> bool {
             (*part).subtype == pg_sys::AlterTableType::AT_DetachPartition
                 && (*(*part).def.cast::<pg_sys::PartitionCmd>()).concurrent
         })
+    }
+}
+
+/// The columns of which the command changes the type.
+unsafe fn retyped(command: &pg_sys::AlterTableStmt) -> Vec<String> {
+    // SAFETY: this kind of part has a name.
+    unsafe {
+        let parts = pgrx::PgList::<pg_sys::AlterTableCmd>::from_pg(command.cmds);
+        let parts = parts.iter_ptr().filter(|part| (**part).subtype == pg_sys::AlterTableType::AT_AlterColumnType);
+        parts.map(|part| CStr::from_ptr((*part).name).to_string_lossy().into_owned()).collect()
     }
 }
 
@@ -55,6 +67,10 @@ pub extern "C-unwind" fn imat_before_command(fcinfo: pg_sys::FunctionCallInfo) -
                 let command = &*command.cast::<pg_sys::AlterTableStmt>();
                 if detaches_concurrently(command) {
                     relation(command.relation).into_iter().for_each(ddl::before_concurrent_detach);
+                }
+                let retyped = retyped(command);
+                if !retyped.is_empty() {
+                    relation(command.relation).into_iter().for_each(|table| ddl::before_new_types(table, &retyped));
                 }
             }
             T_DropStmt => {

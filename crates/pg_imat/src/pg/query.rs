@@ -1,6 +1,6 @@
 //! What a view's analysed query calls and reads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, c_void};
 
 use pgrx::pg_sys;
@@ -68,8 +68,10 @@ impl Contents {
 }
 
 /// A walk through the tree of a view's query.
-struct Walk {
+struct Walk<'a> {
     view: u32,
+    /// What is taken for read in place of some relations.
+    instead: &'a BTreeMap<u32, u32>,
     contents: Contents,
     /// The types of what the node at hand is given.
     arguments: Vec<u32>,
@@ -299,7 +301,7 @@ fn is_known(tag: pg_sys::NodeTag) -> bool {
     }
 }
 
-impl Walk {
+impl Walk<'_> {
     /// Takes down what a node is by itself.
     unsafe fn note(&mut self, node: *mut pg_sys::Node) {
         use pg_sys::NodeTag::*;
@@ -399,6 +401,7 @@ impl Walk {
             let relation = (*entry).relid.to_u32();
             // Before 16 the view itself is among them, as OLD and NEW.
             if (*entry).rtekind == RTE_RELATION && relation != self.view {
+                let relation = self.instead.get(&relation).copied().unwrap_or(relation);
                 self.contents.relations.insert(relation);
                 self.contents.meaning.push(relation);
             }
@@ -418,8 +421,14 @@ impl Walk {
 
 /// What the definition of a view or materialized view contains.
 pub fn of_view(view: u32) -> Contents {
+    reading_instead(view, &BTreeMap::new())
+}
+
+/// The same if it read other relations in place of some: by the OIDs of these.
+pub fn reading_instead(view: u32, instead: &BTreeMap<u32, u32>) -> Contents {
     let mut walk = Walk {
         view,
+        instead,
         contents: Contents::default(),
         arguments: Vec::new(),
         element: std::ptr::null_mut(),

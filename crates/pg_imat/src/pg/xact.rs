@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::CStr;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::CaughtError;
@@ -183,7 +183,21 @@ pub fn attempt_within_limits<T>(body: impl FnOnce() -> T) -> Option<T> {
     attempt_unless(|code| matches!(code, ERRCODE_PROGRAM_LIMIT_EXCEEDED | ERRCODE_TOO_MANY_COLUMNS), body)
 }
 
+/// Runs `body`; the SQLSTATE and the message of an error in its SQL, which has then done nothing. What is wrong with the
+/// session or the server is passed on.
+pub fn trial(body: impl FnOnce()) -> Result<(), (PgSqlErrorCode, String)> {
+    let of_sql = |code| !["40", "53", "54", "55", "57", "58", "XX"].iter().any(|class| is_of_class(code, class));
+    attempted(of_sql, body)
+}
+
 fn attempt_unless<T>(expected: fn(PgSqlErrorCode) -> bool, body: impl FnOnce() -> T) -> Option<T> {
+    attempted(expected, body).ok()
+}
+
+fn attempted<T>(
+    expected: impl Fn(PgSqlErrorCode) -> bool + UnwindSafe + RefUnwindSafe,
+    body: impl FnOnce() -> T,
+) -> Result<T, (PgSqlErrorCode, String)> {
     // SAFETY: the subtransaction that is begun is ended on both ways, and what belongs to the
     // surrounding one is put back.
     unsafe {
@@ -198,7 +212,7 @@ fn attempt_unless<T>(expected: fn(PgSqlErrorCode) -> bool, body: impl FnOnce() -
             let value = body();
             pg_sys::ReleaseCurrentSubTransaction();
             back();
-            Some(value)
+            Ok(value)
         }))
         .catch_others(|error| {
             pg_sys::RollbackAndReleaseCurrentSubTransaction();
@@ -208,7 +222,7 @@ fn attempt_unless<T>(expected: fn(PgSqlErrorCode) -> bool, body: impl FnOnce() -
                 CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
                     if expected(report.sql_error_code()) =>
                 {
-                    None
+                    Err((report.sql_error_code(), report.message().to_owned()))
                 }
                 _ => error.rethrow(),
             }
@@ -218,7 +232,11 @@ fn attempt_unless<T>(expected: fn(PgSqlErrorCode) -> bool, body: impl FnOnce() -
 }
 
 fn is_of_class_42(code: PgSqlErrorCode) -> bool {
+    is_of_class(code, "42")
+}
+
+fn is_of_class(code: PgSqlErrorCode, class: &str) -> bool {
     // Six bits a character, the first lowest.
-    let class = i32::from(b'4' - b'0') | i32::from(b'2' - b'0') << 6;
-    code as i32 & 0xfff == class
+    let packed = class.bytes().rev().fold(0, |packed, byte| packed << 6 | i32::from(byte.wrapping_sub(b'0')) & 0x3f);
+    code as i32 & 0xfff == packed
 }
