@@ -11,6 +11,7 @@ use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
 use crate::facts::{self, oid, oids};
+use crate::pg::context;
 use crate::pg::error::server_version;
 use crate::pg::query::Contents;
 use crate::pg::spi::{self, Param};
@@ -38,6 +39,8 @@ pub struct Analysis {
     pub whole: Option<Unsupported>,
     /// Whether its expressions depend on [`SETTINGS`].
     pub follows_settings: bool,
+    /// Whether they depend on the default text search configuration.
+    pub searches_text: bool,
 }
 
 /// The contents of a view and of all views below it; the relations are those that are no views.
@@ -203,8 +206,8 @@ fn base(relation: u32, user: Option<u32>, whole: &mut Option<Unsupported>) -> Re
 }
 
 /// Stable functions whose result depends on the arguments and on settings only. The settings
-/// are pinned, so a maintained table is right under those of its creation. The input
-/// functions of dates and times are not among them: they read the clock for 'now'.
+/// are pinned, so a maintained table is right under those of its creation. The input functions of dates and times are not
+/// among them: they read the clock for 'now'. Those of arrays and the like call others, which are looked at as well.
 const STABLE_BY_SETTINGS: &str = "^(date_trunc|date_part|extract|to_char|to_date|to_timestamp|to_number|timezone\
 |timestamp|timestamptz|date|time|timetz|make_timestamptz|generate_series\
 |timestamptz_(pl|mi)_interval|interval_pl_timestamptz\
@@ -213,7 +216,13 @@ const STABLE_BY_SETTINGS: &str = "^(date_trunc|date_part|extract|to_char|to_date
 |textanycat|anytextcat|concat|concat_ws|format|quote_literal|quote_nullable|array_to_string\
 |to_jsonb?|row_to_json|array_to_json|jsonb?_build_(array|object)|jsonb?_agg(_strict)?\
 |jsonb?_object_agg(_unique|_strict|_unique_strict)?|json_agg_.*|jsonb_agg_.*|json_object_agg_.*|jsonb_object_agg_.*\
-|overlaps|cash_numeric|numeric_cash|int4_cash|int8_cash|numeric|money)$";
+|overlaps|cash_in|cash_numeric|numeric_cash|int4_cash|int8_cash|numeric|money\
+|interval_in|(array|domain|enum|range|multirange|record)_in|jsonb?_(to|populate)_record(set)?|pg_typeof\
+|(json_|jsonb_)?to_tsvector|(plain|phrase|websearch_)?to_tsquery|ts_headline|ts_match_(tt|tq))$";
+
+/// Those of them that take the default text search configuration.
+const TEXT_SEARCH: &str =
+    "^((json_|jsonb_)?to_tsvector|(plain|phrase|websearch_)?to_tsquery|ts_headline|ts_match_(tt|tq))$";
 
 /// Functions called immutable whose result nevertheless follows a setting.
 const FOLLOWS_SETTINGS: &str = "^(float4out|float8out|byteaout|interval_out|quote_ident|timezone)$";
@@ -255,16 +264,18 @@ const FUNCTIONS: Sql = Sql::fixed(
          p.provolatile = 's' AND NOT (n.nspname = 'pg_catalog' AND p.proname ~ $2) \
              AND NOT (n.nspname = 'pg_catalog' AND EXISTS (SELECT FROM pg_catalog.pg_aggregate AS a \
                  WHERE p.oid IN (a.aggtransfn, a.aggfinalfn) AND a.aggfnoid = ANY ($1))), \
-         p.provolatile = 's' OR p.proname ~ $3, n.nspname = 'pg_catalog', n.nspname LIKE 'pg\\_temp\\_%' \
+         p.provolatile = 's' OR p.proname ~ $3, n.nspname = 'pg_catalog', n.nspname LIKE 'pg\\_temp\\_%', \
+         n.nspname = 'pg_catalog' AND p.provolatile = 's' AND p.proname ~ $9 \
      FROM reached AS r JOIN pg_catalog.pg_proc AS p ON p.oid = r.oid \
          JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace ORDER BY 1",
 );
 
 /// The settings that an expression's value can depend on.
-pub const SETTINGS: [&str; 11] = [
+pub const SETTINGS: [&str; 12] = [
     "TimeZone",
     "timezone_abbreviations",
     "DateStyle",
+    "default_text_search_config",
     "IntervalStyle",
     "extra_float_digits",
     "bytea_output",
@@ -286,6 +297,7 @@ fn check_functions(contents: &Contents) -> Result<Vec<Function>, Error> {
         oids(contents.printed.iter().copied()),
         oids(contents.read.iter().copied()),
         oids(contents.fields.iter().copied()),
+        TEXT_SEARCH.into(),
     ];
     let found = spi::rows(&FUNCTIONS, &params, |row| Function {
         name: row.need(1),
@@ -294,6 +306,7 @@ fn check_functions(contents: &Contents) -> Result<Vec<Function>, Error> {
         follows_settings: row.need(4),
         builtin: row.need(5),
         temporary: row.need(6),
+        searches_text: row.need(7),
     });
     for function in &found {
         match function {
@@ -315,6 +328,7 @@ struct Function {
     follows_settings: bool,
     builtin: bool,
     temporary: bool,
+    searches_text: bool,
 }
 
 /// Refuses what ends with the session: such objects are dropped without anybody being told.
@@ -363,7 +377,18 @@ pub fn analyze(view: u32, user: Option<u32>) -> Result<Analysis, Error> {
     check_temporary(view)?;
     let views = seen.difference(&contents.relations).copied().collect();
     let follows_settings = contents.follows_settings || functions.iter().any(|function| function.follows_settings);
-    Ok(Analysis { bases, views, stand_ins, whole, follows_settings })
+    let searches_text = functions.iter().any(|function| function.searches_text);
+    Ok(Analysis { bases, views, stand_ins, whole, follows_settings, searches_text })
+}
+
+/// Whether the default text search configuration may be relied on. A setting makes nobody depend on what it names, so
+/// an alteration of a user's would not be told; PostgreSQL's own are as fixed as its functions.
+pub fn check_text_search(analysis: &Analysis) -> Result<(), Error> {
+    let configuration = context::setting("default_text_search_config");
+    match analysis.searches_text && !configuration.starts_with("pg_catalog.") {
+        true => Err(refuse::own_text_search(&configuration)),
+        false => Ok(()),
+    }
 }
 
 /// A relation's kind, in words, where it is not a view.

@@ -272,6 +272,7 @@ pub fn is_read_as_meant(entry: &catalog::Entry, analysis: &Analysis) -> bool {
 /// The cheapest plan that keeps the definition exactly, and why it is no cheaper. Its state is created on the way, since
 /// not every plan has one that PostgreSQL can store: a group can take several columns for each of the query's.
 fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> Result<(Plan, Option<Unsupported>), Error> {
+    analyze::check_text_search(analysis)?;
     trial::check(definition, workshop)?;
     let parsed = match &analysis.whole {
         Some(construct) => Err(construct.clone()),

@@ -135,6 +135,12 @@ pub fn stable(function: &str, builtin: bool) -> Error {
         .hint(hint)
 }
 
+pub fn own_text_search(configuration: &str) -> Error {
+    Error::new(UNSUPPORTED, "cannot maintain a view that uses the default text search configuration")
+        .detail(format!("It is {configuration} in this session, and nothing would tell when that is altered."))
+        .hint(format!("Name it in the query: to_tsvector('{configuration}', ...)."))
+}
+
 pub fn session_value() -> Error {
     Error::new(UNSUPPORTED, "cannot maintain a view that reads the current date, time, user or a sequence")
         .detail("A stored row could become wrong without any change to the view's tables.")

@@ -278,6 +278,28 @@ unsafe fn arguments(node: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
     }
 }
 
+/// Whether a function makes a row of the type of its argument from the text that JSON holds.
+fn fills_row(function: pg_sys::Oid) -> bool {
+    use pg_sys::*;
+    matches!(
+        function.to_u32(),
+        F_JSON_POPULATE_RECORD | F_JSON_POPULATE_RECORDSET | F_JSONB_POPULATE_RECORD | F_JSONB_POPULATE_RECORDSET
+    )
+}
+
+/// The same of one in FROM, where the types of the row's fields are told.
+unsafe fn makes_record(function: *mut pg_sys::Node) -> bool {
+    use pg_sys::*;
+    // SAFETY: the cast is to the struct that the node's tag says it is.
+    unsafe {
+        (*function).type_ == NodeTag::T_FuncExpr
+            && matches!(
+                (*function.cast::<FuncExpr>()).funcid.to_u32(),
+                F_JSON_TO_RECORD | F_JSON_TO_RECORDSET | F_JSONB_TO_RECORD | F_JSONB_TO_RECORDSET
+            )
+    }
+}
+
 /// Whether it is known on what a node's value depends: on its parts, and on what is taken down.
 fn is_known(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::*;
@@ -349,9 +371,20 @@ impl Walk<'_> {
                 T_TargetEntry => {
                     contents.fields.insert(type_of((*node.cast::<pg_sys::TargetEntry>()).expr.cast()));
                 }
+                // The input functions of arrays and the like call those of what they consist of.
+                T_CoerceViaIO => {
+                    contents.read.insert(type_of(node));
+                }
+                T_FuncExpr if fills_row((*node.cast::<pg_sys::FuncExpr>()).funcid) => {
+                    contents.read.insert(type_of(node));
+                }
                 T_RowExpr => contents.fields.extend(types((*node.cast::<pg_sys::RowExpr>()).args)),
                 T_RangeTblFunction => {
-                    contents.fields.extend(oids((*node.cast::<pg_sys::RangeTblFunction>()).funccoltypes));
+                    let function = *node.cast::<pg_sys::RangeTblFunction>();
+                    contents.fields.extend(oids(function.funccoltypes));
+                    if makes_record(function.funcexpr) {
+                        contents.read.extend(oids(function.funccoltypes));
+                    }
                 }
                 T_TableFunc => contents.read.extend(oids((*node.cast::<pg_sys::TableFunc>()).coltypes)),
                 T_XmlExpr => contents.printed.extend(arguments(node).into_iter().map(|argument| type_of(argument))),
