@@ -60,3 +60,22 @@ ALTER FUNCTION in_sql(integer) SET search_path FROM CURRENT;
 CREATE VIEW mended AS SELECT in_sql(a) AS v FROM t;
 SELECT create_imat('mended');
 SELECT exact('mended');
+
+-- They are tried as the view's owner, whoever asks, and what they do is undone.
+CREATE ROLE imat_author;
+CREATE SCHEMA his AUTHORIZATION imat_author;
+CREATE TABLE tries (who text);
+GRANT INSERT ON tries TO PUBLIC;
+SET ROLE imat_author;
+CREATE TABLE his.t (a integer);
+CREATE FUNCTION his.note() RETURNS void LANGUAGE sql VOLATILE AS 'INSERT INTO public.tries VALUES (current_user)';
+CREATE FUNCTION his.trier(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM his.note(); RETURN $1; END';
+CREATE FUNCTION his.teller(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
+    'BEGIN RAISE ''nothing for % under %'', current_user, current_setting(''search_path'') USING ERRCODE = ''undefined_function''; END';
+CREATE VIEW his.trying AS SELECT his.trier(a) AS v FROM his.t;
+CREATE VIEW his.telling AS SELECT his.teller(a) AS v FROM his.t;
+RESET ROLE;
+SELECT refusal($$SELECT create_imat('his.telling')$$), refusal($$SELECT create_imat('his.trying')$$);
+TABLE tries;
+DROP OWNED BY imat_author CASCADE;
+DROP ROLE imat_author;

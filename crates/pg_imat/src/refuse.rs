@@ -23,8 +23,8 @@ fn is_query(text: &str) -> bool {
 }
 
 fn needs_quotes(name: &str) -> bool {
-    let plain = |c: char| c.is_lowercase() || c.is_numeric() || !c.is_ascii() || "_$.\"".contains(c);
-    !name.contains('"') && !name.chars().all(plain)
+    let unusual = |c: char| c.is_uppercase() || c.is_whitespace();
+    !name.contains('"') && name.trim().contains(unusual)
 }
 
 pub fn not_a_view(name: &str, kind: &str) -> Error {

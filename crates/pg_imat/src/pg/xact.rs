@@ -183,19 +183,20 @@ pub fn attempt_within_limits<T>(body: impl FnOnce() -> T) -> Option<T> {
     attempt_unless(|code| matches!(code, ERRCODE_PROGRAM_LIMIT_EXCEEDED | ERRCODE_TOO_MANY_COLUMNS), body)
 }
 
-/// Runs `body`; the SQLSTATE and the message of an error in its SQL, which has then done nothing. What is wrong with the
-/// session or the server is passed on.
+/// Runs `body` and undoes what it did; the SQLSTATE and the message of an error in its SQL. What is wrong with the session
+/// or the server is passed on.
 pub fn trial(body: impl FnOnce()) -> Result<(), (PgSqlErrorCode, String)> {
     let of_sql = |code| !["40", "53", "54", "55", "57", "58", "XX"].iter().any(|class| is_of_class(code, class));
-    attempted(of_sql, body)
+    attempted(of_sql, false, body)
 }
 
 fn attempt_unless<T>(expected: fn(PgSqlErrorCode) -> bool, body: impl FnOnce() -> T) -> Option<T> {
-    attempted(expected, body).ok()
+    attempted(expected, true, body).ok()
 }
 
 fn attempted<T>(
     expected: impl Fn(PgSqlErrorCode) -> bool + UnwindSafe + RefUnwindSafe,
+    keep: bool,
     body: impl FnOnce() -> T,
 ) -> Result<T, (PgSqlErrorCode, String)> {
     // SAFETY: the subtransaction that is begun is ended on both ways, and what belongs to the
@@ -210,7 +211,10 @@ fn attempted<T>(
         pg_sys::CurrentMemoryContext = memory;
         PgTryBuilder::new(AssertUnwindSafe(|| {
             let value = body();
-            pg_sys::ReleaseCurrentSubTransaction();
+            match keep {
+                true => pg_sys::ReleaseCurrentSubTransaction(),
+                false => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+            }
             back();
             Ok(value)
         }))
