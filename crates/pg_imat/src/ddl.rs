@@ -36,8 +36,8 @@ pub fn after_drop(relations: &[Oid]) {
             let parts = |row: &spi::Row| [row.oid(1), row.oid(2), row.oid(3)];
             while let Some(parts) = spi::first(&GONE, &[], parts) {
                 // PostgreSQL has told of the definition, which nobody knows.
-                if let Some(name) = facts::name(parts[0]) {
-                    tell(&format!("drop cascades to maintained table {name}"));
+                if facts::name(parts[0]).is_some() {
+                    tell(&format!("drop cascades to maintained table {}", display(parts[0])));
                 }
                 // Whatever read it goes too, as with the CASCADE that brought this about.
                 remove(parts, true);
