@@ -98,7 +98,7 @@ SELECT create_imat('pairs');
 SET client_min_messages = warning;
 SELECT create_imat('items');
 SELECT create_imat('twice', query => 'SELECT item, count(*) AS n FROM daily GROUP BY item');
-SELECT pg_get_viewdef('imat_catalog."Best"'), pg_get_viewdef('imat_catalog.pairs');
+SELECT d.name, m.read[1] FROM unnest(ARRAY['"Best"', 'pairs']) AS d(name), regexp_matches(pg_get_viewdef('imat_catalog.' || d.name), 'imat\.\S+ \w+|imat\.\S+', 'g') AS m(read);
 INSERT INTO sale VALUES (1, 1, 90), (3, 1, 4);
 DELETE FROM sale WHERE item = 2;
 CREATE FUNCTION as_refreshed(matview text) RETURNS bigint LANGUAGE plpgsql AS $$
