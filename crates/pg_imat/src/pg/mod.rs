@@ -20,6 +20,7 @@ pub mod lock;
 pub mod lookup;
 pub mod memory;
 mod merge;
+mod params;
 mod plan;
 mod planner;
 mod prepared;

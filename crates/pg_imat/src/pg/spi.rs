@@ -14,6 +14,7 @@ use super::plan::Basis;
 use super::prepared::{Deltas, Plan};
 use super::{context, memory};
 
+pub use super::params::Params;
 pub use super::planner::Reach;
 pub use super::prepared::Prepared;
 
@@ -52,60 +53,6 @@ pub struct Param {
 impl<T: IntoDatum> From<T> for Param {
     fn from(value: T) -> Self {
         Self { ty: T::type_oid(), value: value.into_datum() }
-    }
-}
-
-/// The parameters of a prepared statement.
-#[derive(Default)]
-pub struct Params {
-    values: Vec<pg_sys::Datum>,
-    /// `n` where a value is NULL.
-    nulls: Vec<c_char>,
-    pub types: Vec<pg_sys::Oid>,
-}
-
-impl Params {
-    pub(super) fn push(&mut self, value: pg_sys::Datum, null: bool, ty: pg_sys::Oid) {
-        self.values.push(value);
-        self.nulls.push(if null { b'n' } else { b' ' } as _);
-        self.types.push(ty);
-    }
-
-    /// In the form that the executor reads, in the current memory context.
-    unsafe fn list(&self) -> pg_sys::ParamListInfo {
-        // SAFETY: there is a place for each.
-        unsafe {
-            let list = pg_sys::makeParamList(self.types.len() as i32);
-            for (position, &ptype) in self.types.iter().enumerate() {
-                *(*list).params.as_mut_ptr().add(position) = pg_sys::ParamExternData {
-                    value: self.values[position],
-                    isnull: self.value(position).is_none(),
-                    pflags: 0,
-                    ptype,
-                };
-            }
-            list
-        }
-    }
-
-    /// The value, where it is not NULL.
-    pub(super) fn value(&self, position: usize) -> Option<pg_sys::Datum> {
-        (self.nulls[position] == b' ' as c_char).then(|| self.values[position])
-    }
-
-    /// A bigint.
-    pub fn number(number: i64) -> Self {
-        let mut params = Self::default();
-        params.push(pg_sys::Datum::from(number), false, pg_sys::INT8OID);
-        params
-    }
-
-    /// These, and after them some more.
-    pub fn and(mut self, more: &Self) -> Self {
-        self.values.extend(&more.values);
-        self.nulls.extend(&more.nulls);
-        self.types.extend(&more.types);
-        self
     }
 }
 
