@@ -76,6 +76,27 @@ CREATE VIEW his.trying AS SELECT his.trier(a) AS v FROM his.t;
 CREATE VIEW his.telling AS SELECT his.teller(a) AS v FROM his.t;
 RESET ROLE;
 SELECT refusal($$SELECT create_imat('his.telling')$$), refusal($$SELECT create_imat('his.trying')$$);
+SELECT maintainable, reason FROM check_imat('his.telling');
+-- Who only asks of a query runs the functions of nobody else.
+SELECT maintainable, reason FROM check_imat('SELECT his.teller(a) AS v FROM his.t');
 TABLE tries;
+-- One who does not own the view is told so.
+CREATE ROLE imat_stranger;
+GRANT USAGE ON SCHEMA his TO imat_stranger;
+SET ROLE imat_stranger;
+SELECT maintainable, reason FROM check_imat('his.telling');
+RESET ROLE;
+DROP OWNED BY imat_stranger;
+DROP ROLE imat_stranger;
+-- What fails of a made-up value alone stands in nobody's way: no text search configuration has the number 1, and
+-- a function may go on for ever for some value.
+CREATE FUNCTION searched(regconfig, text) RETURNS tsvector IMMUTABLE LANGUAGE sql AS 'SELECT to_tsvector($1, $2)';
+CREATE FUNCTION endless(integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS
+    'BEGIN IF $1 = 1 THEN RETURN public.endless($1); END IF; RETURN $1; END';
+CREATE TABLE words (id integer PRIMARY KEY, body text);
+CREATE VIEW found AS SELECT id, searched('english', body) AS v, endless(id) FROM words;
+SELECT create_imat('found');
+INSERT INTO words VALUES (2, 'two words');
+SELECT exact('found');
 DROP OWNED BY imat_author CASCADE;
 DROP ROLE imat_author;

@@ -22,4 +22,6 @@ ALTER PUBLICATION everything SET (publish = 'insert');
 DROP PUBLICATION everything;
 SELECT drop_imat('more'), create_imat('more');
 CREATE PUBLICATION result FOR TABLE imat.sums;
+-- By its name a state may be published: nobody is warned.
+CREATE PUBLICATION state FOR TABLE imat_state.more;
 TABLE wrong;

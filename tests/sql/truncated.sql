@@ -32,7 +32,8 @@ CREATE VIEW keys AS
     UNION ALL SELECT format('date_trunc(%L, at, %L)', f, name) FROM kept, unnest(ARRAY['hour', 'day']) AS f
     UNION ALL SELECT format('date_trunc(%L, at AT TIME ZONE %L)', f, name) FROM kept, unnest(ARRAY['hour']) AS f
     UNION ALL SELECT format('(at AT TIME ZONE %L)::date', name) FROM kept
-    UNION ALL SELECT unnest(ARRAY['at::date', 'local::date', 'day::timestamp::date']);
+    UNION ALL SELECT unnest(ARRAY['at::date', 'local::date', 'day::timestamp::date',
+        $$(at AT TIME ZONE 'X-100')::date$$, $$date_trunc('day', local AT TIME ZONE '<Y>160')$$]);
 SET client_min_messages = error;
 DELETE FROM event WHERE at < '4000-01-01 BC';
 CREATE INDEX ON event (at);

@@ -251,7 +251,9 @@ pub fn before_write(relation: u32) -> BTreeSet<u32> {
     }
     let (names, reasons) = trusted(|| enter(&left_behind(&[Oid::from(relation)])));
     if names.is_empty() {
-        UNREAD.with_borrow_mut(|unread| unread.insert(relation, xact::generation()));
+        // What stands in the way can go without anything of this table being altered.
+        let until = if reasons.is_empty() { xact::generation() } else { u64::MAX };
+        UNREAD.with_borrow_mut(|unread| unread.insert(relation, until));
     }
     if seen.is_none() && (names.is_empty() || !reasons.is_empty()) {
         let table = trusted(|| facts::name(relation)).map_or_else(String::new, |name| name.to_string());

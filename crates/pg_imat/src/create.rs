@@ -23,6 +23,7 @@ use crate::pg::{query, xact};
 use crate::refuse::Misread;
 use crate::register::Registration;
 use crate::stand_in::StandIns;
+use crate::trial::Trial;
 use crate::workshop::Workshop;
 use crate::{
     adopt, capture, carry, compile, content, flush, manage, objects, publication, queue, refuse, register, stale,
@@ -196,13 +197,14 @@ fn define(view: u32, stand_ins: &StandIns, name: &str, workshop: &Workshop) -> R
     Err(misread)
 }
 
-/// How a view would be maintained for `user`. Nothing of it is kept.
-pub fn check(view: u32, user: u32) -> Result<(Plan, Option<Unsupported>), Error> {
+/// How a view would be maintained for `user`, by this owner. Nothing of it is kept.
+pub fn check(view: u32, user: u32, owner: u32) -> Result<(Plan, Option<Unsupported>), Error> {
     let analysis = analyze::analyze(view, Some(user))?;
-    let workshop = Workshop::open(user);
+    let workshop = Workshop::open(owner);
     let defined = define(view, &analysis.stand_ins, DEFINITION, &workshop);
     let chosen = defined.map_err(|misread| refuse::changed_meaning("the query", misread)).and_then(|definition| {
-        let chosen = choose(&analysis, definition, &workshop);
+        // Who only asks has not decided to run the functions of others.
+        let chosen = choose(&analysis, definition, &workshop, Trial::OfOwn);
         workshop.run(&ddl::drop_view(&workshop.name(DEFINITION), false));
         chosen.inspect(|_| workshop.run(&ddl::drop_table(&workshop.name(STATE), false)))
     });
@@ -271,9 +273,14 @@ pub fn is_read_as_meant(entry: &catalog::Entry, analysis: &Analysis) -> bool {
 
 /// The cheapest plan that keeps the definition exactly, and why it is no cheaper. Its state is created on the way, since
 /// not every plan has one that PostgreSQL can store: a group can take several columns for each of the query's.
-fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop) -> Result<(Plan, Option<Unsupported>), Error> {
+fn choose(
+    analysis: &Analysis,
+    definition: u32,
+    workshop: &Workshop,
+    trial: Trial,
+) -> Result<(Plan, Option<Unsupported>), Error> {
     analyze::check_text_search(analysis)?;
-    trial::check(definition, workshop)?;
+    trial::check(definition, workshop, trial)?;
     let parsed = match &analysis.whole {
         Some(construct) => Err(construct.clone()),
         None => compile::view(definition, &SystemCatalog::default()),
@@ -308,7 +315,7 @@ fn build(
     let workshop = Workshop::open(source.owner);
     let definition = define(source.view, &analysis.stand_ins, DEFINITION, &workshop)
         .map_err(|misread| refuse::changed_meaning(&source.name, misread))?;
-    let (plan, construct) = choose(analysis, definition, &workshop)?;
+    let (plan, construct) = choose(analysis, definition, &workshop, Trial::OfAll)?;
     let names = Names::choose(target, &plan, &workshop, filling);
     let suspects = Suspects { subqueries: facts::scalar_subqueries(definition), functions: true };
     let state = explaining(&|state| suspects.explain(format!("creating maintained table {target}"), state), || {

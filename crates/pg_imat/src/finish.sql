@@ -117,6 +117,6 @@ ALTER EVENT TRIGGER imat_change ENABLE ALWAYS;
 ALTER EVENT TRIGGER imat_rewrite ENABLE ALWAYS;
 ALTER EVENT TRIGGER imat_command ENABLE ALWAYS;
 
--- Only the event triggers need them.
+-- Only the extension itself needs them.
 REVOKE ALL ON FUNCTION imat_catalog.parts(oid),
     imat_catalog.on_drop(), imat_catalog.on_change(), imat_catalog.on_rewrite() FROM PUBLIC;

@@ -283,7 +283,7 @@ pub fn same_under_latest(connection: &Connection, digest: &Prepared, params: &Pa
 
 /// Makes the state anew from the tables as they are. No other transaction may have changes of
 /// them under way, so all of them are locked, in OID order.
-/// Returns whether it was another one.
+/// Returns whether any row was written or deleted.
 fn rebuild(maintained: Rc<Maintained>) -> bool {
     alone(maintained).is_some_and(|maintained| {
         content::require(maintained.entry.state);

@@ -349,11 +349,12 @@ pub fn check(text: &str) -> Result<Check, Error> {
     let checked = match catalog::named(text) {
         Some(view) => match trusted(|| analyze::describe_kind(view)) {
             Some(kind) => return Err(refuse::not_a_view(text, kind)),
-            None => trusted(|| create::check(view, caller)),
+            None if !trusted(|| analyze::owns(caller, view)) => Err(refuse::not_owner("view", text)),
+            None => trusted(|| create::check(view, caller, analyze::owner(view))),
         },
         None => {
             let passing = Passing::create(text)?;
-            let checked = trusted(|| create::check(passing.view, caller));
+            let checked = trusted(|| create::check(passing.view, caller, caller));
             passing.drop();
             checked
         }

@@ -14,34 +14,34 @@ use crate::pg::setting;
 use crate::pg::spi::{self, Param};
 use crate::refuse;
 
-// Before 15 there are none of a schema.
-const OF_ALL: Sql =
-    Sql::fixed("SELECT p.pubname::text FROM pg_catalog.pg_publication AS p WHERE p.puballtables ORDER BY 1 LIMIT 1");
+/// The first of the publications that publish tables of this schema by themselves, or of ours; among these, where there are any.
+fn first(schema: &str, among: &[Oid]) -> Option<String> {
+    // Before 15 there are none of a schema.
+    const OF_ALL: Sql = Sql::fixed(
+        "SELECT p.pubname::text FROM pg_catalog.pg_publication AS p \
+         WHERE p.puballtables AND (p.oid = ANY ($2) OR pg_catalog.cardinality($2) = 0) AND $1 IS NOT NULL ORDER BY 1 LIMIT 1",
+    );
+    const OF_SCHEMAS: Sql = Sql::fixed(
+        "SELECT p.pubname::text FROM pg_catalog.pg_publication AS p \
+         WHERE (p.oid = ANY ($2) OR pg_catalog.cardinality($2) = 0) \
+             AND (p.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace AS s \
+                 JOIN pg_catalog.pg_namespace AS n ON n.oid = s.pnnspid \
+                 WHERE s.pnpubid = p.oid AND n.nspname IN ('imat_state', 'imat_catalog', $1))) ORDER BY 1 LIMIT 1",
+    );
+    let query = if server_version() < 150_000 { &OF_ALL } else { &OF_SCHEMAS };
+    spi::first(query, &[Param::from(schema), among.to_vec().into()], |row| row.need(1))
+}
 
 /// Refuses to make a maintained table in this schema that would be published by itself, or its state or bookkeeping.
 pub fn check(name: &str, schema: &str) -> Result<(), Error> {
-    const OF_SCHEMAS: Sql = Sql::fixed(
-        "SELECT p.pubname::text FROM pg_catalog.pg_publication AS p \
-         WHERE p.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace AS s \
-             JOIN pg_catalog.pg_namespace AS n ON n.oid = s.pnnspid \
-             WHERE s.pnpubid = p.oid AND n.nspname IN ('imat_state', 'imat_catalog', $1)) ORDER BY 1 LIMIT 1",
-    );
-    let found = match server_version() < 150_000 {
-        true => spi::first(&OF_ALL, &[], |row| row.need::<String>(1)),
-        false => spi::first(&OF_SCHEMAS, &[Param::from(schema)], |row| row.need(1)),
-    };
-    match found {
+    match first(schema, &[]) {
         Some(publication) if !setting::publish_states() => Err(refuse::published(name, &publication)),
         _ => Ok(()),
     }
 }
 
-/// Publications were created or altered: warns of those that publish bookkeeping and states.
+/// Publications were created or altered: warns of those that publish bookkeeping and states by themselves.
 pub fn follow(publications: Vec<Oid>) {
-    const NAMES: Sql = Sql::fixed(
-        "SELECT DISTINCT t.pubname::text FROM pg_catalog.pg_publication_tables AS t \
-         JOIN pg_catalog.pg_publication AS p ON p.pubname = t.pubname AND p.oid = ANY ($1) WHERE t.schemaname IN ('imat_state', 'imat_catalog') ORDER BY 1",
-    );
-    let names = trusted(|| spi::rows(&NAMES, &[publications.into()], |row| row.need::<String>(1)));
-    names.iter().for_each(|name| warn(&refuse::publishes_all(name)));
+    let found = |&publication: &Oid| trusted(|| first("imat_state", &[publication]));
+    publications.iter().filter_map(found).for_each(|name| warn(&refuse::publishes_all(&name)));
 }

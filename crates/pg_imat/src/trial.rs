@@ -18,9 +18,19 @@ use crate::pg::xact;
 use crate::refuse;
 use crate::workshop::Workshop;
 
+/// Which functions are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// All that a query uses, as its owner has decided that they are.
+    OfAll,
+    /// Those of the role: others could do what they like with its rights.
+    OfOwn,
+}
+
 /// A function without a search path of its own.
 struct Function {
     oid: u32,
+    is_own: bool,
     signature: String,
     name: QName,
     is_sql: bool,
@@ -29,10 +39,11 @@ struct Function {
 }
 
 /// Tries the functions that a view's query uses, as the role of the workshop.
-pub fn check(view: u32, workshop: &Workshop) -> Result<(), Error> {
-    functions(view).iter().try_for_each(|function| {
+pub fn check(view: u32, workshop: &Workshop, trial: Trial) -> Result<(), Error> {
+    functions(view, workshop.owner()).iter().try_for_each(|function| {
         let checked = if function.is_sql { attempt(workshop, || validate(function.oid)) } else { None };
-        let call = function.arguments.as_ref().map(|arguments| probe::call(&function.name, arguments));
+        let called = function.arguments.as_ref().filter(|_| function.is_own || trial == Trial::OfAll);
+        let call = called.map(|arguments| probe::call(&function.name, arguments));
         let missing = checked.or_else(|| call.and_then(|call| attempt(workshop, || spi::run(&call))));
         missing.map_or(Ok(()), |(state, message)| Err(refuse::hidden_name(&function.signature, state, &message)))
     })
@@ -61,11 +72,12 @@ fn validate(function: u32) {
 
 /// The functions below a view that look names up when they run: those that are neither compiled, nor bound when they were
 /// made, nor have a path of their own.
-fn functions(view: u32) -> Vec<Function> {
+fn functions(view: u32, owner: u32) -> Vec<Function> {
     const QUERY: Sql = Sql::fixed(
         "SELECT DISTINCT p.oid, p.oid::pg_catalog.regprocedure::text, n.nspname::text, p.proname::text, l.lanname = 'sql', \
              p.prosrc ~* '\\mexecute\\M' OR p.provariadic <> 0 OR EXISTS ( \
-                 SELECT FROM pg_catalog.unnest(p.proargtypes) AS a(type) JOIN pg_catalog.pg_type AS t ON t.oid = a.type WHERE t.typtype = 'p'), \
+                 SELECT FROM pg_catalog.unnest(p.proargtypes) AS a(type) JOIN pg_catalog.pg_type AS t ON t.oid = a.type \
+                 WHERE t.typtype = 'p' OR t.typname LIKE 'reg%'), \
              ARRAY(SELECT pg_catalog.format_type(a.type, NULL) \
                  FROM pg_catalog.unnest(p.proargtypes) WITH ORDINALITY AS a(type, place) ORDER BY a.place), \
              ARRAY(SELECT CASE WHEN t.typtype = 'm' OR t.typname IN ('json', 'jsonb') THEN '{}' \
@@ -77,7 +89,7 @@ fn functions(view: u32) -> Vec<Function> {
                          WHERE f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped)::integer - 1) || ')' \
                      ELSE '1' END END \
                  FROM pg_catalog.unnest(p.proargtypes) WITH ORDINALITY AS a(type, place) \
-                 JOIN pg_catalog.pg_type AS t ON t.oid = a.type ORDER BY a.place) \
+                 JOIN pg_catalog.pg_type AS t ON t.oid = a.type ORDER BY a.place), p.proowner = $2 \
          FROM imat_catalog.parts($1) AS u JOIN pg_catalog.pg_proc AS p ON p.oid = u.object AND u.class = 'pg_catalog.pg_proc'::pg_catalog.regclass \
          JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang \
          WHERE p.prokind = 'f' AND p.provolatile <> 'v' AND l.lanname NOT IN ('internal', 'c') AND p.prosqlbody IS NULL \
@@ -85,11 +97,12 @@ fn functions(view: u32) -> Vec<Function> {
              AND NOT EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) AS c(setting) WHERE c.setting LIKE 'search\\_path=%') \
          ORDER BY 1",
     );
-    spi::rows(&QUERY, &[oid(view)], |row| {
+    spi::rows(&QUERY, &[oid(view), oid(owner)], |row| {
         let (types, values) = (row.need::<Vec<String>>(7), row.need::<Vec<Option<String>>>(8));
         let arguments = types.into_iter().zip(values).map(|(ty, value)| Argument { ty, value });
         Function {
             oid: row.oid(1),
+            is_own: row.need(9),
             signature: row.need(2),
             name: QName::new(row.need::<String>(3), row.need::<String>(4)),
             is_sql: row.need(5),

@@ -28,6 +28,11 @@ impl Workshop {
         Self { schema, owner }
     }
 
+    /// The role that it is for.
+    pub fn owner(&self) -> u32 {
+        self.owner
+    }
+
     /// The name of something in it, which no schema that it is moved to has.
     pub fn name(&self, name: &str) -> QName {
         QName::new(self.schema.as_str(), format!("{} {name}", self.schema))

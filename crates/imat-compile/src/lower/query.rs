@@ -8,7 +8,6 @@ use crate::facts::Table;
 use crate::rel::Rel;
 use crate::view::View;
 
-///
 /// What a fence (a security barrier, MATERIALIZED) keeps away is kept from the conditions of the query around it.
 pub(super) fn lower(view: &View, fence: bool, tables: &[Table]) -> Result<Rel, Unsupported> {
     if view.grouping.is_some() {

@@ -28,6 +28,10 @@ enum Kind {
 /// zone of the expression and that of the comparison.
 const ZONES: u32 = 2 * 28;
 
+/// The same where a clock is converted to a zone that the expression names. The session's own can be an offset of a week,
+/// as POSIX writes it; one that is named with digits could be too.
+const NAMED: u32 = 8 * 24 + ZONES;
+
 /// What is added where zones play no part.
 const SHORT: u32 = 2;
 
@@ -65,7 +69,8 @@ pub(super) fn implied(key: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> Opti
     let text = bare(&text);
     if let Some(inner) = text.strip_suffix("::date") {
         moment(inner, own)?;
-        return Some(Implied { column, kind: Kind::Date, hours: (ZONES, 24 + ZONES) });
+        let around = around(inner);
+        return Some(Implied { column, kind: Kind::Date, hours: (around, 24 + around) });
     }
     let call = text.strip_prefix("date_trunc('")?.strip_suffix(')')?;
     let (field, rest) = call.split_once("'::text, ")?;
@@ -78,8 +83,13 @@ pub(super) fn implied(key: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> Opti
         None => rest,
     };
     // Within a day PostgreSQL truncates without looking at the time zone again.
-    let around = if length == 1 && bare(inner) == HOLE { SHORT } else { ZONES };
+    let around = if length == 1 && bare(inner) == HOLE { SHORT } else { around(inner) };
     Some(Implied { column, kind: moment(inner, own)?, hours: (around, length + around) })
+}
+
+/// By how much the clock of an expression can differ from that of its column.
+fn around(text: &str) -> u32 {
+    if text.contains(" AT TIME ZONE ") { NAMED } else { ZONES }
 }
 
 /// The rest of a string constant after its opening quote, if it is one without quotes in it.
@@ -114,7 +124,7 @@ fn moment(text: &str, own: Kind) -> Option<Kind> {
     }
     // One conversion: each can move the clock by as much as two zones differ.
     let (inner, zone) = text.rsplit_once(" AT TIME ZONE '")?;
-    literal(zone)?;
+    literal(zone).filter(|()| !zone.contains(|c: char| c.is_ascii_digit()))?;
     match (bare(inner) == HOLE, own) {
         (true, Kind::Timestamp) => Some(Kind::TimestampTz),
         (true, Kind::TimestampTz) => Some(Kind::Timestamp),
@@ -169,18 +179,19 @@ mod tests {
     #[test]
     fn truncated_times_imply_bounds() {
         let after = |length: u32| (ZONES, length + ZONES);
+        let named = |length: u32| (NAMED, length + NAMED);
         assert_eq!(of("date_trunc('hour'::text, #)", 1184), Some((Kind::TimestampTz, (2, 3))));
         assert_eq!(of("(date_trunc('hour'::text, #))", 1114), Some((Kind::Timestamp, (2, 3))));
         assert_eq!(of("date_trunc('hour'::text, #, 'Asia/Tokyo'::text)", 1184), Some((Kind::TimestampTz, (2, 3))));
         assert_eq!(of("date_trunc('day'::text, #, 'Europe/Berlin'::text)", 1184), Some((Kind::TimestampTz, after(24))));
         assert_eq!(
             of("date_trunc('week'::text, (# AT TIME ZONE 'Asia/Tokyo'::text))", 1184),
-            Some((Kind::Timestamp, after(168)))
+            Some((Kind::Timestamp, named(168)))
         );
         let month = Some((Kind::TimestampTz, after(744)));
         assert_eq!(of("date_trunc('month'::text, (#)::timestamp with time zone)", 1082), month);
         assert_eq!(of("(#)::date", 1184), Some((Kind::Date, after(24))));
-        assert_eq!(of("((# AT TIME ZONE 'UTC'::text))::date", 1184), Some((Kind::Date, after(24))));
+        assert_eq!(of("((# AT TIME ZONE 'UTC'::text))::date", 1184), Some((Kind::Date, named(24))));
     }
 
     #[test]
@@ -192,6 +203,7 @@ mod tests {
         assert_eq!(of("shop.date_trunc('hour'::text, #)", 1184), None);
         assert_eq!(of("date_trunc('dow'::text, #)", 1184), None);
         assert_eq!(of("((# AT TIME ZONE 'UTC'::text) AT TIME ZONE 'Asia/Tokyo'::text)::date", 1184), None);
+        assert_eq!(of("((# AT TIME ZONE 'X-100'::text))::date", 1184), None);
         assert_eq!(of("date_part('hour'::text, #)", 1184), None);
         assert_eq!(of("(# - '1 day'::interval)::date", 1184), None);
         assert_eq!(of("date_trunc('day'::text, #, 'it''s'::text)", 1184), None);

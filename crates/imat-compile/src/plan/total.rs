@@ -6,7 +6,8 @@ use crate::scalar::{Piece, Scalar};
 
 /// [`crate::facts::Column::hash`] of text, and of date, timestamp and timestamptz.
 const TEXT: &[u32] = &[25];
-const TIMES: &[u32] = &[1082, 1114, 1184];
+const DATE: u32 = 1082;
+const TIMES: &[u32] = &[DATE, 1114, 1184];
 
 const TEXT_WORDS: &[&str] =
     &["lower", "upper", "initcap", "btrim", "ltrim", "rtrim", "left", "right", "coalesce", "nullif", "concat", "text"];
@@ -55,7 +56,10 @@ pub(super) fn is_total(expr: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> bo
             Piece::Text(text) => consists_of(text, words, signs),
         })
     };
-    expr.as_column().is_some() || is_of(TEXT, TEXT_WORDS, "|") || is_of(TIMES, TIME_WORDS, "")
+    // There are dates later than any timestamp.
+    let is_late = expr.columns().any(|column| hash(column) == Some(DATE))
+        && expr.pieces().iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains("timestamp")));
+    expr.as_column().is_some() || is_of(TEXT, TEXT_WORDS, "|") || !is_late && is_of(TIMES, TIME_WORDS, "")
 }
 
 /// Whether a piece of an expression has nothing but constants, these words, commas, casts, parentheses and these signs.
@@ -118,6 +122,7 @@ mod tests {
         for (text, hash) in [
             ("(10 / #)", 20),
             ("(#)::date", 25),
+            ("date_trunc('month'::text, (#)::timestamp with time zone)", 1082),
             ("(#)::integer", 25),
             ("(# + 1)", 20),
             ("(# + '1 day'::interval)", 1184),

@@ -84,7 +84,7 @@ impl Table {
 const GUARDS: [&str; 2] = [
     "CREATE FUNCTION is_not_zero(x int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 1000 AS 'BEGIN RETURN x <> 0; END'",
     "CREATE FUNCTION is_number(s text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 1000 AS \
-     $body$ BEGIN RETURN s ~ '^[0-9]+$'; END $body$",
+     $body$ BEGIN RETURN s ~ '^[0-9]{1,9}$'; END $body$",
 ];
 
 /// Makes one to four tables, and what reads inside a statement need.

@@ -1,7 +1,7 @@
 //! The executor's hooks: before a statement starts and before its AFTER triggers fire.
 //!
-//! They are installed by the first trigger of a session. A statement that is running then has
-//! no need of the first hook, and is still seen by the second.
+//! They are installed when the library loads: by the first trigger or verb of a session, or when it plans a query of
+//! a state. A statement that is running then has no need of the first hook, and is still seen by the second.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;

@@ -48,7 +48,8 @@ const METHODS: [(&str, &str); 34] = [
     ("join_collapse_limit", "8"),
 ];
 
-/// What tells of the machine: these are as the server or the database has them.
+/// What tells of the machine: these are as the server or the database has them, or, where the role or the client has
+/// others, PostgreSQL's defaults.
 const COSTS: [&str; 9] = [
     "cpu_index_tuple_cost",
     "cpu_operator_cost",
@@ -109,9 +110,13 @@ pub fn install() {
 pub(super) fn ours<T>(text: *const c_char, reach: Reach, body: impl FnOnce() -> T) -> T {
     OURS.set((text, reach));
     let value = body();
-    // Another text may get the place of this one. After an error it may, and is planned well all the same.
-    OURS.set((std::ptr::null(), Reach::Many));
+    forget();
     value
+}
+
+/// None of our statements runs, as after an error: another text can get the place of the one that did.
+pub(super) fn forget() {
+    OURS.set((std::ptr::null(), Reach::Many));
 }
 
 // An error goes right through it, so nothing is alive in it that would have to be dropped.

@@ -114,11 +114,14 @@ impl Prepared {
         self.made.borrow().basis.rows()
     }
 
-    /// Whether the tables have the size for which it was planned, where that matters: few rows are found by an index
-    /// in tables of any size.
+    /// Whether the tables have the size for which it was planned, where the planner was free to choose: few rows are found
+    /// by an index in tables of any size.
     fn is_of_this_size(&self) -> bool {
-        let basis = self.made.borrow().basis.clone();
-        matches!(self.reach, Reach::Few | Reach::Tids) || basis.holds()
+        let (reach, basis) = {
+            let made = self.made.borrow();
+            (made.plan.reach, made.basis.clone())
+        };
+        reach != Reach::Many || basis.holds()
     }
 
     /// Its plan, if that was made for such parameters and deltas, and for tables of such a size.

@@ -118,6 +118,7 @@ unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _a
         XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE | XACT_EVENT_PARALLEL_PRE_COMMIT => capture::before_commit(),
         _ => {
             capture::end_transaction();
+            super::planner::forget();
             crate::objects::forget();
             super::progress::forget();
         }
@@ -134,7 +135,10 @@ unsafe extern "C-unwind" fn subtransaction_ended(
     use pg_sys::SubXactEvent::*;
     match event {
         SUBXACT_EVENT_COMMIT_SUB => capture::release_subtransaction(mine, parent),
-        SUBXACT_EVENT_ABORT_SUB => capture::abort_subtransaction(mine),
+        SUBXACT_EVENT_ABORT_SUB => {
+            capture::abort_subtransaction(mine);
+            super::planner::forget();
+        }
         _ => {}
     }
 }
@@ -183,10 +187,10 @@ pub fn attempt_within_limits<T>(body: impl FnOnce() -> T) -> Option<T> {
     attempt_unless(|code| matches!(code, ERRCODE_PROGRAM_LIMIT_EXCEEDED | ERRCODE_TOO_MANY_COLUMNS), body)
 }
 
-/// Runs `body` and undoes what it did; the SQLSTATE and the message of an error in its SQL. What is wrong with the session
-/// or the server is passed on.
+/// Runs `body` and undoes what it did; the SQLSTATE and the message of an error. That the session is to end, or that the server
+/// lacks something, is passed on.
 pub fn trial(body: impl FnOnce()) -> Result<(), (PgSqlErrorCode, String)> {
-    let of_sql = |code| !["40", "53", "54", "55", "57", "58", "XX"].iter().any(|class| is_of_class(code, class));
+    let of_sql = |code| !["40", "53", "57", "58"].iter().any(|class| is_of_class(code, class));
     attempted(of_sql, false, body)
 }
 

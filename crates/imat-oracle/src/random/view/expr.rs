@@ -123,7 +123,7 @@ pub fn guarded(g: &mut Gen, fields: &[Field]) -> (String, Expr) {
     if let Some(f) = of_type(g, fields, |f| f.ty == Ty::Text)
         && g.dice.chance(40)
     {
-        let guard = g.dice.pick(&["{} ~ '^[0-9]+$'", "is_number({})"]).replace("{}", &f.sql);
+        let guard = g.dice.pick(&["{} ~ '^[0-9]{1,9}$'", "is_number({})"]).replace("{}", &f.sql);
         return (guard, number(format!("({})::int", f.sql)));
     }
     let f = of_type(g, fields, |f| f.ty == Ty::Int).map_or("1".to_owned(), |f| f.sql);

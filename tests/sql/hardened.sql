@@ -1,0 +1,23 @@
+-- Where the defaults give functions to nobody, whoever may read a maintained table can.
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+CREATE EXTENSION pg_imat;
+CREATE ROLE imat_reader;
+CREATE ROLE imat_maker;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO imat_maker;
+CREATE SCHEMA made AUTHORIZATION imat_maker;
+SET ROLE imat_maker;
+CREATE TABLE made.t (a integer PRIMARY KEY, b text);
+CREATE VIEW made.sums AS SELECT b, count(*) AS n FROM made.t GROUP BY b;
+CREATE VIEW made.rows AS SELECT a, b FROM made.t;
+SELECT create_imat('made.sums'), create_imat('made.rows');
+INSERT INTO made.t VALUES (1, 'x'), (2, 'x');
+UPDATE made.t SET b = 'y' WHERE a = 2;
+GRANT SELECT ON imat.sums, imat.rows TO imat_reader;
+RESET ROLE;
+GRANT USAGE ON SCHEMA imat TO imat_reader;
+SET ROLE imat_reader;
+SELECT * FROM imat.sums ORDER BY b;
+SELECT * FROM imat.rows ORDER BY a;
+RESET ROLE;
+DROP OWNED BY imat_maker, imat_reader CASCADE;
+DROP ROLE imat_reader, imat_maker;
