@@ -85,3 +85,24 @@ SELECT drop_imat('imat."Groups"');
 ALTER TABLE a OWNER TO current_user;
 DROP OWNED BY regress_adopt;
 DROP ROLE regress_adopt;
+-- Where others are known to read a table, by a change of another one or since, who is left is adopted all the same.
+CREATE TABLE c (k int PRIMARY KEY, v int);
+CREATE TABLE d (k int, w int);
+INSERT INTO c VALUES (1, 1);
+INSERT INTO d VALUES (1, 1);
+CREATE VIEW pairs AS SELECT c.k, count(*) AS n FROM c JOIN d ON d.k = c.k GROUP BY c.k;
+CREATE VIEW alone AS SELECT v, count(*) AS n FROM c GROUP BY v;
+SELECT create_imat('pairs'), create_imat('alone');
+SELECT forget();
+\c
+SET client_min_messages = warning;
+INSERT INTO d VALUES (1, 5);
+INSERT INTO c VALUES (2, 2), (3, 1);
+SELECT exact('pairs'), exact('alone');
+SELECT forget();
+CREATE VIEW later AS SELECT count(*) AS n FROM c;
+SELECT create_imat('later');
+INSERT INTO c VALUES (4, 2);
+SELECT exact('pairs'), exact('alone'), exact('later');
+SELECT count(drop_imat(name)) FROM unnest(ARRAY['pairs', 'alone', 'later']) AS name;
+DROP TABLE c, d CASCADE;

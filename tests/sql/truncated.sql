@@ -32,8 +32,7 @@ CREATE VIEW keys AS
     UNION ALL SELECT format('date_trunc(%L, at, %L)', f, name) FROM kept, unnest(ARRAY['hour', 'day']) AS f
     UNION ALL SELECT format('date_trunc(%L, at AT TIME ZONE %L)', f, name) FROM kept, unnest(ARRAY['hour']) AS f
     UNION ALL SELECT format('(at AT TIME ZONE %L)::date', name) FROM kept
-    UNION ALL SELECT unnest(ARRAY['at::date', 'local::date', 'day::timestamp::date',
-        $$(at AT TIME ZONE 'X-100')::date$$, $$date_trunc('day', local AT TIME ZONE '<Y>160')$$]);
+    UNION ALL SELECT unnest(ARRAY['at::date', 'local::date', 'day::timestamp::date']);
 SET client_min_messages = error;
 DELETE FROM event WHERE at < '4000-01-01 BC';
 CREATE INDEX ON event (at);
@@ -59,3 +58,10 @@ DELETE FROM log WHERE at = '2024-02-01 10:30 Z';
 SELECT reads() - :before < 150 AS reads_few;
 COMMIT;
 SELECT exact('hourly');
+-- An offset as POSIX writes it can be a week.
+CREATE VIEW far AS SELECT date_trunc('day', at AT TIME ZONE 'X-160') AS day, count(*) AS n, max(who) AS most, count(DISTINCT who) AS whos FROM log GROUP BY 1;
+SELECT create_imat('far');
+UPDATE log SET who = 50 WHERE at BETWEEN '2024-02-03 Z' AND '2024-02-03 01:00 Z';
+DELETE FROM log WHERE at = (SELECT min(at) FROM log WHERE who = 50);
+DELETE FROM log WHERE who = 50;
+SELECT exact('far');

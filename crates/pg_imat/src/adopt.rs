@@ -238,24 +238,24 @@ pub fn make(names: &BTreeSet<u32>) {
 }
 
 thread_local! {
-    /// Relations with triggers for which nobody is known, and when that was found.
-    static UNREAD: RefCell<BTreeMap<u32, u64>> = RefCell::default();
+    /// Relations with triggers of which nobody is left to adopt, and when that was found.
+    static SETTLED: RefCell<BTreeMap<u32, u64>> = RefCell::default();
 }
 
-/// A relation is about to be changed of which nobody is known to read it: adopts who does, to be made anew. If there
-/// is none, nothing is maintained for it, which is told once a session.
-pub fn before_write(relation: u32) -> BTreeSet<u32> {
-    let seen = UNREAD.with_borrow(|unread| unread.get(&relation).copied());
-    if seen == Some(xact::generation()) {
-        return BTreeSet::new();
-    }
+/// Whether nobody is left to adopt who reads this relation, as far as the session has been told.
+pub fn is_settled(relation: u32) -> bool {
+    SETTLED.with_borrow(|settled| settled.get(&relation) == Some(&xact::generation()))
+}
+
+/// A relation is about to be changed: adopts who reads it, to be made anew. Others may be known to read it already. If
+/// nobody does, nothing is maintained for it, which is told once a session, as is why somebody can't be adopted.
+pub fn before_write(relation: u32, is_read: bool) -> BTreeSet<u32> {
     let (names, reasons) = trusted(|| enter(&left_behind(&[Oid::from(relation)])));
-    if names.is_empty() {
-        // What stands in the way can go without anything of this table being altered.
-        let until = if reasons.is_empty() { xact::generation() } else { u64::MAX };
-        UNREAD.with_borrow_mut(|unread| unread.insert(relation, until));
-    }
-    if seen.is_none() && (names.is_empty() || !reasons.is_empty()) {
+    let before = match names.is_empty() {
+        true => SETTLED.with_borrow_mut(|settled| settled.insert(relation, xact::generation())),
+        false => None,
+    };
+    if before.is_none() && (names.is_empty() && !is_read || !reasons.is_empty()) {
         let table = trusted(|| facts::name(relation)).map_or_else(String::new, |name| name.to_string());
         warn(&refuse::unread(&table, reasons.first()));
     }
@@ -292,10 +292,12 @@ pub fn restored(relations: &[Oid]) {
         return;
     }
     xact::register();
-    let (marks, torn) = trusted(|| {
-        let marks = left_behind(relations).into_iter().filter(|mark| size(mark.state) == 0);
-        (marks.collect::<Vec<Mark>>(), torn(relations))
-    });
+    let (left, torn) = trusted(|| (left_behind(relations), torn(relations)));
+    if !left.is_empty() {
+        // Writers look for them again.
+        xact::invalidate_all();
+    }
+    let marks: Vec<Mark> = left.into_iter().filter(|mark| trusted(|| size(mark.state)) == 0).collect();
     if marks.is_empty() && torn.is_empty() {
         return;
     }

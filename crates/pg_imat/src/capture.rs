@@ -84,8 +84,9 @@ pub fn open(relation: u32, is_ours: bool) {
 /// what it is for, or without it.
 fn announce(relation: u32, is_ours: bool) -> bool {
     refuse_copy(relation, is_ours);
-    if cache::captures(relation).is_empty() {
-        let adopted = looking_up(|| adopt::before_write(relation));
+    let captures = cache::captures(relation);
+    if !adopt::is_settled(relation) {
+        let adopted = looking_up(|| adopt::before_write(relation, !captures.is_empty()));
         adopt::make(&adopted);
     }
     cache::captures(relation).iter().any(Capture::is_followed)

@@ -105,8 +105,8 @@ fn follow(altered: &[Altered]) {
     if !touched.is_empty() {
         ddl::after_trigger(&touched);
     }
-    // A dump brings the last trigger of a table, or what a state is.
-    let last = [sql::TRIGGERS[2], sql::MARK];
+    // A dump brings the last trigger of a table, what a state is, or what tells that a view is read from it.
+    let last = [sql::TRIGGERS[2], sql::MARK, sql::GUARD];
     let is_last =
         |table: &u32, one: &Altered| last.iter().any(|name| lookup::trigger(*table, name) == Some(one.object));
     let restored = oids(altered.iter().filter_map(|one| one.table().filter(|table| is_last(table, one))));

@@ -14,6 +14,8 @@
 //! **Invariant:** every session that plans a query of a state has the hook, though it may have called nothing of
 //! pg_imat. Each state has a statistics object, whose expression the planner evaluates: that calls the library.
 
+use std::collections::BTreeSet;
+
 use imat_compile::sql::{Sql, ddl};
 use pgrx::pg_sys::Oid;
 
@@ -24,13 +26,29 @@ use crate::pg::spi::{self, Param};
 use crate::pg::xact;
 use crate::{capture, catalog};
 
-/// The content of this state begins with this transaction.
+/// The content of this state begins with this transaction, and of all above it: what they hold follows from it.
 pub fn begin(state: u32) {
+    begin_all(vec![state]);
+}
+
+fn begin_all(mut open: Vec<u32>) {
     const BEGIN: Sql = Sql::fixed(
         "INSERT INTO imat_catalog.content AS c (state) VALUES ($1) ON CONFLICT (state) DO UPDATE SET state = excluded.state",
     );
-    catalog::trusted(|| capture::own_ddl(|| spi::run_with(&BEGIN, &[oid(state)])));
-    xact::invalidate(state);
+    let mut begun = BTreeSet::new();
+    while let Some(state) = open.pop() {
+        if begun.insert(state) {
+            catalog::trusted(|| capture::own_ddl(|| spi::run_with(&BEGIN, &[oid(state)])));
+            xact::invalidate(state);
+            open.extend(states_over(&[Oid::from(state)]));
+        }
+    }
+}
+
+/// The states of the maintained tables that have to do with these relations.
+fn states_over(relations: &[Oid]) -> Vec<u32> {
+    let entry = |name| catalog::entry(name).map(|entry| entry.state);
+    catalog::trusted(|| catalog::affected(relations).into_iter().filter_map(entry).collect())
 }
 
 /// Whether a row that a dump brings is there already.
@@ -48,9 +66,7 @@ pub fn require(state: u32) {
 
 /// The contents begin of what has to do with these relations.
 pub fn begin_over(relations: &[Oid]) {
-    let names = catalog::trusted(|| catalog::affected(relations));
-    let entries = names.into_iter().filter_map(|name| catalog::trusted(|| catalog::entry(name)));
-    entries.for_each(|entry| begin(entry.state));
+    begin_all(states_over(relations));
 }
 
 /// The same while a dump is restored, which brings rows of base tables and states, and the bookkeeping, in any order. As

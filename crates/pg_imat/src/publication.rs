@@ -42,6 +42,6 @@ pub fn check(name: &str, schema: &str) -> Result<(), Error> {
 
 /// Publications were created or altered: warns of those that publish bookkeeping and states by themselves.
 pub fn follow(publications: Vec<Oid>) {
-    let found = |&publication: &Oid| trusted(|| first("imat_state", &[publication]));
+    let found = |&publication: &Oid| trusted(|| first("imat", &[publication]));
     publications.iter().filter_map(found).for_each(|name| warn(&refuse::publishes_all(&name)));
 }

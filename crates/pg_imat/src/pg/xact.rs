@@ -92,6 +92,12 @@ pub fn invalidate(relation: u32) {
     unsafe { pg_sys::CacheInvalidateRelcacheByRelid(pg_sys::Oid::from(relation)) }
 }
 
+/// The same of all relations.
+pub fn invalidate_all() {
+    // SAFETY: only a message is queued.
+    unsafe { pg_sys::CacheInvalidateRelcacheAll() }
+}
+
 /// Installs the callbacks, once a backend.
 pub fn register() {
     if REGISTERED.replace(true) {
@@ -149,7 +155,7 @@ unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_s
     let change = CHANGES.replace(CHANGES.get() + 1);
     CHANGED.with(|changed| changed[change % REMEMBERED].set(relation));
     super::content::forget(relation);
-    if depends_on(relation) {
+    if relation == 0 || depends_on(relation) {
         GENERATION.set(GENERATION.get() + 1);
     }
 }
