@@ -197,8 +197,11 @@ fn define(view: u32, stand_ins: &StandIns, name: &str, workshop: &Workshop) -> R
     Err(misread)
 }
 
+/// A plan, and why it is no cheaper.
+type Chosen = (Plan, Option<Unsupported>);
+
 /// How a view would be maintained for `user`, by this owner. Nothing of it is kept.
-pub fn check(view: u32, user: u32, owner: u32) -> Result<(Plan, Option<Unsupported>), Error> {
+pub fn check(view: u32, user: u32, owner: u32) -> Result<Chosen, Error> {
     let analysis = analyze::analyze(view, Some(user))?;
     let workshop = Workshop::open(owner);
     let defined = define(view, &analysis.stand_ins, DEFINITION, &workshop);
@@ -273,12 +276,7 @@ pub fn is_read_as_meant(entry: &catalog::Entry, analysis: &Analysis) -> bool {
 
 /// The cheapest plan that keeps the definition exactly, and why it is no cheaper. Its state is created on the way, since
 /// not every plan has one that PostgreSQL can store: a group can take several columns for each of the query's.
-fn choose(
-    analysis: &Analysis,
-    definition: u32,
-    workshop: &Workshop,
-    trial: Trial,
-) -> Result<(Plan, Option<Unsupported>), Error> {
+fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop, trial: Trial) -> Result<Chosen, Error> {
     analyze::check_text_search(analysis)?;
     trial::check(definition, workshop, trial)?;
     let parsed = match &analysis.whole {
