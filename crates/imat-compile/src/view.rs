@@ -74,6 +74,8 @@ pub enum From {
     Input(usize),
     /// An inner join.
     Join { left: Box<From>, right: Box<From>, on: Condition },
+    /// CROSS JOIN LATERAL generate_series(1, count), as `alias(column)`, which nothing reads.
+    Repeat { of: Box<From>, count: usize, alias: String, column: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

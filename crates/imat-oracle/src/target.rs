@@ -147,6 +147,15 @@ impl Target {
         Ok(pg::scalar(client, &sql)?.unwrap_or_else(|| "not in imat_status".to_owned()))
     }
 
+    /// For which construct `imat_status` says that the query runs again; nothing for the stand-ins.
+    pub fn construct(self, client: &mut Client, view: &str) -> Result<Option<String>> {
+        if self != Target::Extension {
+            return Ok(None);
+        }
+        let name = literal(&format!("imat.{}", ident(view)));
+        pg::scalar(client, &format!("SELECT construct FROM imat_status WHERE name = {name}::regclass"))
+    }
+
     /// What `verify_imat` reports as different; empty for the stand-ins.
     pub fn verify(self, client: &mut Client, view: &str) -> Result<Vec<Row>> {
         match self {

@@ -93,6 +93,9 @@ CREATE FUNCTION imat_catalog.row_image(record) RETURNS bytea
 COMMENT ON FUNCTION imat_catalog.row_image(record) IS 'SHA-256 of the row''s exact image';
 CREATE FUNCTION imat_catalog.row_hash(record) RETURNS bigint
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'imat_row_hash';
+-- generate_series, of which the planner expects one row: a row that is repeated is seldom there more than once.
+CREATE FUNCTION imat_catalog.series(bigint, bigint) RETURNS SETOF bigint
+    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE ROWS 1 AS 'generate_series_int8';
 -- Whoever reads or owns a maintained table calls them, also where the defaults give functions to nobody.
 GRANT EXECUTE ON FUNCTION imat_catalog.is_passable(oid), imat_catalog.watched(), imat_catalog.row_image(record),
-    imat_catalog.row_hash(record) TO PUBLIC;
+    imat_catalog.row_hash(record), imat_catalog.series(bigint, bigint) TO PUBLIC;

@@ -1,6 +1,6 @@
 //! FROM: its comma-separated items, crossed. A query without FROM reads one row.
 
-use super::{join, query, table};
+use super::{join, query, repeat, table};
 use crate::error::Unsupported;
 use crate::facts::Table;
 use crate::rel::Rel;
@@ -36,6 +36,7 @@ fn part(tree: &From, view: &View, offsets: &[usize], tables: &[Table]) -> Result
             let right = part(right, view, offsets, tables)?;
             Ok(join::lower(left, right, on))
         }
+        From::Repeat { of, count, .. } => Ok(repeat::lower(part(of, view, offsets, tables)?, *count)),
     }
 }
 

@@ -7,6 +7,7 @@ mod filter;
 mod from;
 mod join;
 mod query;
+mod repeat;
 mod table;
 
 use crate::error::Unsupported;

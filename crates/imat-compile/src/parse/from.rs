@@ -5,7 +5,7 @@ use std::ops::Range;
 use squawk_syntax::SyntaxKind::*;
 use squawk_syntax::SyntaxNode;
 
-use super::expr::Rows;
+use super::expr::{Rows, callee};
 use super::scope::Scope;
 use super::{Context, refuse, select, tree};
 use crate::error::Unsupported;
@@ -178,6 +178,9 @@ impl Reader<'_> {
             return Err(refuse::construct(kind));
         }
         let (left, mut shown) = self.item(&left_node)?;
+        if let (JOIN_CROSS, FUNCTION_FROM_ITEM, None) = (kind.kind(), right_node.kind(), condition) {
+            return Ok((self.repeat(left, start, right_node)?, shown));
+        }
         let (right, mut right_shown) = self.item(right_node)?;
         let on = match (kind.kind(), condition) {
             (JOIN_CROSS, None) => Condition::Cross,
@@ -189,6 +192,23 @@ impl Reader<'_> {
         };
         shown.append(&mut right_shown);
         Ok((From::Join { left: Box::new(left), right: Box::new(right), on }, shown))
+    }
+
+    /// `LATERAL generate_series((1)::bigint, column)`, of which nothing is read, repeats what is left of it.
+    fn repeat(&mut self, of: From, start: usize, node: &SyntaxNode) -> Result<From, Unsupported> {
+        let refused = || refuse::construct(node);
+        tree::only_tokens(node, &[LATERAL_KW])?;
+        let children: Vec<SyntaxNode> = node.children().collect();
+        let [call, alias] = children.as_slice() else { return Err(refused()) };
+        let count = match series(call)? {
+            Some(count) => self.scope.column(&count)?.filter(|column| (start..self.scope.width()).contains(column)),
+            None => None,
+        };
+        let count = count.ok_or_else(refused)?;
+        let Alias { name: alias, columns } = Alias::read(alias)?;
+        let Some([column]) = columns.as_deref() else { return Err(refused()) };
+        self.scope.series.push(alias.clone());
+        Ok(From::Repeat { of: Box::new(of), count, alias, column: column.clone() })
     }
 
     fn on(&mut self, node: &SyntaxNode, visible: Range<usize>) -> Result<Condition, Unsupported> {
@@ -216,6 +236,17 @@ impl Reader<'_> {
         }
         Ok(Condition::Using(pairs))
     }
+}
+
+/// To where a call of PostgreSQL's `generate_series` counts from one.
+fn series(call: &SyntaxNode) -> Result<Option<SyntaxNode>, Unsupported> {
+    let callee = callee(call)?.filter(|callee| callee.schema.is_none() && callee.name == "generate_series");
+    let (Some(_), Some(list)) = (callee, tree::child(call, ARG_LIST)) else { return Ok(None) };
+    let arguments: Vec<SyntaxNode> = list.children().map(|argument| tree::sole(&argument)).collect::<Result<_, _>>()?;
+    Ok(match arguments.as_slice() {
+        [from, to] if from.text() == "(1)::bigint" => Some(to.clone()),
+        _ => None,
+    })
 }
 
 fn only(shown: &Shown, name: &str) -> Result<usize, Unsupported> {

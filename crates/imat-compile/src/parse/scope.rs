@@ -14,6 +14,8 @@ use crate::view::{Input, Source};
 #[derive(Default)]
 pub(super) struct Scope {
     pub inputs: Vec<Input>,
+    /// The names of functions in FROM that only repeat rows.
+    pub series: Vec<String>,
     /// The columns that joins merged by USING.
     pub merged: Vec<String>,
     /// See [`crate::view::View::implied`].
@@ -77,6 +79,9 @@ impl Scope {
         }
         let field = node.last_child().ok_or_else(|| refuse::construct(node))?;
         let (alias, column) = (tree::name(&base)?, tree::name(&field)?);
+        if self.series.contains(&alias) {
+            return Err(Unsupported::new("a function in FROM"));
+        }
         let mut inputs = self.inputs.iter().enumerate().filter(|(_, i)| i.alias == alias);
         let (Some((index, input)), None) = (inputs.next(), inputs.next()) else {
             return Err(Unsupported::new("a column of an outer query"));

@@ -66,6 +66,7 @@ impl Grouped {
         let signs = match size {
             _ if !self.source.is_one_term(changed) => Signs::Net,
             Size::One(fate) => fate.signs(),
+            Size::Small | Size::Large if signs == Signs::Net && self.source.is_summed(changed) => Signs::Statement,
             Size::Small | Size::Large => signs,
         };
         let joined = self.source.core.tables.len() > 1 || self.source.core.self_join;

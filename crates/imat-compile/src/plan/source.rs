@@ -128,12 +128,22 @@ impl Source {
         self.core.rel.scans().filter(|scan| changed.contains(&scan.table)).count() == 1
     }
 
+    /// Whether it is of one repeated table that the change consists. Its delta is summed up, so what is added there is
+    /// there afterwards, however many statements changed it.
+    pub(crate) fn is_summed(&self, changed: &TableSet) -> bool {
+        let terms = Term::all(&self.core.rel).unwrap_or_default();
+        terms.iter().all(|term| {
+            let of = |position: usize| term.leaves[locate(&term.leaves, position).0].table;
+            term.repeats.iter().any(|&count| changed.contains(&of(count)))
+        })
+    }
+
     /// The change of one row, where that is joined to no more than one of every other table.
     pub(crate) fn one(&self, changed: &TableSet) -> Option<One> {
         let [term] = Term::all(&self.core.rel).ok()?.try_into().ok()?;
         let mut leaves = (0..term.leaves.len()).filter(|&leaf| changed.contains(&term.leaves[leaf].table));
         let (Some(leaf), None) = (leaves.next(), leaves.next()) else { return None };
-        if !Links::new(&term, &self.core).is_many_to_one(leaf) {
+        if !term.repeats.is_empty() || !Links::new(&term, &self.core).is_many_to_one(leaf) {
             return None;
         }
         let (outputs, _) = self.outputs();

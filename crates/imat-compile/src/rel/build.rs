@@ -1,7 +1,7 @@
 //! Constructors, so that a rule reads like its formula.
 
 use super::{Image, Rel};
-use crate::ops::{Aggregate, Distinct, Filter, Join, Negate, Project, Scan, Union, Values};
+use crate::ops::{Aggregate, Distinct, Filter, Join, Negate, Project, Repeat, Scan, Union, Values};
 use crate::scalar::Scalar;
 
 impl Rel {
@@ -34,6 +34,11 @@ impl Rel {
 
     pub fn project(self, outputs: Vec<Scalar>) -> Rel {
         Rel::Project(Project { input: Box::new(self), outputs })
+    }
+
+    /// Each row as often as the column at this position counts.
+    pub fn repeat(self, count: usize) -> Rel {
+        Rel::Repeat(Repeat { input: Box::new(self), count })
     }
 
     pub fn join(self, right: Rel, on: Scalar) -> Rel {

@@ -14,7 +14,7 @@ pub mod term;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::ops::{Aggregate, Distinct, Filter, Join, Negate, Operator, Project, Scan, Union, Values};
+use crate::ops::{Aggregate, Distinct, Filter, Join, Negate, Operator, Project, Repeat, Scan, Union, Values};
 
 /// A relation: an operator over its input relations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,7 @@ pub enum Rel {
     Values(Values),
     Filter(Filter),
     Project(Project),
+    Repeat(Repeat),
     Join(Join),
     Union(Union),
     Negate(Negate),
@@ -52,6 +53,7 @@ impl Rel {
             Rel::Values(op) => op,
             Rel::Filter(op) => op,
             Rel::Project(op) => op,
+            Rel::Repeat(op) => op,
             Rel::Join(op) => op,
             Rel::Union(op) => op,
             Rel::Negate(op) => op,

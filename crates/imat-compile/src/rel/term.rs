@@ -1,6 +1,6 @@
 //! The normal form of what is linear: a sum of products.
 //!
-//! Filter, Project, Join, Union and Negate are linear, so a relation of them over tables is
+//! Filter, Project, Repeat, Join, Union and Negate are linear, so a relation of them over tables is
 //! a sum of signed products of leaves. Each product is one SELECT.
 
 use std::ops::Range;
@@ -17,6 +17,8 @@ pub struct Term {
     pub negative: bool,
     pub leaves: Vec<Scan>,
     pub filter: Vec<Scalar>,
+    /// The columns of the product row that say how often it is repeated.
+    pub repeats: Vec<usize>,
     pub fences: Vec<Fence>,
     /// What each column of the relation is.
     pub columns: Vec<Scalar>,
@@ -35,6 +37,13 @@ impl Fence {
     fn concerns(&self, condition: &Scalar) -> bool {
         !is_equality(condition) && condition.columns().any(|column| self.columns.contains(&column))
     }
+}
+
+/// Whether a row is there at all.
+fn is_positive(count: usize) -> Scalar {
+    let mut condition = Scalar::column(count);
+    condition.push_text(" > 0");
+    condition
 }
 
 /// Whether a condition is that two columns are equal, by an operator of PostgreSQL's.
@@ -59,6 +68,7 @@ impl Term {
                 false => t.filtered(&filter.conjuncts),
             }),
             Rel::Project(project) => Term::each(&project.input, |t| t.projected(&project.outputs)),
+            Rel::Repeat(repeat) => Term::all(&repeat.input)?.into_iter().map(|t| t.repeated(repeat.count)).collect(),
             Rel::Join(join) => {
                 let right = Term::all(&join.right)?;
                 Ok(Term::all(&join.left)?
@@ -82,11 +92,17 @@ impl Term {
         scalar.substitute(|position| self.columns[position].clone())
     }
 
+    /// What is true of every row.
+    pub fn guards(&self) -> Vec<Scalar> {
+        self.filter.iter().cloned().chain(self.repeats.iter().map(|&count| is_positive(count))).collect()
+    }
+
     /// The relation that the term is.
     pub fn to_rel(&self) -> Rel {
         let product =
             self.leaves.iter().map(|leaf| Rel::Scan(leaf.clone())).reduce(Rel::cross).unwrap_or_else(Rel::unit);
-        let rel = self.filter.iter().cloned().fold(product, Rel::filter).project(self.columns.clone());
+        let repeated = self.repeats.iter().copied().fold(product, Rel::repeat);
+        let rel = self.filter.iter().cloned().fold(repeated, Rel::filter).project(self.columns.clone());
         if self.negative { rel.negate() } else { rel }
     }
 
@@ -99,6 +115,7 @@ impl Term {
             negative: false,
             leaves: vec![scan.clone()],
             filter: Vec::new(),
+            repeats: Vec::new(),
             fences: Vec::new(),
             columns: (0..scan.width).map(Scalar::column).collect(),
         }
@@ -109,6 +126,7 @@ impl Term {
             negative: false,
             leaves: Vec::new(),
             filter: Vec::new(),
+            repeats: Vec::new(),
             fences: Vec::new(),
             columns: constants.to_vec(),
         }
@@ -129,10 +147,18 @@ impl Term {
         self
     }
 
+    /// By a count that a table has: another could fail where it is computed of other rows.
+    fn repeated(mut self, count: usize) -> Result<Term, Unsupported> {
+        let column = self.columns[count].as_column();
+        self.repeats.push(column.ok_or_else(|| Unsupported::new("a function in FROM"))?);
+        Ok(self)
+    }
+
     fn fenced(mut self) -> Term {
-        self.fences = match self.filter.as_slice() {
-            [] => Vec::new(),
-            guards => vec![Fence { columns: 0..self.width(), guards: guards.to_vec() }],
+        let guards = self.guards();
+        self.fences = match guards.is_empty() {
+            true => Vec::new(),
+            false => vec![Fence { columns: 0..self.width(), guards }],
         };
         self
     }
@@ -150,6 +176,7 @@ impl Term {
         product.negative ^= right.negative;
         product.leaves.extend_from_slice(&right.leaves);
         product.filter.extend(right.filter.iter().map(moved));
+        product.repeats.extend(right.repeats.iter().map(|count| base + count));
         product.columns.extend(right.columns.iter().map(moved));
         product.fences.extend(right.fences.iter().map(|fence| Fence {
             columns: base + fence.columns.start..base + fence.columns.end,

@@ -62,6 +62,16 @@ impl fmt::Display for Sql {
     }
 }
 
+/// The rows of a relation, each with the `image` of `row`, columns of `b`; the sum `n` of the weights `w` of all rows with that
+/// image, and its number `r` among them.
+pub(crate) fn by_image(relation: &str, row: &str) -> String {
+    format!(
+        "SELECT v.*, pg_catalog.sum(v.w) OVER same AS n, pg_catalog.row_number() OVER same AS r \
+         FROM (SELECT b.*, imat_catalog.row_image(ROW({row})) AS image FROM {relation} AS b) AS v \
+         WINDOW same AS (PARTITION BY v.image)"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::Sql;

@@ -6,7 +6,7 @@
 
 use crate::name::{QName, ident, literal};
 use crate::plan::TableUse;
-use crate::sql::Sql;
+use crate::sql::{Sql, by_image};
 
 /// The relation from which [`append`] reads the change.
 pub const CHANGE: &str = "imat_change";
@@ -54,15 +54,11 @@ pub fn take_notes(queue: &QName, from: &str) -> Sql {
 pub fn take(queue: &QName, table: &TableUse, from: &str) -> Sql {
     let columns = columns(table);
     let taken = format!("DELETE FROM {queue} WHERE x >= {} RETURNING {columns}w", literal(from));
-    let row: Vec<String> = table.columns.iter().map(|number| format!("q.c{number}")).collect();
+    let row: Vec<String> = table.columns.iter().map(|number| format!("b.c{number}")).collect();
     Sql::new(format!(
-        "WITH q AS ({taken}) SELECT {columns}pg_catalog.sign(n)::integer AS w FROM ( \
-             SELECT v.*, pg_catalog.sum(v.w) OVER same AS n, pg_catalog.row_number() OVER same AS r \
-             FROM (SELECT q.*, imat_catalog.row_image(ROW({})) AS image FROM q) AS v \
-             WINDOW same AS (PARTITION BY v.image)) AS e (\
-         {columns}delta, image, n, r) CROSS JOIN LATERAL pg_catalog.generate_series(1, pg_catalog.abs(n)) \
-         WHERE e.r = 1 AND e.n <> 0",
-        row.join(", ")
+        "WITH q AS ({taken}) SELECT {columns}pg_catalog.sign(n)::integer AS w FROM ({}) AS e ({columns}delta, image, n, r) \
+         CROSS JOIN LATERAL pg_catalog.generate_series(1, pg_catalog.abs(n)) WHERE e.r = 1 AND e.n <> 0",
+        by_image("q", &row.join(", "))
     ))
 }
 

@@ -97,6 +97,13 @@ fn from_item(view: &View, item: &From) -> String {
                 }
             }
         }
+        From::Repeat { of, count, alias, column: name } => format!(
+            "({} CROSS JOIN LATERAL pg_catalog.generate_series((1)::bigint, {}) {}({}))",
+            from_item(view, of),
+            column(view, *count),
+            ident(alias),
+            ident(name)
+        ),
     }
 }
 

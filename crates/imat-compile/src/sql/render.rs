@@ -15,6 +15,7 @@ use crate::plan::Fate;
 use crate::rel::term::Term;
 use crate::rel::{Image, Rel};
 use crate::scalar::Scalar;
+use crate::sql::by_image;
 
 /// The parts of one SELECT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Block {
     pub from: Vec<String>,
     /// WHERE conjuncts, each in parentheses.
     pub filter: Vec<String>,
+    /// The same, and what else is true of every row.
+    guards: Vec<String>,
     pub outputs: Vec<String>,
     /// The multiplicity of each row; `None` where it is 1.
     pub weight: Option<String>,
@@ -66,7 +69,8 @@ pub fn used_columns(core: &Core, scalars: &[Scalar]) -> Result<Vec<Vec<usize>>, 
     for term in Term::all(&core.rel)? {
         let leaves = Leaves::new(&term, &core.tables);
         let resolved: Vec<_> = scalars.iter().map(|scalar| term.resolve(scalar)).collect();
-        for position in term.filter.iter().chain(&resolved).flat_map(Scalar::columns) {
+        let read = term.filter.iter().chain(&resolved).flat_map(Scalar::columns);
+        for position in read.chain(term.repeats.iter().copied()) {
             let (leaf, column) = leaves.locate(position);
             used[term.leaves[leaf].table].insert(column);
         }
@@ -98,7 +102,7 @@ impl Block {
     /// An output where it is computed only of rows that WHERE lets through, even where it is part of a condition.
     pub fn guarded(&self, output: &str) -> String {
         let guard = |inner: String, conjunct: &String| format!("CASE WHEN {conjunct} THEN {inner} END");
-        self.filter.iter().rev().fold(format!("({output})"), guard)
+        self.guards.iter().rev().fold(format!("({output})"), guard)
     }
 
     /// FROM and WHERE.
@@ -120,9 +124,11 @@ fn block(term: &Term, outputs: &[Scalar], tables: &[Table]) -> Block {
     let read: BTreeSet<_> =
         term.filter.iter().chain(&outputs).flat_map(Scalar::columns).map(|position| leaves.locate(position)).collect();
     let render = |scalar: &Scalar| scalar.render(|position| leaves.column(position));
+    let conjuncts = |scalars: &[Scalar]| scalars.iter().map(|conjunct| format!("({})", render(conjunct))).collect();
     Block {
         from: leaves.from(&read),
-        filter: term.filter.iter().map(|conjunct| format!("({})", render(conjunct))).collect(),
+        filter: conjuncts(&term.filter),
+        guards: conjuncts(&term.guards()),
         outputs: outputs.iter().map(render).collect(),
         weight: weight(term),
     }
@@ -152,6 +158,8 @@ struct Leaves<'a> {
     tables: &'a [Table],
     /// Which leaf, and which of its columns, each column of the product row is.
     columns: Vec<(usize, usize)>,
+    /// The leaves that are repeated, and which of their columns count how often.
+    repeats: Vec<(usize, usize)>,
 }
 
 impl<'a> Leaves<'a> {
@@ -162,7 +170,9 @@ impl<'a> Leaves<'a> {
             .enumerate()
             .flat_map(|(leaf, scan)| (0..scan.width).map(move |column| (leaf, column)))
             .collect();
-        Leaves { scans, tables, columns }
+        let mut leaves = Leaves { scans, tables, columns, repeats: Vec::new() };
+        leaves.repeats = term.repeats.iter().map(|&position| leaves.locate(position)).collect();
+        leaves
     }
 
     fn locate(&self, position: usize) -> (usize, usize) {
@@ -175,33 +185,77 @@ impl<'a> Leaves<'a> {
 
     fn column(&self, position: usize) -> String {
         let (leaf, column) = self.locate(position);
+        format!("{}.{}", alias(leaf), self.name(leaf, column))
+    }
+
+    fn name(&self, leaf: usize, column: usize) -> String {
         let column = &self.table(leaf).columns[column];
-        let name = match self.scans[leaf].image {
+        match self.scans[leaf].image {
             Image::New => ident(&column.name),
             Image::Old | Image::Delta => delta_column(column),
-        };
-        format!("{}.{name}", alias(leaf))
+        }
     }
 
     /// The FROM items; `read` says which columns of which leaf are needed.
     fn from(&self, read: &BTreeSet<(usize, usize)>) -> Vec<String> {
         (0..self.scans.len())
             .map(|leaf| {
-                let columns = read.range((leaf, 0)..(leaf + 1, 0)).map(|(_, column)| *column);
-                format!("{} AS {}", self.relation(leaf, columns), alias(leaf))
+                let columns: BTreeSet<usize> =
+                    read.range((leaf, 0)..(leaf + 1, 0)).map(|(_, column)| *column).collect();
+                let counts: Vec<usize> =
+                    self.repeats.iter().filter(|(repeated, _)| *repeated == leaf).map(|(_, count)| *count).collect();
+                match counts.is_empty() {
+                    true => format!("{} AS {}", self.relation(leaf, columns), alias(leaf)),
+                    false => self.repeated(leaf, columns, &counts),
+                }
             })
             .collect()
     }
 
-    fn relation(&self, leaf: usize, columns: impl Iterator<Item = usize>) -> String {
+    fn relation(&self, leaf: usize, columns: BTreeSet<usize>) -> String {
         let table = self.table(leaf);
         let delta = ident(&delta_name(self.scans[leaf].table));
         match self.scans[leaf].image {
             Image::New => table.name.to_string(),
             Image::Delta => delta,
-            Image::Old => old(table, &delta, columns.map(|column| &table.columns[column])),
+            Image::Old => old(table, &delta, columns.into_iter().map(|column| &table.columns[column])),
         }
     }
+
+    /// A leaf with each row as often as it is counted. `series` is `generate_series`, of which the planner expects
+    /// one row and not a thousand.
+    fn repeated(&self, leaf: usize, mut columns: BTreeSet<usize>, counts: &[usize]) -> String {
+        let times = |alias: &str| {
+            let times = counts.iter().map(|&count| format!("GREATEST({alias}.{}, 0)", self.name(leaf, count)));
+            times.collect::<Vec<_>>().join(" * ")
+        };
+        let name = alias(leaf);
+        let (relation, times) = match self.scans[leaf].image {
+            Image::Delta => {
+                let columns: Vec<String> = columns.iter().map(|&column| self.name(leaf, column)).collect();
+                (summed(&self.relation(leaf, BTreeSet::new()), &columns, &times("d")), format!("{name}.n"))
+            }
+            Image::New | Image::Old => {
+                columns.extend(counts);
+                (self.relation(leaf, columns), times(&name))
+            }
+        };
+        format!("{relation} AS {name} CROSS JOIN LATERAL imat_catalog.series(1, {times}) AS r{leaf}")
+    }
+}
+
+/// The change of a table whose rows are repeated: `n` rows of weight `w` for one and the same. A row that is counted once
+/// more than before is then one row that was added, and not a few that were taken away and some more added.
+fn summed(delta: &str, columns: &[String], times: &str) -> String {
+    let list = |alias: &str| columns.iter().map(|column| format!("{alias}.{column}, ")).collect::<String>();
+    let rows = format!("(SELECT {}d.w * {times} AS w FROM {delta} AS d)", list("d"));
+    let row = columns.iter().map(|column| format!("b.{column}")).collect::<Vec<_>>().join(", ");
+    format!(
+        "(SELECT {}pg_catalog.sign(e.n)::integer AS w, CASE WHEN e.r = 1 THEN pg_catalog.abs(e.n)::bigint END AS n \
+         FROM ({}) AS e)",
+        list("e"),
+        by_image(&rows, &row)
+    )
 }
 
 /// A table before the change: what it holds now, and the change taken back.

@@ -4,8 +4,8 @@ use crate::name::{QName, ident};
 use crate::plan::rows::Query;
 use crate::plan::{Apply, Plan};
 use crate::rel::TableSet;
-use crate::sql::Sql;
 use crate::sql::grouped::digest_of;
+use crate::sql::{Sql, by_image};
 
 fn output_columns(plan: &Plan) -> Vec<String> {
     plan.key_columns()
@@ -57,12 +57,9 @@ fn delta(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Strin
 fn folded(plan: &Plan, rows: &str) -> String {
     let width = plan.columns.len() - 1;
     format!(
-        "SELECT {columns}, e.n::bigint AS n FROM (SELECT v.*, pg_catalog.sum(v.w) OVER same AS n, \
-         pg_catalog.row_number() OVER same AS r FROM (SELECT b.*, imat_catalog.row_image(ROW({bag})) AS image \
-         FROM ({rows}) AS b) AS v WINDOW same AS (PARTITION BY v.image)) AS e \
-         WHERE e.r = 1 AND e.n <> 0 ORDER BY e.image",
-        columns = numbered(width, "e"),
-        bag = numbered(width, "b"),
+        "SELECT {}, e.n::bigint AS n FROM ({}) AS e WHERE e.r = 1 AND e.n <> 0 ORDER BY e.image",
+        numbered(width, "e"),
+        by_image(&format!("({rows})"), &numbered(width, "b")),
     )
 }
 

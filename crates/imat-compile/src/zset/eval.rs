@@ -39,6 +39,12 @@ impl Rel {
                 let rows = input.iter();
                 rows.map(|(row, weight)| (project(&outputs, row), weight)).collect()
             }
+            Rel::Repeat(op) => {
+                let times = |value: &Value| if let Value::Int(count) = value { *count.max(&0) } else { 0 };
+                let input = op.input.eval(db);
+                let rows = input.iter();
+                rows.map(|(row, weight)| (row.clone(), weight * times(&row[op.count]))).collect()
+            }
             Rel::Join(op) => join(op, &op.left.eval(db), &op.right.eval(db)),
             Rel::Union(union) => {
                 let inputs = union.inputs.iter().map(|input| input.eval(db));

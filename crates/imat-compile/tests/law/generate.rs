@@ -79,7 +79,7 @@ impl Generator {
         if depth == 0 {
             return self.leaf();
         }
-        match self.below(13) {
+        match self.below(14) {
             0 => self.leaf(),
             1 | 2 => {
                 let input = self.plan(depth - 1);
@@ -102,6 +102,7 @@ impl Generator {
             9 => self.union(depth),
             10 => self.plan(depth - 1).negate(),
             11 => self.plan(depth - 1).distinct(),
+            12 => self.repeated(depth),
             _ => self.aggregate(depth),
         }
     }
@@ -114,6 +115,14 @@ impl Generator {
                 let table = n % WIDTHS.len();
                 Rel::scan(table, Image::New, WIDTHS[table])
             }
+        }
+    }
+
+    fn repeated(&mut self, depth: usize) -> Rel {
+        let input = self.plan(depth - 1);
+        match input.width() {
+            0 => input,
+            width => input.repeat(self.below(width)),
         }
     }
 

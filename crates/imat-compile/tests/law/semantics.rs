@@ -60,6 +60,12 @@ fn projection_adds_up() {
 }
 
 #[test]
+fn a_count_repeats_rows() {
+    let rows = zset([([int(3), int(1)], 2), ([int(0), int(2)], 1), ([int(-2), int(3)], 1), ([NULL, int(4)], 1)]);
+    assert_eq!(eval(|t| t.repeat(0), &rows), zset([([int(3), int(1)], 6)]));
+}
+
+#[test]
 fn distinct_clamps() {
     let rows = zset([([int(1), NULL], 2), ([int(2), NULL], -1)]);
     assert_eq!(eval(Rel::distinct, &rows), zset([([int(1), NULL], 1)]));

@@ -4,7 +4,7 @@ use imat_compile::facts::{Call, Catalog, Column, ForeignKey, Relation, Table};
 use imat_compile::name::QName;
 
 /// All are in the schema `shop`; `-` is a dropped column. OIDs ascend from 1001.
-const TABLES: [(&str, &str); 3] = [
+const TABLES: [(&str, &str); 4] = [
     (
         "sale",
         "id integer key, store integer not null, region text, -, clerk integer, code character varying(20) not null, \
@@ -13,10 +13,11 @@ const TABLES: [(&str, &str); 3] = [
     ),
     ("store", "id integer key, city text not null, area integer"),
     ("staff", "id integer key, boss integer, name text not null, pay integer not null"),
+    ("counted", "store integer, code text, n bigint"),
 ];
 
 /// Name, columns, definition.
-const VIEWS: [(&str, &[&str], &str); 2] = [
+const VIEWS: [(&str, &[&str], &str); 3] = [
     (
         "big_sale",
         &["id", "store", "amount"],
@@ -35,6 +36,15 @@ const VIEWS: [(&str, &[&str], &str); 2] = [
     sale.qty
    FROM shop.sale
   WHERE (shop.is_known(sale.region) AND (sale.qty > 10));",
+    ),
+    // As a maintained table without groups is read.
+    (
+        "repeated",
+        &["store", "code"],
+        " SELECT s.store,
+    s.code
+   FROM (shop.counted s
+     CROSS JOIN LATERAL generate_series((1)::bigint, s.n) generate_series(generate_series));",
     ),
 ];
 

@@ -17,5 +17,6 @@ mod joins;
 mod laws;
 mod numeric;
 mod recompute;
+mod repeated;
 mod types;
 mod ungrouped;

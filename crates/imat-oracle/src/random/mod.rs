@@ -142,6 +142,20 @@ mod tests {
     }
 
     #[test]
+    fn maintained_rows_are_read() {
+        let worlds = (0..150).map(|number| World::random(&mut Dice::new(1, number), 160_000, None));
+        let (mut over, mut of_rows) = (0, 0);
+        for world in worlds {
+            let lower: Vec<_> = world.views.iter().filter(|view| view.rows).collect();
+            for view in world.views.iter().filter(|view| lower.iter().any(|lower| view.is_over(lower))) {
+                over += 1;
+                of_rows += usize::from(view.rows);
+            }
+        }
+        assert!(over > 60 && of_rows > 15, "{over} over maintained rows, {of_rows} of them of rows");
+    }
+
+    #[test]
     fn generated_columns_turn_up_wherever_they_are_supported() {
         let made = |version, shape| {
             let tables = |number| World::random(&mut Dice::new(1, number), version, None).schema.tables;

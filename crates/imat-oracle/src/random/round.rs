@@ -197,6 +197,10 @@ impl Stage {
                 Ok(table) => self.tables.push(table),
                 Err(error) => return Ok(Some(Problem::new(Some(at), error.to_string()))),
             }
+            let construct = options.target.construct(&mut self.main.client, &view.name)?;
+            if construct.is_some_and(|construct| view.is_needlessly_whole(&construct)) {
+                return Ok(Some(Problem::new(Some(at), "it runs again for how another maintained table is read")));
+            }
         }
         Ok(None)
     }

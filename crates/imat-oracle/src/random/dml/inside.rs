@@ -30,6 +30,7 @@ pub fn view() -> ViewDef {
         query: "SELECT m, count(*) AS rows, sum(n) AS total FROM outer_t GROUP BY m".to_owned(),
         origin: Origin::Materialized,
         exact: true,
+        rows: false,
     }
 }
 

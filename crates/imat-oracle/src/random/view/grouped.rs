@@ -110,6 +110,15 @@ pub fn rows(g: &mut Gen) -> Query {
     rows_over(g, &from)
 }
 
+/// Groups or rows over a maintained table that has no groups, and whether it is rows.
+pub fn over_rows(g: &mut Gen) -> (Query, bool) {
+    let from = source::over_rows(g);
+    match g.dice.chance(30) {
+        true => (rows_over(g, &from), true),
+        false => (over(g, &from, None), false),
+    }
+}
+
 /// Some expressions over a FROM clause, without groups.
 pub fn rows_over(g: &mut Gen, from: &From) -> Query {
     let n = g.dice.range(1, 4);

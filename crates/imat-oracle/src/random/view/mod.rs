@@ -26,12 +26,24 @@ pub struct ViewDef {
     pub origin: Origin,
     /// SQL's own `=` on rows can stand for the comparison.
     pub exact: bool,
+    /// It has no groups: what reads it reads how often each row occurs.
+    pub rows: bool,
 }
 
 impl ViewDef {
     /// The query, where maintained tables are in this schema.
     pub fn query_in(&self, schema: &str) -> String {
         self.query.replace(IMAT, &ident(schema))
+    }
+
+    /// Whether it would have to be incremental but for a function in FROM, which it does not have itself.
+    pub fn is_needlessly_whole(&self, construct: &str) -> bool {
+        construct == "a function in FROM" && !self.query.contains("generate_series")
+    }
+
+    /// Whether it reads that maintained table.
+    pub fn is_over(&self, lower: &ViewDef) -> bool {
+        self.query.contains(&format!("{IMAT}.{} ", ident(&lower.name)))
     }
 
     /// Whether it reads another maintained table.
@@ -69,12 +81,14 @@ pub struct Gen<'a> {
     pub bases: &'a [Base],
     /// Maintained tables that they may read.
     pub maintained: Vec<(String, Query)>,
+    /// Those of them that have no groups.
+    pub rows: Vec<(String, Query)>,
     aliases: usize,
 }
 
 impl<'a> Gen<'a> {
     pub fn new(dice: &'a mut Dice, schema: &'a Schema, bases: &'a [Base]) -> Self {
-        Self { dice, schema, bases, maintained: Vec::new(), aliases: 0 }
+        Self { dice, schema, bases, maintained: Vec::new(), rows: Vec::new(), aliases: 0 }
     }
 
     fn alias(&mut self) -> String {
@@ -85,20 +99,24 @@ impl<'a> Gen<'a> {
         }
     }
 
-    /// One query of any kind.
-    fn query(&mut self) -> Query {
-        match self.dice.weighted(&[(32, 0), (24, 1), (8, 2), (14, 3), (22, 4), (10, 5), (16, 6)]) {
+    /// One query of any kind, and whether it is of plain rows.
+    fn query(&mut self) -> (Query, bool) {
+        let over_rows = if self.rows.is_empty() { 0 } else { 40 };
+        let kinds = [(32, 0), (24, 1), (8, 2), (14, 3), (22, 4), (10, 5), (16, 6), (over_rows, 7)];
+        let query = match self.dice.weighted(&kinds) {
             0 => grouped::query(self, 1, None),
             1 => {
                 let n = self.dice.weighted(&[(6, 2), (3, 3), (1, 4)]);
                 grouped::query(self, n, None)
             }
             2 => grouped::query(self, 1, Some(0)),
-            3 => grouped::rows(self),
+            3 => return (grouped::rows(self), true),
             5 => grouped::twice(self),
             6 => guarded::query(self),
+            7 => return grouped::over_rows(self),
             _ => whole::query(self),
-        }
+        };
+        (query, false)
     }
 }
 
@@ -121,20 +139,25 @@ pub fn bases(dice: &mut Dice, schema: &Schema) -> Vec<Base> {
 pub fn random(dice: &mut Dice, schema: &Schema, bases: &[Base], n: usize) -> Vec<ViewDef> {
     let names = names::views(dice, n);
     let mut maintained: Vec<(String, Query)> = Vec::new();
+    let mut of_rows = Vec::new();
     names
         .into_iter()
         .map(|name| {
             let mut generator = Gen::new(dice, schema, bases);
             generator.maintained = maintained.clone();
-            let query = generator.query();
+            generator.rows = of_rows.clone();
+            let (query, rows) = generator.query();
             maintained.push((name.clone(), query.clone()));
+            if rows {
+                of_rows.push((name.clone(), query.clone()));
+            }
             let origin = dice.weighted(&[
                 (6, Origin::Materialized),
                 (2, Origin::MaterializedNoData),
                 (2, Origin::PlainView),
                 (2, Origin::Query),
             ]);
-            ViewDef { name, exact: query.exact(), query: query.sql, origin }
+            ViewDef { name, exact: query.exact(), query: query.sql, origin, rows }
         })
         .collect()
 }

@@ -98,18 +98,20 @@ fn base(g: &mut Gen, base: &Base) -> Input {
 }
 
 /// A maintained table as an input.
-fn maintained(g: &mut Gen) -> Input {
+fn maintained(g: &mut Gen, (name, query): &(String, Query)) -> Input {
     let alias = g.alias();
-    let (name, query) = g.dice.pick(&g.maintained).clone();
-    let (called, fields) = named(&alias, &query);
-    Input { sql: format!("{IMAT}.{} AS {called}", ident(&name)), fields, table: None, key_name: None, unique_id: false }
+    let (called, fields) = named(&alias, query);
+    Input { sql: format!("{IMAT}.{} AS {called}", ident(name)), fields, table: None, key_name: None, unique_id: false }
 }
 
 /// Mostly a table; sometimes a plain view, a maintained table, a subquery or constant rows.
 pub fn any(g: &mut Gen) -> Input {
     let (bases, maintained) = (!g.bases.is_empty(), !g.maintained.is_empty());
     match g.dice.weighted(&[(80, 0), (10 * u32::from(bases), 1), (6, 2), (3, 3), (9 * u32::from(maintained), 4)]) {
-        4 => self::maintained(g),
+        4 => {
+            let chosen = g.dice.pick(&g.maintained).clone();
+            self::maintained(g, &chosen)
+        }
         0 => {
             let at = g.dice.index(g.schema.tables.len());
             table(g, at)
@@ -158,6 +160,22 @@ pub fn twice(g: &mut Gen) -> Option<From> {
     }
     let fields = [fact.fields, one.fields, two.fields].concat();
     Some(From { sql, fields, conditions, unique: Vec::new() })
+}
+
+/// A maintained table without groups, alone, with itself or another such, or with anything else.
+pub fn over_rows(g: &mut Gen) -> From {
+    let n = g.dice.weighted(&[(5, 1), (4, 2), (1, 3)]);
+    let mut inputs = Vec::new();
+    while inputs.len() < n {
+        let next = if inputs.is_empty() || g.dice.chance(40) {
+            let chosen = g.dice.pick(&g.rows).clone();
+            maintained(g, &chosen)
+        } else {
+            any(g)
+        };
+        inputs.push(next);
+    }
+    join(g, inputs)
 }
 
 /// A FROM clause of `n` inputs joined by inner joins.
