@@ -52,6 +52,7 @@ const FILES: &[(&str, &str)] = &[
     ("groups", include_str!("../../specs/groups.spec")),
     ("minmax", include_str!("../../specs/minmax.spec")),
     ("joins", include_str!("../../specs/joins.spec")),
+    ("rows", include_str!("../../specs/rows.spec")),
     ("keys", include_str!("../../specs/keys.spec")),
     ("locks", include_str!("../../specs/locks.spec")),
     ("snapshots", include_str!("../../specs/snapshots.spec")),
