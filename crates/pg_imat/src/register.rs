@@ -95,7 +95,7 @@ pub fn watch(relations: impl IntoIterator<Item = u32>) {
                  WHERE t.tgrelid = c.oid AND t.tgname = 'imat_open' AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace) \
          FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = ANY ($1)",
     );
-    let found = spi::rows(&TRIGGERED, &[facts::oids(relations.into_iter())], |row| {
+    let found = spi::rows(&TRIGGERED, &[facts::oids(relations)], |row| {
         let name = QName::new(row.need::<String>(2), row.need::<String>(3));
         (row.oid(1), name, row.need::<bool>(4), row.need::<bool>(5))
     });

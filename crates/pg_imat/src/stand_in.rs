@@ -23,7 +23,7 @@ impl StandIns {
         const READ: Sql = Sql::fixed(
             "SELECT c.oid FROM pg_catalog.pg_class AS c WHERE c.oid = ANY ($1) AND c.relkind = 'm' ORDER BY 1",
         );
-        let read = facts::oids(query::of_view(view).relations.into_iter());
+        let read = facts::oids(query::of_view(view).relations);
         let read = spi::rows(&READ, &[read], |row| row.oid(1));
         Self(read.into_iter().filter_map(|matview| Some((matview, stand_in(matview)?))).collect())
     }
