@@ -15,7 +15,7 @@ END $$;
 CREATE VIEW wrong AS
     SELECT name, difference FROM
         (SELECT s.name, exact(quote_ident(c.relname), c.relnamespace::regnamespace::text) AS difference
-            FROM imat_status AS s JOIN pg_class AS c ON c.oid = s.name) AS compared
+            FROM imat_status AS s JOIN pg_class AS c ON c.oid = s.name WHERE s.status <> 'not adopted') AS compared
     WHERE difference <> 'exact';
 CREATE FUNCTION force(command text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE state regclass;

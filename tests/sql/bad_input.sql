@@ -66,5 +66,5 @@ SELECT length(imat_catalog.row_image(ROW())), length(imat_catalog.row_image(ROW(
 INSERT INTO t VALUES (10);
 SELECT name, (SELECT count(*) FROM verify_imat(name::text)) AS differences FROM imat_status ORDER BY name::text;
 SELECT drop_imat(name::text) FROM imat_status;
-SELECT oid::regclass FROM pg_class WHERE relnamespace IN ('imat'::regnamespace, 'imat_state'::regnamespace) OR (relnamespace = 'imat_catalog'::regnamespace AND relkind = 'v' AND relname NOT IN ('builders', 'progress'));
+SELECT oid::regclass FROM pg_class WHERE relnamespace IN ('imat'::regnamespace, 'imat_state'::regnamespace) OR (relnamespace = 'imat_catalog'::regnamespace AND relkind = 'v' AND relname NOT IN ('builders', 'progress', 'unadopted'));
 TABLE t;

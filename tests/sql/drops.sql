@@ -10,7 +10,7 @@ CREATE VIEW leftovers AS
         WHERE relnamespace IN ('imat'::regnamespace, 'imat_state'::regnamespace) AND relkind IN ('r', 'v')
             AND oid NOT IN (SELECT name FROM imat_catalog.imat UNION SELECT state FROM imat_catalog.imat)
     UNION ALL SELECT 'definition', oid::regclass::text FROM pg_class
-        WHERE relnamespace = 'imat_catalog'::regnamespace AND relkind = 'v' AND relname NOT IN ('builders', 'progress')
+        WHERE relnamespace = 'imat_catalog'::regnamespace AND relkind = 'v' AND relname NOT IN ('builders', 'progress', 'unadopted')
             AND oid NOT IN (SELECT definition FROM imat_catalog.imat);
 
 CREATE SCHEMA app;

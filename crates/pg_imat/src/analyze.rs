@@ -165,6 +165,11 @@ const FAMILY: Sql = Sql::fixed(
      SELECT oid, false FROM down UNION ALL SELECT oid, true FROM up WHERE oid NOT IN (SELECT d.oid FROM down AS d)",
 );
 
+/// The relations through which a base table changes, and which of them it is a part of.
+pub fn family(base: u32) -> Vec<(u32, bool)> {
+    spi::rows(&FAMILY, &[oid(base)], |row| (row.oid(1), row.need(2)))
+}
+
 /// The family of a base table that was there already: what it has become must still do as one,
 /// whoever owns its members.
 pub fn check_family(base_table: u32) -> Result<Option<Unsupported>, Error> {
@@ -174,7 +179,7 @@ pub fn check_family(base_table: u32) -> Result<Option<Unsupported>, Error> {
 }
 
 fn base(relation: u32, user: Option<u32>, whole: &mut Option<Unsupported>) -> Result<Base, Error> {
-    let family = spi::rows(&FAMILY, &[oid(relation)], |row| (row.oid(1), row.need::<bool>(2)));
+    let family = family(relation);
     if let Some(table) = citus::managed(family.iter().map(|&(member, _)| member)).and_then(facts::name) {
         return Err(refuse::citus_table(&table.to_string()));
     }

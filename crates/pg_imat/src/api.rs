@@ -4,12 +4,13 @@ use pgrx::JsonB;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
+use crate::concern::Bookkeeping;
 use crate::create::{Filling, Passing, Source};
 use crate::pg::context;
 use crate::pg::error::{ok, raise};
 use crate::pg::procedure::Transactions;
 use crate::pg::xact;
-use crate::{analyze, capture, catalog, concern, content, create, manage, online, refuse};
+use crate::{analyze, capture, catalog, content, create, manage, online, refuse};
 
 /// Makes `schema.view` a table that is always equal to the view's query. The name has a default so that whoever forgets it
 /// is told so, and not that there is no such function.
@@ -157,11 +158,12 @@ fn told(event: &str, objects: Vec<Oid>) {
 }
 
 /// What it asks, since SQL of its own reads under the transaction's snapshot, which may be older than a
-/// maintained table: see [`concern::concerned`].
+/// maintained table: see [`Bookkeeping::concerned`].
 #[pg_extern(sql = r#"
 CREATE FUNCTION imat_catalog.concerned_now(relations oid[]) RETURNS oid[] LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 REVOKE ALL ON FUNCTION imat_catalog.concerned_now(oid[]) FROM PUBLIC;
 "#)]
 fn concerned_now(relations: Vec<Oid>) -> Vec<Oid> {
-    if capture::is_own_ddl() { Vec::new() } else { concern::concerned(&relations) }
+    let bookkeeping = Bookkeeping::open().filter(|_| !capture::is_own_ddl());
+    bookkeeping.map(|bookkeeping| bookkeeping.concerned(&relations)).unwrap_or_default()
 }

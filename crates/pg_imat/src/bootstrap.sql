@@ -45,6 +45,9 @@ CREATE INDEX ON imat_catalog.queue (name);
 
 -- States, each written anew when its content begins: whoever doesn't see the newest version has a snapshot from before.
 CREATE TABLE imat_catalog.content (state regclass PRIMARY KEY);
+
+-- Definitions that a dump brought where their tables had rows already: see restored.rs.
+CREATE TABLE imat_catalog.doubtful (definition oid PRIMARY KEY);
 GRANT SELECT ON imat_catalog.imat, imat_catalog.source, imat_catalog.queue, imat_catalog.content TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('imat_catalog.imat', '');
 SELECT pg_catalog.pg_extension_config_dump('imat_catalog.source', '');

@@ -27,7 +27,7 @@ pub struct Change {
     /// Something changed of which no rows are known.
     pub unseen: bool,
     pub truncated: bool,
-    /// Older snapshots don't see what it held: it was truncated indeed.
+    /// By TRUNCATE. A snapshot that is older finds no rows of the table at all, so it can't read what follows from them.
     pub emptied: bool,
     /// The maintained table that takes it is to be made anew, whatever else it says.
     pub anew: bool,
@@ -88,7 +88,7 @@ impl Change {
         Self { truncated: true, emptied: true, ..Self::default() }
     }
 
-    /// Rows changed that are not told, as far as that matters as if it had been truncated.
+    /// Rows changed, and PostgreSQL does not say which. What reads them is made anew, as it is after a TRUNCATE.
     pub fn untold() -> Self {
         Self { truncated: true, ..Self::default() }
     }

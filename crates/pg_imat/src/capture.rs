@@ -85,10 +85,7 @@ pub fn open(relation: u32, is_ours: bool) {
 fn announce(relation: u32, is_ours: bool) -> bool {
     refuse_copy(relation, is_ours);
     let captures = cache::captures(relation);
-    if !adopt::is_settled(relation) {
-        let adopted = looking_up(|| adopt::before_write(relation, !captures.is_empty()));
-        adopt::make(&adopted);
-    }
+    adopt::before_write(relation, !captures.is_empty());
     cache::captures(relation).iter().any(Capture::is_followed)
 }
 
@@ -402,7 +399,7 @@ pub fn before_read(reading: &Reading) -> bool {
 }
 
 /// Runs `body`, which reads and writes the bookkeeping: nothing is flushed for its queries.
-fn looking_up<T>(body: impl FnOnce() -> T) -> T {
+pub fn looking_up<T>(body: impl FnOnce() -> T) -> T {
     let before = session(|session| begin(&mut session.flushing));
     let value = body();
     session(|session| session.flushing = before);

@@ -201,21 +201,26 @@ pub fn over_passable_keys(relations: &[Oid]) -> Vec<u32> {
 /// session is building gets its triggers late as well, but what it reads must stay what it is.
 pub fn is_complete(name: u32) -> bool {
     const QUERY: Sql = Sql::fixed(
-        "WITH RECURSIVE below AS ( \
-             SELECT i.definition::oid AS relation FROM imat_catalog.imat AS i WHERE i.name = $1 \
-             UNION SELECT d.refobjid FROM below AS b JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = b.relation \
-                 JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
-                     AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass) \
-         SELECT pg_catalog.bool_and(s.base::oid IN (SELECT b.relation FROM below AS b) \
-             AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
-                 WHERE t.tgrelid = s.relation AND t.tgname = ANY ($2) \
-                     AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace) = pg_catalog.cardinality($2)) \
-         FROM imat_catalog.source AS s WHERE s.name = $1",
+        "SELECT pg_catalog.bool_and(s.base::oid IN (SELECT b.relation FROM imat_catalog.below(i.definition) AS b)) \
+         FROM imat_catalog.imat AS i JOIN imat_catalog.source AS s ON s.name = i.name WHERE i.name = $1",
     );
-    let triggers = TRIGGERS.map(str::to_owned).to_vec();
-    let complete = spi::first(&QUERY, &[oid(name), triggers.into()], |row| row.get(1)).flatten().unwrap_or(false);
+    let reads = || spi::first(&QUERY, &[oid(name)], |row| row.get(1)).flatten().unwrap_or(false);
+    let relations = || relations(name).into_iter().map(|(relation, _)| relation);
+    let complete = reads() && have_triggers(relations());
     let is_built = |entry: Entry| entry.target.is_some() && lock::is_being_built(entry.definition);
     complete || entry(name).is_some_and(is_built)
+}
+
+/// Whether all of these relations have the triggers that their changes are followed by.
+pub fn have_triggers(relations: impl Iterator<Item = u32>) -> bool {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT pg_catalog.bool_and((SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger AS t \
+             JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid WHERE t.tgrelid = r.oid AND t.tgname = ANY ($2) \
+                 AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace) = pg_catalog.cardinality($2)) \
+         FROM pg_catalog.unnest($1) AS r(oid)",
+    );
+    let triggers = TRIGGERS.map(str::to_owned).to_vec();
+    spi::first(&QUERY, &[oids(relations), triggers.into()], |row| row.get(1)).flatten().unwrap_or(false)
 }
 
 /// Whether maintaining a table can run functions of users: those of its query and of the state's
@@ -223,14 +228,9 @@ pub fn is_complete(name: u32) -> bool {
 /// enums have only functions of that kind.
 pub fn runs_user_code(definition: u32, state: u32) -> bool {
     const QUERY: Sql = Sql::fixed(
-        "WITH RECURSIVE below AS ( \
-             SELECT r.oid AS rule FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = $1 \
-             UNION SELECT r.oid FROM below AS b JOIN pg_catalog.pg_depend AS d \
-                 ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = b.rule \
-                     AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-                 JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = d.refobjid), \
-         part(class, object) AS ( \
-             SELECT 'pg_catalog.pg_rewrite'::pg_catalog.regclass, b.rule FROM below AS b \
+        "WITH part(class, object) AS ( \
+             SELECT 'pg_catalog.pg_rewrite'::pg_catalog.regclass, r.oid FROM imat_catalog.below($1) AS b \
+                 JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = b.relation \
              UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, $2 \
              UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid \
                  FROM pg_catalog.pg_index AS i WHERE i.indrelid = $2 \

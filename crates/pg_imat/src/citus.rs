@@ -2,8 +2,9 @@
 //!
 //! Citus keeps the rows of its tables in shards, local tables of other names, and runs statements there: triggers of the
 //! table that a view names don't fire. So its tables are refused as base tables. A base table that becomes one later
-//! is noticed when the maintained table is compiled anew, which is after any DDL on it: that, or the next change, fails. Triggers that Citus has copied to a shard say that nobody reads it
-//! (`capture::refuse_copy`), and DDL of ours stays on this server ([`crate::pg::spi::run`]).
+//! is noticed when the maintained table is compiled anew, which is after any DDL on it: that, or the next change, fails.
+//! Triggers that Citus has copied to a shard say that nobody reads it (`capture::refuse_copy`), and DDL of ours stays on this
+//! server ([`crate::pg::spi::run`]).
 
 use imat_compile::sql::Sql;
 

@@ -8,11 +8,12 @@ use imat_compile::sql::{Sql, ddl as sql};
 use pgrx::pg_sys::Oid;
 
 use crate::catalog::trusted;
-use crate::concern::{self, CLASS, RULE, TRIGGER, TYPE};
+use crate::concern::{Bookkeeping, CLASS, RULE, TRIGGER, TYPE};
+use crate::facts::list as oids;
 use crate::pg::lookup;
 use crate::pg::spi;
 use crate::pg::xact;
-use crate::{adopt, capture, content, ddl, objects, publication};
+use crate::{capture, content, ddl, objects, publication, restored};
 
 /// An object that the command created or altered.
 struct Altered {
@@ -51,15 +52,13 @@ impl Altered {
     }
 }
 
-fn oids(relations: impl IntoIterator<Item = u32>) -> Vec<Oid> {
-    relations.into_iter().map(Oid::from).collect()
-}
-
 /// A command is over; it may have altered a table.
 pub fn over(alters: bool) {
     // What is being dropped has no bookkeeping to look at.
-    if !capture::is_own_ddl() && concern::is_installed() {
-        follow(&altered());
+    if !capture::is_own_ddl()
+        && let Some(bookkeeping) = Bookkeeping::open()
+    {
+        follow(&bookkeeping, &altered());
     }
     if alters {
         capture::end_alter();
@@ -82,17 +81,19 @@ fn altered() -> Vec<Altered> {
     })
 }
 
-fn follow(altered: &[Altered]) {
+fn follow(bookkeeping: &Bookkeeping, altered: &[Altered]) {
     const SUBSCRIPTION: u32 = 6100;
-    let callers = objects::redefine(altered.iter().filter(|one| !one.is_new()).map(|one| (one.class, one.object)));
+    let callers =
+        objects::redefine(bookkeeping, altered.iter().filter(|one| !one.is_new()).map(|one| (one.class, one.object)));
     let relations = oids(altered.iter().filter(|one| one.class == CLASS).map(|one| one.object));
-    let relations = concern::concerned(&relations);
+    let relations = bookkeeping.concerned(&relations);
     let rules: Vec<(u32, bool)> = altered.iter().filter_map(Altered::ruled).collect();
     let ruled = rules.iter().map(|&(relation, _)| relation);
-    let touched = concern::concerned(&oids(altered.iter().filter_map(Altered::table).chain(ruled)));
+    let touched = bookkeeping.concerned(&oids(altered.iter().filter_map(Altered::table).chain(ruled)));
     let created = altered.iter().filter(|one| one.tag == "CREATE VIEW").map(|one| one.object);
+    let definitions = oids(created.clone().filter(|&view| lookup::is_in_catalog(view)));
     let views = created.chain(rules.iter().filter(|rule| rule.1).map(|&(view, _)| view));
-    let views = oids(views.filter(|&view| concern::is_read_or_part(view)));
+    let views = oids(views.filter(|&view| bookkeeping.is_read_or_part(view)));
     if altered.iter().any(|one| one.class == SUBSCRIPTION) {
         ddl::after_subscription();
     }
@@ -109,10 +110,13 @@ fn follow(altered: &[Altered]) {
     let last = [sql::TRIGGERS[2], sql::MARK, sql::GUARD];
     let is_last =
         |table: &u32, one: &Altered| last.iter().any(|name| lookup::trigger(*table, name) == Some(one.object));
-    let restored = oids(altered.iter().filter_map(|one| one.table().filter(|table| is_last(table, one))));
-    if !restored.is_empty() {
-        content::begin_again(&restored);
-        adopt::restored(&restored);
+    let returned = oids(altered.iter().filter_map(|one| one.table().filter(|table| is_last(table, one))));
+    if !returned.is_empty() {
+        content::begin_again(&returned);
+        restored::follow(&returned);
+    }
+    if !definitions.is_empty() {
+        ddl::after_definition(&definitions);
     }
     if !views.is_empty() {
         ddl::after_view(&views);
@@ -139,18 +143,19 @@ pub fn dropped() {
          WHERE d.classid IN ('pg_catalog.pg_class'::pg_catalog.regclass, 'pg_catalog.pg_trigger'::pg_catalog.regclass, \
              'pg_catalog.pg_cast'::pg_catalog.regclass)",
     );
-    if capture::is_own_ddl() || !concern::is_installed() {
+    if capture::is_own_ddl() {
         return;
     }
+    let Some(bookkeeping) = Bookkeeping::open() else { return };
     let rows = trusted(|| spi::rows(&DROPPED, &[], |row| (row.get::<Oid>(1), row.get::<Vec<Oid>>(2))));
     let relations: Vec<Oid> = rows.iter().filter_map(|(relation, _)| *relation).collect();
-    let concerned = concern::concerned(&relations);
+    let concerned = bookkeeping.concerned(&relations);
     if !concerned.is_empty() {
         ddl::after_drop(&concerned);
     }
     let types: BTreeSet<u32> =
         rows.iter().filter_map(|(_, types)| types.as_ref()).flatten().map(|ty| ty.to_u32()).collect();
-    let callers = objects::redefine(types.into_iter().map(|ty| (TYPE, ty)));
+    let callers = objects::redefine(&bookkeeping, types.into_iter().map(|ty| (TYPE, ty)));
     if !callers.is_empty() {
         ddl::after_redefinition(&callers);
     }

@@ -34,14 +34,15 @@ const NORMAL: u32 = b'n' as u32;
 const INTERNAL: u32 = b'i' as u32;
 const COUNTS: [u32; 3] = [NORMAL, b'a' as u32, INTERNAL];
 
-/// Our tables by what is looked up in them.
-struct Bookkeeping {
+/// Our tables by what is looked up in them, opened once a command.
+pub struct Bookkeeping {
     sources: By,
     parts: [(i16, By); 3],
 }
 
 impl Bookkeeping {
-    fn open() -> Option<Self> {
+    /// Unless the extension's tables are just being dropped.
+    pub fn open() -> Option<Self> {
         Some(Self {
             sources: By::named("source", "source_pkey")?,
             parts: [
@@ -56,7 +57,8 @@ impl Bookkeeping {
         self.sources.any(&[(RELATION_OF_SOURCE, relation)])
     }
 
-    fn is_part(&self, relation: u32) -> bool {
+    /// Whether a relation is a part of a maintained table.
+    pub fn is_part(&self, relation: u32) -> bool {
         self.parts.iter().any(|&(column, by)| by.any(&[(column, relation)]))
     }
 
@@ -67,43 +69,48 @@ impl Bookkeeping {
             || lookup::is_view(relation) && is_read(relation)
             || [ddl::TRIGGERS[0], ddl::GUARD].iter().any(|name| lookup::trigger(relation, name).is_some())
     }
+
+    /// Whether a view is read by another one, or a part of a maintained table.
+    pub fn is_read_or_part(&self, view: u32) -> bool {
+        is_read(view) || self.is_part(view)
+    }
+
+    /// Of relations, of what inherits from them and of what they inherit from: those that some
+    /// maintained table has to do with by now.
+    pub fn concerned(&self, relations: &[Oid]) -> Vec<Oid> {
+        const CHILD: i16 = 1;
+        const PARENT: i16 = 2;
+        let relations: BTreeSet<u32> = relations.iter().map(|relation| relation.to_u32()).collect();
+        let mut family = reached(relations.clone(), |relation| lookup::CHILDREN.find(&[(PARENT, relation)], [CHILD]));
+        family.extend(reached(relations, |relation| lookup::PARENTS.find(&[(CHILD, relation)], [PARENT])));
+        family.into_iter().filter(|&relation| self.concerns(relation)).map(Oid::from).collect()
+    }
+
+    /// The maintained tables whose query means something else when these objects do: through views,
+    /// functions whose bodies PostgreSQL knows, operators and their classes, types and columns.
+    pub fn callers(&self, objects: BTreeSet<Object>) -> BTreeSet<u32> {
+        let (column, definitions) = self.parts[2];
+        let mut open: Vec<Object> = objects.iter().copied().collect();
+        let mut above = objects;
+        while let Some(object) = open.pop() {
+            let dependents = lookup::DEPENDENTS.find(&[(ON_CLASS, object.0), (ON, object.1)], [WHO_CLASS, WHO, KIND]);
+            let dependents = dependents.into_iter().filter(|[.., kind]| COUNTS.contains(kind));
+            let found = dependents.map(|[class, object, _]| (class, object)).chain(wholes(object));
+            open.extend(found.filter(|&found| above.insert(found)));
+        }
+        let relations = above.into_iter().filter(|&(class, _)| class == CLASS).map(|(_, relation)| relation);
+        relations.flat_map(|relation| definitions.find(&[(column, relation)], [1])).map(|[name]| name).collect()
+    }
 }
 
 /// The third column of the table is the first of its key.
 const RELATION_OF_SOURCE: i16 = 3;
 
 /// Whether a view is read by another one. Its own rule depends on it too.
-pub fn is_read(view: u32) -> bool {
+fn is_read(view: u32) -> bool {
     let rules = lookup::DEPENDENTS.find(&[(ON_CLASS, CLASS), (ON, view)], [WHO_CLASS, WHO, KIND]);
     let rules = rules.into_iter().filter(|&[class, _, kind]| class == RULE && kind == NORMAL);
     rules.flat_map(|[_, rule, _]| lookup::RULE.find(&[(1, rule)], [3])).any(|[reader]| reader != view)
-}
-
-/// Whether that, or a part of a maintained table.
-pub fn is_read_or_part(view: u32) -> bool {
-    is_read(view) || is_part(view)
-}
-
-/// Whether a relation is a part of a maintained table.
-pub fn is_part(relation: u32) -> bool {
-    Bookkeeping::open().is_some_and(|bookkeeping| bookkeeping.is_part(relation))
-}
-
-/// Whether the extension's tables are there: it may just be dropped.
-pub fn is_installed() -> bool {
-    Bookkeeping::open().is_some()
-}
-
-/// Of relations, of what inherits from them and of what they inherit from: those that some
-/// maintained table has to do with by now.
-pub fn concerned(relations: &[Oid]) -> Vec<Oid> {
-    let Some(bookkeeping) = Bookkeeping::open() else { return Vec::new() };
-    const CHILD: i16 = 1;
-    const PARENT: i16 = 2;
-    let relations: BTreeSet<u32> = relations.iter().map(|relation| relation.to_u32()).collect();
-    let mut family = reached(relations.clone(), |relation| lookup::CHILDREN.find(&[(PARENT, relation)], [CHILD]));
-    family.extend(reached(relations, |relation| lookup::PARENTS.find(&[(CHILD, relation)], [PARENT])));
-    family.into_iter().filter(|&relation| bookkeeping.concerns(relation)).map(Oid::from).collect()
 }
 
 /// What is reached from these relations.
@@ -135,23 +142,6 @@ pub fn redefined((class, object): Object) -> Vec<Object> {
 
 fn namesakes(class: u32, objects: Vec<u32>) -> Vec<Object> {
     objects.into_iter().map(|object| (class, object)).collect()
-}
-
-/// The maintained tables whose query means something else when these objects do: through views,
-/// functions whose bodies PostgreSQL knows, operators and their classes, types and columns.
-pub fn callers(objects: BTreeSet<Object>) -> BTreeSet<u32> {
-    let Some(bookkeeping) = Bookkeeping::open() else { return BTreeSet::new() };
-    let (column, definitions) = bookkeeping.parts[2];
-    let mut open: Vec<Object> = objects.iter().copied().collect();
-    let mut above = objects;
-    while let Some(object) = open.pop() {
-        let dependents = lookup::DEPENDENTS.find(&[(ON_CLASS, object.0), (ON, object.1)], [WHO_CLASS, WHO, KIND]);
-        let dependents = dependents.into_iter().filter(|[.., kind]| COUNTS.contains(kind));
-        let found = dependents.map(|[class, object, _]| (class, object)).chain(wholes(object));
-        open.extend(found.filter(|&found| above.insert(found)));
-    }
-    let relations = above.into_iter().filter(|&(class, _)| class == CLASS).map(|(_, relation)| relation);
-    relations.flat_map(|relation| definitions.find(&[(column, relation)], [1])).map(|[name]| name).collect()
 }
 
 /// What an object is a part of: a rule of its view, a constraint of its domain; and all that a class of operators

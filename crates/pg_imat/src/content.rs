@@ -31,7 +31,8 @@ pub fn begin(state: u32) {
     begin_all(vec![state]);
 }
 
-fn begin_all(mut open: Vec<u32>) {
+/// The same of several states.
+pub fn begin_all(mut open: Vec<u32>) {
     const BEGIN: Sql = Sql::fixed(
         "INSERT INTO imat_catalog.content AS c (state) VALUES ($1) ON CONFLICT (state) DO UPDATE SET state = excluded.state",
     );
@@ -90,4 +91,14 @@ pub fn watch(state: u32, name: &str) {
     let name = unused(name, |name| spi::first(&TAKEN, &[Param::from(name)], |_| ()).is_some());
     let state = facts::name(state);
     state.iter().for_each(|state| spi::run(&ddl::create_watch(&name, state)));
+}
+
+/// The same of one that a dump may have brought without.
+pub fn watch_again(state: u32) {
+    const WATCHED: Sql = Sql::fixed(
+        "SELECT 1 FROM pg_catalog.pg_statistic_ext AS s WHERE s.stxrelid = $1 \
+         AND pg_catalog.pg_get_statisticsobjdef_expressions(s.oid) = '{imat_catalog.watched()}' LIMIT 1",
+    );
+    let is_watched = spi::first(&WATCHED, &[oid(state)], |_| ()).is_some();
+    facts::name(state).iter().filter(|_| !is_watched).for_each(|name| watch(state, &name.name));
 }

@@ -57,7 +57,6 @@ pub fn create(source: &Source, schema: &str, filling: Filling) -> Result<u32, Er
     xact::register();
     let caller = context::user();
     let target = QName::new(schema, source.name.as_str());
-    adopt::one(trusted(|| exists(&target)));
     // Bookkeeping runs under settings of its own.
     let session = analyze::SETTINGS.map(|name| (name.to_owned(), context::setting(name)));
     let (name, relations) = trusted(|| {
@@ -138,6 +137,7 @@ fn check_target(target: &QName, caller: u32) -> Result<(), Error> {
     }
     match exists(target) {
         Some(relation) if catalog::entry(relation).is_some() => Err(refuse::already_maintained(&target.to_string())),
+        Some(relation) if adopt::find(relation).is_some() => Err(refuse::not_adopted(&target.to_string())),
         Some(_) => Err(refuse::name_taken(&target.to_string())),
         None => match catalog::unfinished(target) {
             Some(entry) if lock::is_being_built(entry.definition) => Err(refuse::being_built(&target.to_string())),
@@ -257,12 +257,12 @@ fn reads_back(view: &View, original: u32, workshop: &Workshop) -> bool {
 /// Whether the text of a maintained table's query, and of the views that it reads, still means what
 /// PostgreSQL bound when they were made: it prints `f(a)` and `a::t`, and another function or cast
 /// may be what that names by now.
-pub fn is_read_as_meant(entry: &catalog::Entry, analysis: &Analysis) -> bool {
+pub fn is_read_as_meant(owner: u32, whole: bool, analysis: &Analysis) -> bool {
     // A query that runs whole does so by its view's name.
-    if entry.construct.is_some() {
+    if whole {
         return true;
     }
-    let workshop = Workshop::open(entry.owner);
+    let workshop = Workshop::open(owner);
     let name = workshop.name(DEFINITION);
     let same = analysis.views.iter().all(|&view| {
         let read = read(&name, &facts::column_names(view), &facts::definition(view), &workshop);

@@ -3,7 +3,7 @@
 //! Called by event triggers. What can be followed is followed; what would make a maintained
 //! table wrong without anybody noticing is refused.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use imat_compile::name::{QName, ident};
@@ -11,13 +11,14 @@ use imat_compile::sql::{Sql, ddl as sql};
 use pgrx::pg_sys::Oid;
 
 use crate::catalog::{self, trusted};
+use crate::concern::{self, Bookkeeping};
 use crate::facts::{self, oid};
 use crate::manage::{rebuild, remove};
 use crate::pg::error::{raise, tell};
 use crate::pg::lookup;
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
-use crate::{analyze, cache, capture, concern, create, family, refuse, stale, trust};
+use crate::{analyze, cache, capture, create, family, refuse, restored, stale, trust};
 
 /// Something was dropped: removes maintained tables of which a part is gone, with the rest.
 /// `relations` are what was dropped, or has lost a trigger, and what inherits from it.
@@ -130,7 +131,8 @@ pub fn before_new_types(table: u32, columns: &[String]) {
 /// the one with the row's image, or that with the fewest columns, of which all others hold more.
 /// Asked before the command, since `CONCURRENTLY` has half done it when it tells.
 pub fn before_index_drop(index: u32) {
-    if !lookup::indexed(index).is_some_and(concern::is_part) {
+    let is_part = |table| Bookkeeping::open().is_some_and(|bookkeeping| bookkeeping.is_part(table));
+    if !lookup::indexed(index).is_some_and(is_part) {
         return;
     }
     const QUERY: Sql = Sql::fixed(
@@ -181,20 +183,32 @@ thread_local! {
     /// The maintained tables that a dump is just bringing back, of which a view is about to get
     /// its query.
     static RETURNING: RefCell<BTreeSet<u32>> = RefCell::default();
+    /// The view that is about to be replaced.
+    static REPLACED: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
 /// A command that can replace a view begins; `view` is that, if it exists.
 pub fn before_view(view: Option<u32>) {
     xact::register();
+    REPLACED.set(view);
     let incomplete = |view| -> BTreeSet<u32> {
         let names = readers_of_views(&[Oid::from(view)]).into_iter().map(|(name, _)| name);
         names.filter(|&name| !catalog::is_complete(name)).collect()
     };
     let returning = view
-        .filter(|&view| concern::is_read_or_part(view))
+        .filter(|&view| Bookkeeping::open().is_some_and(|bookkeeping| bookkeeping.is_read_or_part(view)))
         .map(|view| trusted(|| incomplete(view)))
         .unwrap_or_default();
     RETURNING.set(returning);
+}
+
+/// Views of the extension's schema were created or replaced, which only a dump does.
+pub fn after_definition(views: &[Oid]) {
+    let replaced = REPLACED.take();
+    let new: Vec<Oid> = views.iter().copied().filter(|view| Some(view.to_u32()) != replaced).collect();
+    if !new.is_empty() {
+        restored::defined(&new);
+    }
 }
 
 /// Views were created or replaced.
@@ -226,7 +240,7 @@ pub fn after_redefinition(names: &[Oid]) {
                 .unwrap_or_else(|why| raise(&refuse::unfit_redefinition(&display(entry.name), &why)));
             // Plans are made from the text, and PostgreSQL may print another one now.
             xact::invalidate(entry.definition);
-            if !create::is_read_as_meant(&entry, &analysis) {
+            if !create::is_read_as_meant(entry.owner, entry.construct.is_some(), &analysis) {
                 raise(&refuse::text_redefined(&display(entry.name)));
             }
         }
@@ -298,9 +312,19 @@ fn check_bases(relations: &[Oid]) {
 /// Refuses what would let a state take other rows than those that are written to it, or lose some.
 /// The owner may index it, put AFTER triggers on it and policies that don't concern himself.
 fn check_states(relations: &[Oid]) {
+    const STATES: Sql =
+        Sql::fixed("SELECT i.name::oid, i.state::oid FROM imat_catalog.imat AS i WHERE i.state = ANY ($1) ORDER BY 1");
+    let states = spi::rows(&STATES, &[relations.to_vec().into()], |row| (row.oid(1), row.oid(2)));
+    let unfit = |(name, state)| unfit_state(state).map(|action| refuse::maintained_altered(&action, &display(name)));
+    if let Some(why) = states.into_iter().find_map(unfit) {
+        raise(&why);
+    }
+}
+
+/// What somebody did to a state that would do so.
+pub fn unfit_state(state: u32) -> Option<String> {
     const QUERY: Sql = Sql::fixed(
-        "SELECT i.name::oid, a.action FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.state \
-         CROSS JOIN LATERAL (SELECT CASE \
+        "SELECT a.action FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL (SELECT CASE \
              WHEN c.relpersistence <> 'p' THEN 'turn off logging of' \
              WHEN c.relrowsecurity AND c.relforcerowsecurity THEN 'force row-level security on' \
              WHEN EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid) THEN 'create a rule on' \
@@ -308,11 +332,21 @@ fn check_states(relations: &[Oid]) {
                  THEN 'create a BEFORE row trigger on' \
              WHEN EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE c.oid IN (h.inhparent, h.inhrelid)) \
                  THEN 'use inheritance with' END) AS a(action) \
-         WHERE i.state = ANY ($1) AND a.action IS NOT NULL ORDER BY 1 LIMIT 1",
+         WHERE c.oid = $1 AND a.action IS NOT NULL",
     );
-    let params = [relations.to_vec().into()];
-    if let Some((name, action)) = spi::first(&QUERY, &params, |row| (row.oid(1), row.need::<String>(2))) {
-        raise(&refuse::maintained_altered(&action, &display(name)));
+    spi::first(&QUERY, &[oid(state)], |row| row.need(1))
+}
+
+/// The marks of these states go with the definitions, which can then be dropped before anything else, as a dump with
+/// `--clean` does. PostgreSQL makes what a trigger names depend on it otherwise.
+pub fn yield_marks(states: impl IntoIterator<Item = u32>) {
+    let marks = states.into_iter().filter_map(|state| Some((state, lookup::our_trigger(state, sql::MARK)?)));
+    for (state, mark) in marks {
+        let on = lookup::DEPENDENCIES.find(&[(1, concern::TRIGGER), (2, mark)], [4, 5, 7]);
+        let is_definition = |&[class, relation, kind]: &[u32; 3]| {
+            class == concern::CLASS && relation != state && kind == u32::from(b'n')
+        };
+        on.into_iter().filter(is_definition).for_each(|[_, definition, _]| lookup::go_with(mark, definition));
     }
 }
 

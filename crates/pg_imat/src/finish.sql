@@ -35,6 +35,39 @@ CREATE VIEW imat_catalog.progress AS
 COMMENT ON VIEW imat_catalog.progress IS 'one row per maintained table that is being built online, or was not built to the end';
 GRANT SELECT ON imat_catalog.progress TO PUBLIC;
 
+-- The relations that a view is made of, through other views; itself too.
+CREATE FUNCTION imat_catalog.below(view oid) RETURNS TABLE (relation oid) LANGUAGE sql STABLE
+BEGIN ATOMIC
+    WITH RECURSIVE below AS (
+        SELECT view AS relation
+        UNION SELECT d.refobjid FROM below AS b JOIN pg_rewrite AS r ON r.ev_class = b.relation
+            JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass)
+    SELECT b.relation FROM below AS b;
+END;
+
+-- What a dump left without its bookkeeping: each state that says what it is the state of. The name is that of the view
+-- over it, where there is to be one and is.
+CREATE VIEW imat_catalog.unadopted AS
+    SELECT CASE pg_catalog.get_byte(t.tgargs, 0) WHEN pg_catalog.ascii('f') THEN t.tgrelid ELSE (
+            SELECT v.oid FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_rewrite AS r ON r.oid = d.objid
+                JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND v.relkind = 'v'
+                JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = v.oid AND g.tgfoid = 'imat_catalog.guard()'::pg_catalog.regprocedure
+            WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+                AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = t.tgrelid LIMIT 1)
+        END AS name,
+        t.tgrelid AS state, q.refobjid AS definition, t.tgargs AS facts
+    FROM pg_catalog.pg_depend AS f
+    JOIN pg_catalog.pg_trigger AS t ON t.oid = f.objid AND t.tgname = 'imat_definition'
+    JOIN pg_catalog.pg_depend AS q ON q.classid = f.classid AND q.objid = t.oid AND q.refobjid <> t.tgrelid
+        AND q.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    WHERE f.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+        AND f.refobjid = 'imat_catalog.definition()'::pg_catalog.regprocedure
+        AND f.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
+        -- One that reads no table has no sources.
+        AND NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = t.tgrelid
+            AND (EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.name = i.name)
+                OR NOT EXISTS (SELECT FROM imat_catalog.below(q.refobjid) AS b
+                    JOIN pg_catalog.pg_class AS c ON c.oid = b.relation AND c.relkind IN ('r', 'p'))));
 
 -- A maintained table over a stale one holds the result of its query over what that one holds.
 CREATE VIEW @extschema@.imat_status AS
@@ -57,9 +90,15 @@ CREATE VIEW @extschema@.imat_status AS
     JOIN pg_catalog.pg_class AS c ON c.oid = i.state
     LEFT JOIN pg_catalog.pg_stat_all_tables AS t ON t.relid = i.state
     CROSS JOIN LATERAL (SELECT coalesce(i.stale, (SELECT pg_catalog.min(s.stale) FROM stale AS s WHERE s.name = i.name))) AS l(stale)
-    LEFT JOIN LATERAL (SELECT q.* FROM imat_catalog.progress AS q WHERE i.target IS NOT NULL AND q.maintained = i.name) AS p ON true;
+    LEFT JOIN LATERAL (SELECT q.* FROM imat_catalog.progress AS q WHERE i.target IS NOT NULL AND q.maintained = i.name) AS p ON true
+    UNION ALL SELECT coalesce(u.name, u.state), NULL, NULL, NULL, u.state, NULL,
+        greatest(c.reltuples, 0)::bigint, pg_catalog.pg_total_relation_size(u.state), NULL, NULL, NULL, NULL, NULL,
+        'a dump brought it without its bookkeeping', 'not adopted', NULL
+    FROM imat_catalog.unadopted AS u JOIN pg_catalog.pg_class AS c ON c.oid = u.state;
 COMMENT ON VIEW @extschema@.imat_status IS 'one row per maintained table';
 GRANT SELECT ON @extschema@.imat_status TO PUBLIC;
+-- That calls it.
+GRANT EXECUTE ON FUNCTION imat_catalog.below(oid) TO PUBLIC;
 
 -- What a dump brings of tables that have been adopted, or will be, is passed over: see adopt.rs.
 CREATE TRIGGER pass_over BEFORE INSERT ON imat_catalog.imat FOR EACH ROW EXECUTE FUNCTION imat_catalog.arrive();
@@ -68,6 +107,11 @@ ALTER TABLE imat_catalog.imat ENABLE ALWAYS TRIGGER pass_over;
 ALTER TABLE imat_catalog.source ENABLE ALWAYS TRIGGER pass_over;
 CREATE TRIGGER pass_over BEFORE INSERT ON imat_catalog.content FOR EACH ROW EXECUTE FUNCTION imat_catalog.arrive();
 ALTER TABLE imat_catalog.content ENABLE ALWAYS TRIGGER pass_over;
+-- It can come last, of which nobody else tells.
+CREATE TRIGGER arrived AFTER INSERT ON imat_catalog.imat FOR EACH STATEMENT EXECUTE FUNCTION imat_catalog.arrive();
+CREATE TRIGGER arrived AFTER INSERT ON imat_catalog.source FOR EACH STATEMENT EXECUTE FUNCTION imat_catalog.arrive();
+ALTER TABLE imat_catalog.imat ENABLE ALWAYS TRIGGER arrived;
+ALTER TABLE imat_catalog.source ENABLE ALWAYS TRIGGER arrived;
 
 -- What a view's query is made of: the way of concern::callers, downwards.
 CREATE FUNCTION imat_catalog.parts(view oid) RETURNS TABLE (class oid, object oid) LANGUAGE sql STABLE

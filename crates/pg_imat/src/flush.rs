@@ -29,6 +29,7 @@ use crate::{blame, content, locks, queue, recompute, refuse};
 /// Applies what is in the buffer to every maintained table that can take it.
 pub fn run() {
     locks::take_for_rebuilds();
+    let mut begun = Vec::new();
     while let Some(next) = next() {
         // One that is being built may be gone by now, which writers need not know.
         if next.entry.queued {
@@ -37,9 +38,11 @@ pub fn run() {
         }
         if let Some(next) = settled(next) {
             let changes = capture::take(next.entry.name);
-            one(next, &changes);
+            one(next, &changes, &mut begun);
         }
     }
+    // All at once: each makes the session compile everything anew.
+    content::begin_all(begun);
 }
 
 /// The maintained table as it is when nobody can rename or replace what its statements name.
@@ -77,7 +80,8 @@ fn next() -> Option<Rc<Maintained>> {
     pending.min_by_key(|maintained| (maintained.entry.depth, maintained.entry.name))
 }
 
-fn one(maintained: Rc<Maintained>, changes: &Changes) {
+/// Applies changes to a maintained table. It is added to `begun` if its content begins with them.
+fn one(maintained: Rc<Maintained>, changes: &Changes, begun: &mut Vec<u32>) {
     // Somebody has disabled a trigger meanwhile. It is made anew when all are enabled.
     if maintained.entry.stale.is_some() {
         return;
@@ -117,11 +121,13 @@ fn one(maintained: Rc<Maintained>, changes: &Changes) {
         }
         if !within(&maintained, Doing::Applying(&changed), || apply(&maintained, &changed, &idle, &deltas)) {
             cache::fresh();
-            return cache::find(maintained.entry.name).into_iter().for_each(|maintained| one(maintained, changes));
+            return cache::find(maintained.entry.name)
+                .into_iter()
+                .for_each(|maintained| one(maintained, changes, begun));
         }
     }
     if begins {
-        content::begin(state);
+        begun.push(state);
     }
 }
 

@@ -40,6 +40,7 @@ mod queue;
 mod recompute;
 mod refuse;
 mod register;
+mod restored;
 mod stale;
 mod stand_in;
 mod state;

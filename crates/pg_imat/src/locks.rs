@@ -5,18 +5,20 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use imat_compile::plan::Locking;
 use imat_compile::plan::locks::{self, Side, Step};
 use imat_compile::sql::Sql;
 
 use crate::cache::{self, Maintained};
-use crate::capture;
+use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode, Purpose, Target};
 use crate::pg::record::Record;
 use crate::pg::setting;
 use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
 use crate::pg::xact;
+use crate::{capture, refuse};
 
 /// What one kind of change of a maintained table locks, prepared.
 pub enum Locks {
@@ -200,6 +202,16 @@ pub fn shut_out(readers: BTreeSet<u32>) {
     let locked = readers.filter(|maintained| !maintained.is_whole() && !maintained.entry.queued);
     let members: BTreeSet<u32> = locked.flat_map(|maintained| maintained.members.clone()).collect();
     members.into_iter().for_each(|relation| lock::relation(Purpose::ShutOut, relation, Mode::Share));
+}
+
+/// Locks these relations in one order; raises an error where that has not been done in time.
+pub fn together(purpose: Purpose, relations: BTreeSet<u32>, mode: Mode, until: Instant) {
+    for relation in relations {
+        lock::relation(purpose, relation, mode);
+        if Instant::now() > until {
+            raise(&refuse::lock_not_available());
+        }
+    }
 }
 
 /// What a subtransaction holds belongs to its parent now.

@@ -10,6 +10,7 @@ use imat_compile::plan::{Key, Locking, Recompute, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
 use imat_compile::sql::ddl::{self, Compare};
+use pgrx::pg_sys::Oid;
 
 use crate::cache::{self, Maintained};
 use crate::catalog::{self, Entry, trusted};
@@ -23,7 +24,8 @@ use crate::pg::xact;
 use crate::{adopt, analyze, capture, queue, refuse, stale};
 
 fn owned(name: &str) -> Result<Entry, Error> {
-    let entry = catalog::find(name, catalog::resolve(name))?;
+    let left = |why| adopt::named(name).map_or(why, |_| refuse::not_adopted(&format!("\"{name}\"")));
+    let entry = catalog::find(name, catalog::resolve(name)).map_err(left)?;
     let caller = context::user();
     match trusted(|| analyze::owns(caller, entry.state)) {
         true => Ok(entry),
@@ -44,7 +46,9 @@ fn finished(name: &str) -> Result<Entry, Error> {
 /// write to it, whatever has become of the maintained table's owner.
 pub fn drop(name: &str) -> Result<(), Error> {
     capture::require_idle("drop a maintained table");
-    adopt::named(name);
+    if let Some(mark) = adopt::named(name) {
+        return drop_left_behind(name, &mark);
+    }
     let entry = catalog::find(name, catalog::resolve(name))?;
     let caller = context::user();
     let owns = |relation| analyze::owns(caller, relation);
@@ -58,13 +62,35 @@ pub fn drop(name: &str) -> Result<(), Error> {
         return Err(refuse::read_by_another(name, &reader.to_string()));
     }
     trusted(|| {
-        // Whoever is writing one of them still needs the bookkeeping. PostgreSQL would refuse to drop the
-        // triggers of those that this session is using, but not if others need them too.
-        for (relation, _) in catalog::relations(entry.name) {
-            lock::relation(Purpose::Drop, relation, Mode::ShareRowExclusive);
-            lock::require_unused(relation, c"drop a maintained table over");
-        }
+        lock_to_drop(catalog::relations(entry.name).into_iter().map(|(relation, _)| relation));
         capture::own_ddl(|| remove([entry.name, entry.state, entry.definition], false));
+    });
+    Ok(())
+}
+
+/// Whoever is writing one of these relations still needs the bookkeeping. PostgreSQL would refuse to drop the triggers of
+/// those that this session is using, but not if others need them too.
+fn lock_to_drop(relations: impl IntoIterator<Item = u32>) {
+    for relation in relations {
+        lock::relation(Purpose::Drop, relation, Mode::ShareRowExclusive);
+        lock::require_unused(relation, c"drop a maintained table over");
+    }
+}
+
+/// The same of one that a dump left behind, which may be all that there is of it.
+fn drop_left_behind(name: &str, mark: &adopt::Mark) -> Result<(), Error> {
+    let caller = context::user();
+    let owns = |&relation: &u32| analyze::owns(caller, relation);
+    let (bases, relations) = trusted(|| mark.relations());
+    if !trusted(|| owns(&mark.state) || bases.iter().any(owns)) {
+        return Err(refuse::not_owner("maintained table", name));
+    }
+    trusted(|| {
+        lock_to_drop(relations.iter().copied());
+        capture::own_ddl(|| {
+            drop_parts(mark.parts(), false);
+            silence(&unread(&relations.into_iter().map(|relation| (relation, false)).collect::<Vec<_>>()));
+        });
     });
     Ok(())
 }
@@ -120,9 +146,11 @@ pub fn silence(relations: &[(u32, bool)]) {
         "SELECT t.tgname::text FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
          WHERE t.tgrelid = $1 AND t.tgname NOT IN ($2, $3) AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace ORDER BY 1",
     );
+    let all: Vec<Oid> = relations.iter().map(|&(relation, _)| Oid::from(relation)).collect();
+    let left: BTreeSet<u32> = adopt::left_behind(&all).iter().flat_map(|mark| mark.relations().1).collect();
     for &(relation, shared) in relations {
         match facts::name(relation) {
-            Some(_) if shared => xact::invalidate(relation),
+            Some(_) if shared || left.contains(&relation) => xact::invalidate(relation),
             Some(name) => {
                 spi::rows(&TRIGGERS, &[oid(relation), ddl::GUARD.into(), ddl::MARK.into()], |row| row.need::<String>(1))
                     .iter()
@@ -136,7 +164,7 @@ pub fn silence(relations: &[(u32, bool)]) {
 /// Makes the state anew from the base tables.
 pub fn refresh(name: &str) -> Result<(), Error> {
     capture::require_idle("refresh a maintained table");
-    adopt::named(name);
+    adopt::by_verb(name)?;
     let entry = finished(name)?;
     remake(&entry);
     Ok(())

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
-use crate::concern;
+use crate::concern::{self, Bookkeeping};
 use crate::facts::oid;
 use crate::pg::lock::{self, Mode};
 use crate::pg::spi;
@@ -50,14 +50,14 @@ pub fn keep(view: u32, kept: &mut BTreeSet<Object>) -> bool {
 }
 
 /// The maintained tables whose query can mean something else since these objects were altered.
-pub fn redefine(altered: impl IntoIterator<Item = Object>) -> Vec<Oid> {
+pub fn redefine(bookkeeping: &Bookkeeping, altered: impl IntoIterator<Item = Object>) -> Vec<Oid> {
     let objects: BTreeSet<Object> = altered.into_iter().flat_map(concern::redefined).collect();
     if objects.is_empty() {
         return Vec::new();
     }
     xact::register();
     objects.iter().copied().for_each(alter);
-    concern::callers(objects).into_iter().map(Oid::from).collect()
+    bookkeeping.callers(objects).into_iter().map(Oid::from).collect()
 }
 
 fn alter(object: Object) {

@@ -32,7 +32,7 @@ use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::procedure::{self, Reads, Transactions};
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
-use crate::{analyze, capture, content, manage, queue, refuse, register, stale};
+use crate::{analyze, capture, content, locks, manage, queue, refuse, register, stale};
 
 /// For how many milliseconds a lock that keeps writers out is waited for, at first and at most.
 const LEAST: u64 = 10;
@@ -299,20 +299,15 @@ fn outlast(relations: &[u32], mode: Mode) {
 /// the relations are asked for again until all of them are locked.
 fn attempt(relations: impl Fn() -> Vec<u32>, mode: Mode, patience: u64, body: impl FnOnce(&BTreeSet<u32>)) -> bool {
     let kept = xact::attempt_within(patience, || {
-        let began = Instant::now();
+        let until = Instant::now() + Duration::from_millis(patience);
         let mut locked = BTreeSet::new();
         loop {
-            let open: Vec<u32> = relations().into_iter().filter(|relation| !locked.contains(relation)).collect();
+            let open: BTreeSet<u32> = relations().into_iter().filter(|relation| !locked.contains(relation)).collect();
             if open.is_empty() {
                 break;
             }
-            for relation in open {
-                lock::relation(Purpose::Online, relation, mode);
-                if began.elapsed() > Duration::from_millis(patience) {
-                    raise(&refuse::lock_not_available());
-                }
-                locked.insert(relation);
-            }
+            locked.extend(&open);
+            locks::together(Purpose::Online, open, mode, until);
         }
         body(&locked);
     });

@@ -221,6 +221,15 @@ pub fn not_maintained(name: &str) -> Error {
         .hint("See the view imat_status for those that there are.")
 }
 
+pub fn not_adopted(name: &str) -> Error {
+    Error::new(
+        SqlState::NOT_IN_PREREQUISITE_STATE,
+        format!("maintained table {name} does not follow its base tables yet"),
+    )
+    .detail("A dump brought it without its bookkeeping, and no change of its base tables has taken it up again.")
+    .hint("Call refresh_imat, which makes it anew, or drop_imat.")
+}
+
 pub fn out_of_step(name: &str) -> Error {
     Error::new(SqlState::DATA_CORRUPTED, format!("maintained table {name} is out of step with its base tables"))
         .detail("A group has fewer rows than were taken away.")

@@ -161,8 +161,6 @@ fn adjust(relations: &[Oid], disabled: bool) {
          JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
          WHERE t.tgrelid = ANY ($1) AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace \
            AND t.tgenabled <> CASE t.tgname WHEN $2 THEN 'R' ELSE 'A' END AND ($3 OR t.tgenabled <> 'D') \
-           AND (EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = t.tgrelid) \
-               OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = t.tgrelid)) \
          ORDER BY t.tgrelid, t.tgname",
     );
     let params = [relations.to_vec().into(), sql::REPLICA.into(), disabled.into()];

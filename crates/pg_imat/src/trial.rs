@@ -9,10 +9,11 @@ use imat_compile::error::Error;
 use imat_compile::name::QName;
 use imat_compile::sql::Sql;
 use imat_compile::sql::probe::{self, Argument};
-use pgrx::PgSqlErrorCode;
 
+use crate::blame::UNRESOLVED;
 use crate::facts::oid;
 use crate::pg::context::with_settings;
+use crate::pg::error;
 use crate::pg::spi;
 use crate::pg::xact;
 use crate::refuse;
@@ -51,18 +52,11 @@ pub fn check(view: u32, workshop: &Workshop, trial: Trial) -> Result<(), Error> 
 
 /// The name that was not found, if that is why it fails: its SQLSTATE and PostgreSQL's message.
 fn attempt(workshop: &Workshop, body: impl FnOnce()) -> Option<(&'static str, String)> {
-    use PgSqlErrorCode::*;
     // Others of the session are not to hear of it.
     let quietly = || with_settings(&[("check_function_bodies", "on"), ("client_min_messages", "error")], body);
     let (code, message) = xact::trial(|| workshop.within(&[], quietly)).err()?;
-    let state = match code {
-        ERRCODE_UNDEFINED_FUNCTION => "42883",
-        ERRCODE_UNDEFINED_TABLE => "42P01",
-        ERRCODE_UNDEFINED_OBJECT => "42704",
-        ERRCODE_INVALID_SCHEMA_NAME => "3F000",
-        _ => return None,
-    };
-    Some((state, message))
+    let state = error::state(code);
+    UNRESOLVED.into_iter().find(|unresolved| *unresolved == state).map(|unresolved| (unresolved, message))
 }
 
 fn validate(function: u32) {
@@ -82,15 +76,18 @@ fn functions(view: u32, owner: u32) -> Vec<Function> {
                  FROM pg_catalog.unnest(p.proargtypes) WITH ORDINALITY AS a(type, place) ORDER BY a.place), \
              ARRAY(SELECT CASE WHEN t.typtype = 'm' OR t.typname IN ('json', 'jsonb') THEN '{}' \
                  WHEN t.typname IN ('time', 'timetz') THEN '00:00' WHEN t.typname = 'uuid' THEN pg_catalog.repeat('0', 32) \
-                 ELSE CASE t.typcategory WHEN 'B' THEN 'true' WHEN 'D' THEN '2000-01-01' WHEN 'T' THEN '1 day' WHEN 'A' THEN '{}' \
+                 ELSE CASE t.typcategory \
+                     WHEN 'B' THEN 'true' WHEN 'D' THEN '2000-01-01' WHEN 'T' THEN '1 day' WHEN 'A' THEN '{}' \
                      WHEN 'R' THEN 'empty' WHEN 'I' THEN '127.0.0.1' \
-                     WHEN 'E' THEN (SELECT e.enumlabel::text FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder LIMIT 1) \
+                     WHEN 'E' THEN (SELECT e.enumlabel::text FROM pg_catalog.pg_enum AS e \
+                         WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder LIMIT 1) \
                      WHEN 'C' THEN '(' || pg_catalog.repeat(',', (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute AS f \
                          WHERE f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped)::integer - 1) || ')' \
                      ELSE '1' END END \
                  FROM pg_catalog.unnest(p.proargtypes) WITH ORDINALITY AS a(type, place) \
                  JOIN pg_catalog.pg_type AS t ON t.oid = a.type ORDER BY a.place), p.proowner = $2 \
-         FROM imat_catalog.parts($1) AS u JOIN pg_catalog.pg_proc AS p ON p.oid = u.object AND u.class = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+         FROM imat_catalog.parts($1) AS u JOIN pg_catalog.pg_proc AS p ON p.oid = u.object \
+             AND u.class = 'pg_catalog.pg_proc'::pg_catalog.regclass \
          JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang \
          WHERE p.prokind = 'f' AND p.provolatile <> 'v' AND l.lanname NOT IN ('internal', 'c') AND p.prosqlbody IS NULL \
              AND n.nspname NOT IN ('pg_catalog', 'imat_catalog') \

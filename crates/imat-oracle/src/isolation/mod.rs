@@ -49,6 +49,7 @@ pub struct Options {
 }
 
 const FILES: &[(&str, &str)] = &[
+    ("adopt", include_str!("../../specs/adopt.spec")),
     ("groups", include_str!("../../specs/groups.spec")),
     ("minmax", include_str!("../../specs/minmax.spec")),
     ("joins", include_str!("../../specs/joins.spec")),

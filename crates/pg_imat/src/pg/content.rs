@@ -1,19 +1,31 @@
-//! Whether a snapshot is older than what a state holds: see [`crate::content`].
+//! Whether a state can be read: it is maintained, and the snapshot is not older than what it holds (see [`crate::content`]).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use imat_compile::sql::ddl::GUARD;
 use pgrx::pg_sys;
 
 use super::error::raise;
+use super::lookup::{self, By};
 use crate::refuse;
 
 #[derive(Default)]
 struct Known {
-    /// The transaction with which the content of a relation began, if it is a state.
-    began: BTreeMap<u32, Option<pg_sys::TransactionId>>,
+    /// What was found of relations.
+    content: BTreeMap<u32, Content>,
     /// The end of the snapshot for which the first was looked up.
     since: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Content {
+    /// It is no state.
+    OfItsOwn,
+    /// Of a state: with which transaction it began.
+    Since(pg_sys::TransactionId),
+    /// Of one that is not maintained, as a dump left it behind. That is not remembered: bookkeeping can come unnoticed.
+    LeftBehind,
 }
 
 thread_local! {
@@ -23,23 +35,26 @@ thread_local! {
 /// Transactions are numbered anew after four times as many, so nothing is remembered for longer.
 const MEMORY: u32 = 1 << 30;
 
-/// Raises an error where one of these relations is a state with a content that the snapshot does not see.
+/// Raises an error where one of these relations is a state that nobody maintains, or, where `older` than it the snapshot
+/// can be, one with a content that the snapshot does not see.
 ///
 /// # Safety
 /// The snapshot is an MVCC snapshot.
-pub unsafe fn require(relations: impl Iterator<Item = u32>, snapshot: pg_sys::Snapshot) {
+pub unsafe fn require(relations: impl Iterator<Item = u32>, snapshot: pg_sys::Snapshot, older: bool) {
     // SAFETY: by the caller.
     let now: u32 = unsafe { (*snapshot).xmax }.into();
     KNOWN.with_borrow_mut(|known| {
-        if known.began.is_empty() || now.wrapping_sub(known.since) > MEMORY {
+        if known.content.is_empty() || now.wrapping_sub(known.since) > MEMORY {
             *known = Known { since: now, ..Known::default() };
         }
     });
     for relation in relations {
-        // SAFETY: by the caller; the transaction is one of a committed row, or this one.
-        let seen = began(relation).is_none_or(|transaction| unsafe { sees(snapshot, transaction) });
-        if !seen {
-            raise(&refuse::older_than_content(&name(relation)));
+        match content(relation) {
+            Content::OfItsOwn => {}
+            // SAFETY: by the caller; the transaction is one of a committed row, or this one.
+            Content::Since(transaction) if !older || unsafe { sees(snapshot, transaction) } => {}
+            Content::Since(_) => raise(&refuse::older_than_content(&name(relation))),
+            Content::LeftBehind => raise(&refuse::not_adopted(&format!("\"{}\"", name(relation)))),
         }
     }
 }
@@ -47,7 +62,7 @@ pub unsafe fn require(relations: impl Iterator<Item = u32>, snapshot: pg_sys::Sn
 /// The same under the transaction's snapshot.
 pub fn require_now(relation: u32) {
     // SAFETY: what PostgreSQL gives a transaction is an MVCC snapshot.
-    unsafe { require(std::iter::once(relation), pg_sys::GetTransactionSnapshot()) }
+    unsafe { require(std::iter::once(relation), pg_sys::GetTransactionSnapshot(), true) }
 }
 
 unsafe fn sees(snapshot: pg_sys::Snapshot, transaction: pg_sys::TransactionId) -> bool {
@@ -61,50 +76,38 @@ unsafe fn sees(snapshot: pg_sys::Snapshot, transaction: pg_sys::TransactionId) -
 pub fn forget(relation: u32) {
     // Nothing is borrowed while it is looked up, during which this is called.
     KNOWN.with_borrow_mut(|known| match relation {
-        0 => known.began.clear(),
-        relation => _ = known.began.remove(&relation),
+        0 => known.content.clear(),
+        relation => _ = known.content.remove(&relation),
     });
 }
 
-fn began(relation: u32) -> Option<pg_sys::TransactionId> {
-    if let Some(known) = KNOWN.with_borrow(|known| known.began.get(&relation).copied()) {
+fn content(relation: u32) -> Content {
+    if let Some(known) = KNOWN.with_borrow(|known| known.content.get(&relation).copied()) {
         return known;
     }
-    let found = look_up(relation);
-    KNOWN.with_borrow_mut(|known| known.began.insert(relation, found));
-    found
+    match is_left_behind(relation) {
+        true => Content::LeftBehind,
+        false => {
+            let found = look_up(relation).map_or(Content::OfItsOwn, Content::Since);
+            KNOWN.with_borrow_mut(|known| known.content.insert(relation, found));
+            found
+        }
+    }
+}
+
+/// Whether it is guarded as a state, and is not in the bookkeeping.
+fn is_left_behind(relation: u32) -> bool {
+    // Before PostgreSQL 16 views are among the tables of a plan too, and have guards of their own.
+    if lookup::is_view(relation) || lookup::our_trigger(relation, GUARD).is_none() {
+        return false;
+    }
+    !By::named("imat", "imat_state_key").is_some_and(|states| states.any(&[(2, relation)]))
 }
 
 /// The transaction that wrote the newest version of the state's row in the bookkeeping. It is read without SQL: this is
 /// asked of every table that a query reads, by whoever reads it, in parallel workers as well.
 fn look_up(relation: u32) -> Option<pg_sys::TransactionId> {
-    // SAFETY: the names outlive the calls; the scan, whose key lives as long, sees what is committed by now, and its
-    // tuple is read before it ends.
-    unsafe {
-        let schema = pg_sys::get_namespace_oid(c"imat_catalog".as_ptr(), true);
-        let find = |name: &std::ffi::CStr| pg_sys::get_relname_relid(name.as_ptr(), schema);
-        let (contents, index) = (find(c"content"), find(c"content_pkey"));
-        if contents == pg_sys::Oid::INVALID || index == pg_sys::Oid::INVALID {
-            return None;
-        }
-        let contents = pg_sys::table_open(contents, pg_sys::AccessShareLock as i32);
-        let mut key = pg_sys::ScanKeyData::default();
-        let state = pg_sys::Datum::from(pg_sys::Oid::from(relation));
-        let equal = pg_sys::Oid::from(pg_sys::F_OIDEQ);
-        pg_sys::ScanKeyInit(&mut key, 1, pg_sys::BTEqualStrategyNumber as u16, equal, state);
-        let scan = pg_sys::systable_beginscan(contents, index, true, std::ptr::null_mut(), 1, &mut key);
-        let tuple = pg_sys::systable_getnext(scan);
-        let began = (!tuple.is_null()).then(|| {
-            let header = &*(*tuple).t_data;
-            match u32::from(header.t_infomask) & pg_sys::HEAP_XMIN_FROZEN {
-                pg_sys::HEAP_XMIN_FROZEN => pg_sys::FrozenTransactionId,
-                _ => header.t_choice.t_heap.t_xmin,
-            }
-        });
-        pg_sys::systable_endscan(scan);
-        pg_sys::table_close(contents, pg_sys::AccessShareLock as i32);
-        began
-    }
+    By::named("content", "content_pkey")?.writer(&[(1, relation)])
 }
 
 fn name(relation: u32) -> String {

@@ -117,7 +117,7 @@ unsafe extern "C-unwind" fn say(explain: *mut c_void) {
             return;
         }
         let explain = *explain.cast::<Explain<'_>>();
-        let Explanation { context, detail, hint } = explain(&state(code));
+        let Explanation { context, detail, hint } = explain(&state(PgSqlErrorCode::from(code)));
         let text = |text: String| CString::new(text).unwrap_or_default();
         errcontext_msg(c"%s".as_ptr(), text(context).as_ptr());
         if let Some(detail) = detail {
@@ -130,6 +130,6 @@ unsafe extern "C-unwind" fn say(explain: *mut c_void) {
 }
 
 /// The SQLSTATE of a code of PostgreSQL's: six bits a character, the first lowest.
-fn state(code: c_int) -> String {
-    (0..5).map(|position| char::from(b'0' + (code >> (6 * position) & 0x3f) as u8)).collect()
+pub fn state(code: PgSqlErrorCode) -> String {
+    (0..5).map(|position| char::from(b'0' + (code as c_int >> (6 * position) & 0x3f) as u8)).collect()
 }

@@ -38,7 +38,7 @@ unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
         if capture::is_waiting() {
             before(query, flags);
         }
-        if lock::can_be_older() && !capture::is_own_statement() {
+        if !capture::is_own_statement() {
             require_content(query, flags);
         }
         match START {
@@ -92,7 +92,7 @@ unsafe extern "C-unwind" fn before(query: *mut pg_sys::QueryDesc, flags: i32) {
     }
 }
 
-/// Refuses what a transaction snapshot is too old for.
+/// Refuses to read states that nobody maintains, and what a transaction snapshot is too old for.
 #[pg_guard]
 unsafe extern "C-unwind" fn require_content(query: *mut pg_sys::QueryDesc, flags: i32) {
     // SAFETY: as above.
@@ -103,7 +103,8 @@ unsafe extern "C-unwind" fn require_content(query: *mut pg_sys::QueryDesc, flags
             && (*snapshot).snapshot_type == pg_sys::SnapshotType::SNAPSHOT_MVCC
         {
             let tables = pgrx::PgList::<pg_sys::RangeTblEntry>::from_pg((*(*query).plannedstmt).rtable);
-            content::require(tables.iter_ptr().filter_map(|table| relation(table)), snapshot);
+            let tables = tables.iter_ptr().filter_map(|table| relation(table));
+            content::require(tables, snapshot, lock::can_be_older());
         }
     }
 }

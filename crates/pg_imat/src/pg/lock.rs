@@ -72,6 +72,10 @@ pub enum Purpose {
     Build,
     /// Nobody writes for a moment.
     Online,
+    /// Of those who adopt what a dump left behind, one does.
+    Adoption,
+    /// Nobody writes what is made anew since it was adopted.
+    Adopted,
     /// Not a lock: what is new since a transaction's snapshot is looked for.
     Snapshot,
     /// Nor this: a transaction's snapshot may be older than what a state holds.
@@ -211,6 +215,21 @@ pub fn put_off_decision(definition: u32) {
     }
     // SAFETY: as above.
     unsafe { pg_sys::LockRelease(&tag_of_staleness(definition), Mode::Exclusive.number(), false) };
+}
+
+/// The sub-object number of the lock of whoever adopts what a dump left behind.
+const ADOPTION: u16 = 0x1ab;
+
+/// Lets nobody else adopt until the transaction ends; returns whether that is so. If somebody else does, his transaction is
+/// waited for, or else that is all.
+pub fn begin_adoption(wait: bool) -> bool {
+    if left_out(format_args!("{:?}", Purpose::Adoption)) {
+        return true;
+    }
+    let tag = tag_of_object(pg_sys::RelationRelationId.to_u32(), 0, ADOPTION);
+    // SAFETY: as above.
+    let got = unsafe { pg_sys::LockAcquire(&tag, Mode::Exclusive.number(), false, !wait) };
+    got != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
 }
 
 /// Raises PostgreSQL's error where the session itself is still reading or changing the relation,

@@ -44,9 +44,8 @@ impl By {
 
     /// Of the rows with these OIDs in these columns, which the index begins with, these fields: OIDs and characters.
     pub fn find<const N: usize>(self, keys: &[(i16, u32)], fields: [i16; N]) -> Vec<[u32; N]> {
-        let keys: Vec<Key> = keys.iter().map(|&(column, oid)| Key::oid(column, oid)).collect();
         let mut found = Vec::new();
-        self.scan(&keys, |row| {
+        self.scan(&Key::oids(keys), |row| {
             found.push(fields.map(|field| row.field(field)));
             true
         });
@@ -55,13 +54,17 @@ impl By {
 
     /// Whether there is such a row.
     pub fn any(self, keys: &[(i16, u32)]) -> bool {
-        let keys: Vec<Key> = keys.iter().map(|&(column, oid)| Key::oid(column, oid)).collect();
-        let mut any = false;
-        self.scan(&keys, |_| {
-            any = true;
+        self.writer(keys).is_some()
+    }
+
+    /// The transaction that wrote such a row.
+    pub fn writer(self, keys: &[(i16, u32)]) -> Option<pg_sys::TransactionId> {
+        let mut writer = None;
+        self.scan(&Key::oids(keys), |row| {
+            writer = Some(row.writer());
             false
         });
-        any
+        writer
     }
 
     /// The rows of [`FUNCTIONS`] or [`OPERATORS`] that are called as this one of [`FUNCTION`] or [`OPERATOR`] in its schema:
@@ -117,6 +120,10 @@ impl Key {
         Self { column, value: pg_sys::Datum::from(oid), function: pg_sys::F_OIDEQ }
     }
 
+    fn oids(keys: &[(i16, u32)]) -> Vec<Self> {
+        keys.iter().map(|&(column, oid)| Self::oid(column, oid)).collect()
+    }
+
     fn make(&self) -> pg_sys::ScanKeyData {
         let mut key = pg_sys::ScanKeyData::default();
         let equal = pg_sys::BTEqualStrategyNumber as u16;
@@ -139,6 +146,16 @@ impl Row {
         unsafe { pg_sys::heap_getattr(self.tuple, i32::from(column), self.descriptor, &mut null) }
     }
 
+    fn writer(&self) -> pg_sys::TransactionId {
+        // SAFETY: the row lives as long as this.
+        let header = unsafe { &*(*self.tuple).t_data };
+        match u32::from(header.t_infomask) & pg_sys::HEAP_XMIN_FROZEN {
+            pg_sys::HEAP_XMIN_FROZEN => pg_sys::FrozenTransactionId,
+            // SAFETY: what is in the table has these fields, and no datum's.
+            _ => unsafe { header.t_choice.t_heap.t_xmin },
+        }
+    }
+
     /// An OID or a character.
     fn field(&self, column: i16) -> u32 {
         self.datum(column).value() as u32
@@ -158,12 +175,48 @@ pub fn is_view(relation: u32) -> bool {
     unsafe { pg_sys::get_rel_relkind(pg_sys::Oid::from(relation)) as u8 == pg_sys::RELKIND_VIEW }
 }
 
+/// Whether a relation is in the schema of the bookkeeping.
+pub fn is_in_catalog(relation: u32) -> bool {
+    // SAFETY: looks them up.
+    unsafe {
+        pg_sys::get_rel_namespace(pg_sys::Oid::from(relation))
+            == pg_sys::get_namespace_oid(c"imat_catalog".as_ptr(), true)
+    }
+}
+
 /// The trigger of a relation with this name.
 pub fn trigger(relation: u32, name: &str) -> Option<u32> {
     let name = CString::new(name).unwrap_or_default();
     // SAFETY: the name outlives the call, which looks it up.
     let found = unsafe { pg_sys::get_trigger_oid(pg_sys::Oid::from(relation), name.as_ptr(), true) }.to_u32();
     (found != 0).then_some(found)
+}
+
+/// The same, if it calls a function of the extension's.
+pub fn our_trigger(relation: u32, name: &str) -> Option<u32> {
+    let calls = |trigger| TRIGGER.find(&[(1, trigger)], [5]).into_iter().map(|[function]| function).next();
+    // SAFETY: looks them up.
+    let is_ours = |function: u32| unsafe {
+        pg_sys::get_func_namespace(pg_sys::Oid::from(function))
+            == pg_sys::get_namespace_oid(c"imat_catalog".as_ptr(), true)
+    };
+    trigger(relation, name).filter(|&trigger| calls(trigger).is_some_and(is_ours))
+}
+
+/// Lets a trigger be dropped with a relation that it names, which until now it kept from that.
+pub fn go_with(trigger: u32, relation: u32) {
+    let address = |class, object: u32| pg_sys::ObjectAddress {
+        classId: class,
+        objectId: pg_sys::Oid::from(object),
+        objectSubId: 0,
+    };
+    let (mark, on) = (address(pg_sys::TriggerRelationId, trigger), address(pg_sys::RelationRelationId, relation));
+    let (normal, auto) = (pg_sys::DependencyType::DEPENDENCY_NORMAL, pg_sys::DependencyType::DEPENDENCY_AUTO);
+    // SAFETY: both exist; the addresses are copied.
+    unsafe {
+        pg_sys::deleteDependencyRecordsForSpecific(mark.classId, mark.objectId, normal as i8, on.classId, on.objectId);
+        pg_sys::recordDependencyOn(&mark, &on, auto);
+    }
 }
 
 /// The table of an index, if it is one.

@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use super::image::V1;
 use super::transition::Transition;
 use super::{bare, error, memory, xact};
-use crate::{adopt, capture, content};
+use crate::{capture, content, restored};
 
 /// What fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,11 +118,17 @@ pub extern "C-unwind" fn imat_definition(_fcinfo: pg_sys::FunctionCallInfo) -> p
     pg_sys::Datum::null()
 }
 
-/// On the bookkeeping, BEFORE each row: passes over what comes from a dump and is known already.
+/// On the bookkeeping, BEFORE each row: passes over what comes from a dump and is known already. AFTER the statement that
+/// brought it: looks at what is complete with it.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_arrive(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: the data is valid for the call, and the first columns of the bookkeeping are these.
+    // SAFETY: the data is valid for the call.
+    if unsafe { data(fcinfo) }.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0 {
+        restored::bookkeeping();
+        return pg_sys::Datum::null();
+    }
+    // SAFETY: as above; the first columns of the bookkeeping are these.
     let (row, table, columns) = unsafe {
         let data = data(fcinfo);
         let descriptor = (*data.tg_relation).rd_att;
@@ -139,9 +145,9 @@ pub extern "C-unwind" fn imat_arrive(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys
     };
     let known = !capture::is_own_ddl()
         && match table.to_bytes() {
-            b"imat" => adopt::is_known(columns[0], columns[1]),
+            b"imat" => restored::is_known(columns[0], columns[1]),
             b"content" => content::is_known(columns[0]),
-            _ => adopt::is_known_source(columns),
+            _ => restored::is_known_source(columns),
         };
     if known { pg_sys::Datum::null() } else { pg_sys::Datum::from(row) }
 }

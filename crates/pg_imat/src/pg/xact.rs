@@ -179,12 +179,12 @@ pub fn attempt_within<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Option<
     context::with_settings(&[("lock_timeout", &timeout)], || attempt_unless(refused, body))
 }
 
-/// The same, and where it fails for any other reason than that somebody ends it.
-pub fn attempt_aside<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Option<T> {
+/// The same, and where it fails for any other reason than that somebody ends it: that reason, and nothing done.
+pub fn attempt_aside<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Result<T, (PgSqlErrorCode, String)> {
     use PgSqlErrorCode::{ERRCODE_ADMIN_SHUTDOWN, ERRCODE_QUERY_CANCELED};
     let timeout = milliseconds.to_string();
     let refused = |code| !matches!(code, ERRCODE_ADMIN_SHUTDOWN | ERRCODE_QUERY_CANCELED);
-    context::with_settings(&[("lock_timeout", &timeout)], || attempt_unless(refused, body))
+    context::with_settings(&[("lock_timeout", &timeout)], || attempted(refused, true, body))
 }
 
 /// Runs `body`; `None`, and nothing done, where something in it is larger, or has more columns, than PostgreSQL can take.
