@@ -51,6 +51,8 @@ pub struct Table {
     pub key_holds: bool,
     /// Those that hold at the end of every statement, and have always done so.
     pub foreign_keys: Vec<ForeignKey>,
+    /// The expressions of its indexes over all rows, as `pg_get_indexdef` prints them.
+    pub indexed: Vec<String>,
 }
 
 impl Table {

@@ -118,6 +118,40 @@ impl Scalar {
             .collect()
     }
 
+    pub fn in_parentheses(&self) -> Scalar {
+        let mut out = Scalar::text("(");
+        out.push(self);
+        out.push_text(")");
+        out
+    }
+
+    /// The operands of a comparison and its operator, with the spaces around it, where the expression is one.
+    pub fn comparison(&self) -> Option<(Scalar, &'static str, Scalar)> {
+        let text = self.render(|_| HOLE.to_string());
+        let text = without_parentheses(&text);
+        let mut found = outside_parentheses(text).filter_map(|at| {
+            let operator = COMPARISONS.iter().find(|operator| text[at..].starts_with(**operator))?;
+            Some((at, *operator))
+        });
+        let (Some((at, operator)), None) = (found.next(), found.next()) else { return None };
+        let (left, right) = (&text[..at], &text[at + operator.len()..]);
+        let is_operand = |side: &str| !NO_OPERANDS.iter().any(|word| side.starts_with(word));
+        let mut columns = self.columns();
+        let mut operand = |side: &str| Scalar::with_holes(side, &mut columns);
+        (is_operand(left) && is_operand(right)).then(|| (operand(left), operator, operand(right)))
+    }
+
+    fn with_holes(text: &str, columns: &mut impl Iterator<Item = usize>) -> Scalar {
+        let mut scalar = Scalar::default();
+        for (number, part) in text.split(HOLE).enumerate() {
+            if number > 0 {
+                columns.next().into_iter().for_each(|column| scalar.push_column(column));
+            }
+            scalar.push_text(part);
+        }
+        scalar
+    }
+
     /// `self`, computed only where all of `guards` are true, and else NULL. AND would compute it where a guard is NULL,
     /// and the planner may put its operands, where they are conditions, in any order.
     pub fn guarded<'a>(&self, guards: impl DoubleEndedIterator<Item = &'a Scalar>) -> Scalar {
@@ -130,6 +164,44 @@ impl Scalar {
             out
         })
     }
+
+    /// Whether [`Scalar::guarded`] has put it behind this guard.
+    pub fn is_guarded_by(&self, guard: &Scalar) -> bool {
+        let text = |scalar: &Scalar| scalar.render(|position| format!("{HOLE}{position}{HOLE}"));
+        text(self).contains(&format!("CASE WHEN ({}) THEN", text(guard)))
+    }
+}
+
+/// Stands for a column.
+const HOLE: char = '\u{1}';
+
+const COMPARISONS: [&str; 6] = [" = ", " <> ", " < ", " <= ", " > ", " >= "];
+
+/// What is compared in a way of its own.
+const NO_OPERANDS: [&str; 3] = ["ANY ", "ALL ", "ROW("];
+
+/// A text without the parentheses around all of it.
+pub fn without_parentheses(text: &str) -> &str {
+    let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+    match inner.filter(|_| outside_parentheses(text).next() == Some(text.len() - 1)) {
+        Some(inner) => without_parentheses(inner),
+        None => text,
+    }
+}
+
+/// The places in a text, in bytes, that are in no parentheses and no quotes, closing ones included.
+fn outside_parentheses(text: &str) -> impl Iterator<Item = usize> {
+    let (mut depth, mut quote) = (0, None);
+    text.char_indices().filter_map(move |(at, c)| {
+        match (quote, c) {
+            (Some(open), _) => quote = Some(open).filter(|open| *open != c),
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(' | '[') => depth += 1,
+            (None, ')' | ']') => depth -= 1,
+            _ => {}
+        }
+        (depth == 0 && quote.is_none()).then_some(at)
+    })
 }
 
 #[cfg(test)]
@@ -145,5 +217,37 @@ mod tests {
         sum.push_text(" + 1");
         let out = product.substitute(|p| if p == 0 { sum.clone() } else { Scalar::column(7) });
         assert_eq!(out.render(|p| format!("c{p}")), "(c5 + 1) * c7");
+    }
+
+    /// `#` is a column.
+    fn operands(text: &str) -> Option<String> {
+        let mut columns = 0..;
+        let (left, operator, right) = Scalar::with_holes(&text.replace('#', "\u{1}"), &mut columns).comparison()?;
+        let [left, right] = [left, right].map(|side| side.render(|p| format!("c{p}")));
+        Some(format!("{left}{operator}{right}"))
+    }
+
+    #[test]
+    fn comparisons_have_two_operands() {
+        for (text, expected) in [
+            ("# = #", "c0 = c1"),
+            ("((# = (10 / #)))", "c0 = (10 / c1)"),
+            ("((# + 1) >= f(#, (# = 2)))", "(c0 + 1) >= f(c1, (c2 = 2))"),
+            ("(CASE WHEN (# = 1) THEN # END < ' = '::text)", "CASE WHEN (c0 = 1) THEN c1 END < ' = '::text"),
+        ] {
+            assert_eq!(operands(text).as_deref(), Some(expected));
+        }
+        for text in [
+            "((# = #) OR (# = #))",
+            "(# = ANY (#))",
+            "(NOT (# = #))",
+            "(ROW(#, #) = ROW(#, #))",
+            "(# ~ ' = '::text)",
+            "(# OPERATOR(shop.=) #)",
+            "f((# = #))",
+            "#",
+        ] {
+            assert_eq!(operands(text), None, "{text}");
+        }
     }
 }

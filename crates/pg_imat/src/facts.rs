@@ -80,6 +80,14 @@ const FOREIGN_KEYS: Sql = Sql::fixed(
          AND NOT imat_catalog.is_passable(c.oid)",
 );
 
+const INDEXED: Sql = Sql::fixed(
+    "SELECT pg_catalog.pg_get_indexdef(i.indexrelid, k.n, false) \
+     FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid, \
+         pg_catalog.generate_series(1, i.indnkeyatts::integer) AS k (n) \
+     WHERE i.indrelid = $1 AND i.indexprs IS NOT NULL AND i.indpred IS NULL AND i.indisvalid AND i.indkey[k.n - 1] = 0 \
+         AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid))",
+);
+
 const DEFINITION: Sql = Sql::fixed("SELECT pg_catalog.pg_get_viewdef($1, false)");
 
 const CALL: Sql = Sql::fixed(
@@ -139,7 +147,8 @@ impl SystemCatalog {
                 referenced: row.need(3),
             }),
         };
-        Table { oid: relation, name, columns, primary_key, key_holds: !holds.contains(&false), foreign_keys }
+        let indexed = spi::rows(&INDEXED, &[oid(relation)], |row| row.need(1));
+        Table { oid: relation, name, columns, primary_key, key_holds: !holds.contains(&false), foreign_keys, indexed }
     }
 }
 

@@ -63,6 +63,7 @@ impl Grouped {
     }
 
     pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
+        let mixed = size.mixes(signs);
         let signs = match size {
             _ if !self.source.is_one_term(changed) => Signs::Net,
             Size::One(fate) => fate.signs(),
@@ -77,10 +78,10 @@ impl Grouped {
         };
         let apply = match &one {
             Some((one, fate)) => sql::apply_one(plan, self, state, one, *fate),
-            None => sql::apply(plan, self, state, changed, signs),
+            None => sql::apply(plan, self, state, changed, signs, mixed),
         };
         Flush {
-            digest: joined.then(|| sql::digest(plan, self, changed, signs)),
+            digest: joined.then(|| sql::digest(plan, self, changed, signs, mixed)),
             apply,
             returns: signs.removals() || recomputes,
             recompute: recomputes.then(|| tids::recompute(plan, self, state, size)),

@@ -12,6 +12,7 @@ mod implied;
 mod links;
 pub mod locks;
 mod nulls;
+pub(crate) mod order;
 pub mod references;
 pub mod rows;
 pub(crate) mod source;
@@ -152,6 +153,13 @@ pub enum Size {
     One(Fate),
     Small,
     Large,
+}
+
+impl Size {
+    /// Whether such a delta may hold both rows that came and rows that are gone.
+    fn mixes(self, signs: Signs) -> bool {
+        signs.removals() && !matches!(self, Size::One(_))
+    }
 }
 
 /// The statements that apply one delta, in order.
@@ -312,7 +320,7 @@ impl Plan {
     pub fn flush(&self, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
         let flush = match &self.body {
             Body::Grouped(grouped) => grouped.flush(self, state, changed, signs, size),
-            Body::Rows(rows) => rows.flush(self, state, changed),
+            Body::Rows(rows) => rows.flush(self, state, changed, size.mixes(signs)),
         };
         let Some(row) = self.row(changed.iter(), size) else { return flush };
         let over = |sql: Sql| sql.over(&row.relation(1));

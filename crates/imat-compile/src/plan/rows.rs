@@ -37,14 +37,14 @@ impl Rows {
         }
     }
 
-    pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet) -> Flush {
+    pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet, mixed: bool) -> Flush {
         let reads = match &self.query {
             Query::Source { source, .. } => source.core.self_join || source.core.tables.len() > 1,
             Query::Definition(_) => true,
         };
         Flush {
-            digest: reads.then(|| sql::digest(plan, &self.query, state, changed)),
-            apply: sql::apply(plan, &self.query, state, changed),
+            digest: reads.then(|| sql::digest(plan, &self.query, state, changed, mixed)),
+            apply: sql::apply(plan, &self.query, state, changed, mixed),
             returns: true,
             recompute: None,
             delete: Some(crate::sql::tids::delete(plan, state)),

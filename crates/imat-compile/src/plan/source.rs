@@ -7,12 +7,13 @@ use crate::facts::{Column, Table};
 use crate::lower::Core;
 use crate::plan::links::{Links, locate};
 use crate::plan::locks::Tree;
+use crate::plan::order::Order;
 use crate::plan::references::{self, Idle, Reference};
-use crate::plan::{Fate, Locking, TableUse, total};
+use crate::plan::{Fate, Locking, TableUse};
 use crate::rel::term::Term;
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
-use crate::sql::render;
+use crate::sql::render::{self, pairs};
 
 /// The joins and filters of a view, ready to be read as they are or as a delta.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(crate) struct Source {
     pub(super) core: Core,
     /// The scope columns that are read, ascending; `x<position>` in the rendered subquery.
     used: Vec<usize>,
+    /// What is computed of the scope row.
+    computed: Vec<Scalar>,
     pub(super) references: Vec<Reference>,
 }
 
@@ -65,7 +68,8 @@ impl Source {
         }
         render::blocks(&core.rel, &[], &core.tables)?;
         let references = references::all(&core);
-        Ok(Self { core, used, references })
+        let computed = scalars.iter().copied().cloned().collect();
+        Ok(Self { core, used, computed, references })
     }
 
     fn outputs(&self) -> (Vec<Scalar>, Vec<String>) {
@@ -94,12 +98,7 @@ impl Source {
     /// Whether an expression over the scope row has a value in any row of the tables.
     pub(crate) fn is_total(&self, expr: &Scalar) -> bool {
         let terms = Term::all(&self.core.rel).unwrap_or_default();
-        terms.iter().all(|term| {
-            total::is_total(&term.resolve(expr), |position| {
-                let (leaf, column) = locate(&term.leaves, position);
-                self.core.tables[term.leaves[leaf].table].columns[column].hash
-            })
-        })
+        terms.iter().all(|term| !Order { term, tables: &self.core.tables }.is_frail(&term.resolve(expr)))
     }
 
     /// The column of a table that a column of the scope row is, and the position of the table.
@@ -110,9 +109,16 @@ impl Source {
         Some((table, &self.core.tables[table].columns[column]))
     }
 
-    /// The change, given which tables have a delta.
-    pub(crate) fn delta(&self, changed: &TableSet) -> String {
-        self.render(&self.core.rel.delta(changed))
+    /// The change, given which tables have a delta. It is `mixed` where rows may both have come and gone.
+    pub(crate) fn delta(&self, changed: &TableSet, mixed: bool) -> String {
+        let Core { rel, tables, .. } = &self.core;
+        let delta = rel.delta(changed);
+        if !mixed || !pairs::are_frail(rel, &self.computed, tables, changed) {
+            return self.render(&delta);
+        }
+        let (outputs, names) = self.outputs();
+        let select = pairs::select(&delta, &outputs, &names, tables, changed).expect("a core is linear");
+        select.expect("a change of a table changes a view that reads it")
     }
 
     fn render(&self, rel: &Rel) -> String {

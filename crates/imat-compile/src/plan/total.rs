@@ -2,6 +2,7 @@
 //!
 //! Such a one may be computed of rows that a condition keeps away, and so can be looked up in an index on it.
 
+use crate::facts::hashes;
 use crate::scalar::{Piece, Scalar};
 
 /// [`crate::facts::Column::hash`] of text, and of date, timestamp and timestamptz.
@@ -11,6 +12,10 @@ const TIMES: &[u32] = &[DATE, 1114, 1184];
 
 const TEXT_WORDS: &[&str] =
     &["lower", "upper", "initcap", "btrim", "ltrim", "rtrim", "left", "right", "coalesce", "nullif", "concat", "text"];
+
+/// What conditions consist of that compare columns, and casts of columns that can't fail.
+const CONDITION_WORDS: &[&str] =
+    &["and", "or", "not", "is", "null", "true", "false", "distinct", "from", "any", "all", "array"];
 
 /// Functions, types and fields.
 const TIME_WORDS: &[&str] = &[
@@ -49,7 +54,7 @@ const TIME_WORDS: &[&str] = &[
 ];
 
 /// Whether an expression over columns with such hashes can't fail for one row and not for another.
-pub(super) fn is_total(expr: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> bool {
+pub(crate) fn is_total(expr: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> bool {
     let is_of = |types: &[u32], words: &[&str], signs: &str| {
         expr.pieces().iter().all(|piece| match piece {
             Piece::Column(position) => hash(*position).is_some_and(|hash| types.contains(&hash)),
@@ -59,7 +64,58 @@ pub(super) fn is_total(expr: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> bo
     // There are dates later than any timestamp.
     let is_late = expr.columns().any(|column| hash(column) == Some(DATE))
         && expr.pieces().iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains("timestamp")));
-    expr.as_column().is_some() || is_of(TEXT, TEXT_WORDS, "|") || !is_late && is_of(TIMES, TIME_WORDS, "")
+    expr.as_column().is_some()
+        || is_of(TEXT, TEXT_WORDS, "|")
+        || !is_late && is_of(TIMES, TIME_WORDS, "")
+        || is_comparison(expr, &hash)
+}
+
+/// Stands for a column.
+const HOLE: char = '\u{1}';
+
+/// Whether an expression does nothing but compare columns and constants, by operators of PostgreSQL's.
+fn is_comparison(expr: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> bool {
+    let mut text = expr.render(|_| HOLE.to_string());
+    for column in expr.columns() {
+        // One after the other, so that the first hole is this column's.
+        let bare = safe_casts(hash(column)).find_map(|ty| {
+            let cast = format!("({HOLE})::{ty}");
+            let (before, after) = text.split_once(&cast)?;
+            let is_whole = after.is_empty() || after.starts_with([' ', ')', ',', ']']);
+            (is_whole && !before.contains(HOLE)).then(|| format!("{before}0{after}"))
+        });
+        text = bare.unwrap_or_else(|| text.replacen(HOLE, "0", 1));
+    }
+    without_constants(&text).is_some_and(|text| consists_of(&text, CONDITION_WORDS, "=<>[]."))
+}
+
+/// The types to which any value of a column with such a hash can be cast.
+fn safe_casts(hash: Option<u32>) -> impl Iterator<Item = &'static str> {
+    let integer = hash == Some(hashes::INTEGER);
+    let number = integer || matches!(hash, Some(hashes::REAL | hashes::DOUBLE));
+    let casts = [
+        ("text", hash == Some(TEXT[0]) || number || hash == Some(hashes::NUMERIC)),
+        ("bigint", integer),
+        ("numeric", integer || hash == Some(hashes::NUMERIC)),
+        ("double precision", number),
+    ];
+    casts.into_iter().filter(|(_, safe)| *safe).map(|(ty, _)| ty)
+}
+
+/// Constants of PostgreSQL's types made shorter: they have a value, or there would be no such view.
+fn without_constants(text: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, quoted)) = rest.split_once('\'') {
+        let (_, after) = quoted.split_once('\'')?;
+        out += before;
+        out.push('0');
+        rest = match after.strip_prefix("::") {
+            Some(ty) => ty.trim_start_matches(|c: char| c.is_ascii_lowercase() || " 0123456789[]".contains(c)),
+            None => after,
+        };
+    }
+    Some(out + rest)
 }
 
 /// Whether a piece of an expression has nothing but constants, these words, commas, casts, parentheses and these signs.
@@ -112,6 +168,13 @@ mod tests {
             ("date_trunc('hour'::text, #)", 1184),
             ("(#)::date", 1114),
             ("EXTRACT(month FROM #)", 1082),
+            ("(# = #)", 1),
+            ("((#)::text = (#)::text)", 25),
+            ("((#)::numeric > 1.5)", 20),
+            ("((#)::bigint = ANY ('{1,2}'::bigint[]))", 20),
+            ("(# = ANY (ARRAY['a'::text, 'b'::text]))", 25),
+            ("((# >= '-1'::integer) AND ((# IS NOT NULL) OR (NOT (# <> 'it''s'::text))))", 25),
+            ("(# IS DISTINCT FROM '2024-01-01 00:00:00'::timestamp without time zone)", 1114),
         ] {
             assert!(total(text, hash), "{text}");
         }
@@ -128,6 +191,14 @@ mod tests {
             ("(# + '1 day'::interval)", 1184),
             ("public.lower(#)", 25),
             ("abs(#)", 20),
+            ("(# = (#)::integer)", 25),
+            ("((#)::bigint = #)", 701),
+            ("((#)::numeric(3,1) = 1)", 20),
+            ("(# = (# + 1))", 20),
+            ("(# = (10 / #))", 20),
+            ("(# ~ 'x'::text)", 25),
+            ("(# OPERATOR(shop.=) #)", 20),
+            ("(# = 'a'::shop.mood)", 20),
             ("'", 25),
         ] {
             assert!(!total(text, hash), "{text}");

@@ -77,7 +77,7 @@ fn dirty_value(grouped: &Grouped, signs: Signs) -> &'static str {
 }
 
 /// The change per group of a delta of many rows.
-fn delta(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs) -> Delta {
+fn delta(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs, mixed: bool) -> Delta {
     let weight = signs.removals().then_some("d.w");
     let fields = fields(
         plan,
@@ -88,7 +88,7 @@ fn delta(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs) -> De
         &|component| weight.map(|weight| component.retraction(weight, &scope)),
     );
     let touched = touched(plan, "pg_catalog.count(*)");
-    let from = format!("({}) AS d{}", grouped.source.delta(changed), group_by(grouped));
+    let from = format!("({}) AS d{}", grouped.source.delta(changed, mixed), group_by(grouped));
     Delta::new(fields, &format!("{touched} FROM {from}"))
 }
 
@@ -183,8 +183,8 @@ fn needs_recompute(plan: &Plan, grouped: &Grouped, signs: Signs) -> String {
 }
 
 /// Applies a delta of many rows, in key order.
-pub fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs) -> Apply {
-    let mut delta = delta(plan, grouped, changed, signs);
+pub fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs, mixed: bool) -> Apply {
+    let mut delta = delta(plan, grouped, changed, signs, mixed);
     if !grouped.keys.is_empty() {
         delta.select += &format!(" ORDER BY {}", positions(grouped.keys.len()));
     }
@@ -225,8 +225,8 @@ pub(super) fn frail_keys(grouped: &Grouped) -> Vec<&Scalar> {
 }
 
 /// What the upsert would write, as one number.
-pub fn digest(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs) -> Sql {
-    digest_of(&delta(plan, grouped, changed, signs).select)
+pub fn digest(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs, mixed: bool) -> Sql {
+    digest_of(&delta(plan, grouped, changed, signs, mixed).select)
 }
 
 pub(crate) fn digest_of(select: &str) -> Sql {

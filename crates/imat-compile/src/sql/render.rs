@@ -4,6 +4,8 @@
 //! one. The rows of a delta are read from a relation named by [`delta_name`], with columns
 //! `c<attnum>` ([`delta_column`]) and `w`.
 
+pub mod pairs;
+
 use std::collections::BTreeSet;
 
 use crate::error::Unsupported;
@@ -12,6 +14,7 @@ use crate::lower::Core;
 use crate::name::ident;
 use crate::ops::Scan;
 use crate::plan::Fate;
+use crate::plan::order::Order;
 use crate::rel::term::Term;
 use crate::rel::{Image, Rel};
 use crate::scalar::Scalar;
@@ -124,7 +127,10 @@ fn block(term: &Term, outputs: &[Scalar], tables: &[Table]) -> Block {
     let read: BTreeSet<_> =
         term.filter.iter().chain(&outputs).flat_map(Scalar::columns).map(|position| leaves.locate(position)).collect();
     let render = |scalar: &Scalar| scalar.render(|position| leaves.column(position));
-    let conjuncts = |scalars: &[Scalar]| scalars.iter().map(|conjunct| format!("({})", render(conjunct))).collect();
+    let order = Order { term, tables };
+    let conjuncts = |scalars: &[Scalar]| {
+        order.conditions(scalars).iter().map(|conjunct| format!("({})", render(conjunct))).collect()
+    };
     Block {
         from: leaves.from(&read),
         filter: conjuncts(&term.filter),

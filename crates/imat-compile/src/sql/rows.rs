@@ -42,9 +42,9 @@ fn now(plan: &Plan, query: &Query) -> String {
     }
 }
 
-fn delta(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> String {
+fn delta(plan: &Plan, query: &Query, state: &QName, changed: &TableSet, mixed: bool) -> String {
     match query {
-        Query::Source { source, outputs } => project(plan, outputs, &source.delta(changed)),
+        Query::Source { source, outputs } => project(plan, outputs, &source.delta(changed, mixed)),
         Query::Definition(_) => format!(
             "{} UNION ALL {}",
             now(plan, query),
@@ -78,16 +78,16 @@ pub fn content(plan: &Plan, query: &Query) -> (Vec<String>, String) {
     (columns, select)
 }
 
-pub fn apply(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Apply {
+pub fn apply(plan: &Plan, query: &Query, state: &QName, changed: &TableSet, mixed: bool) -> Apply {
     let count = plan.count_column();
     let target = plan.conflict_target().unwrap_or_default();
     let write = format!(
         "{} ON CONFLICT {target} DO UPDATE SET {count} = s.{count} + EXCLUDED.{count}",
-        insert(plan, state, &delta(plan, query, state, changed))
+        insert(plan, state, &delta(plan, query, state, changed, mixed))
     );
     Apply::new(&write, &format!("s.{count}"), "false", plan, state)
 }
 
-pub fn digest(plan: &Plan, query: &Query, state: &QName, changed: &TableSet) -> Sql {
-    digest_of(&delta(plan, query, state, changed))
+pub fn digest(plan: &Plan, query: &Query, state: &QName, changed: &TableSet, mixed: bool) -> Sql {
+    digest_of(&delta(plan, query, state, changed, mixed))
 }

@@ -80,7 +80,15 @@ fn table(oid: u32, name: QName, columns: Vec<(Column, bool)>) -> Relation {
     let in_key = columns.iter().filter(|(_, key)| *key);
     let primary_key = in_key.map(|(column, _)| column.number).collect();
     let columns = columns.into_iter().map(|(column, _)| column).collect();
-    Relation::Table(Table { oid, name, columns, primary_key, key_holds: true, foreign_keys: Vec::new() })
+    Relation::Table(Table {
+        oid,
+        name,
+        columns,
+        primary_key,
+        key_holds: true,
+        foreign_keys: Vec::new(),
+        indexed: Vec::new(),
+    })
 }
 
 fn unescaped(field: &str) -> String {

@@ -101,6 +101,7 @@ fn table(name: &str) -> Table {
         key_holds: true,
         columns: columns.into_iter().map(|column| column.0).collect(),
         foreign_keys: foreign_keys(name),
+        indexed: (name == "staff").then(|| "((name)::integer)".to_owned()).into_iter().collect(),
     }
 }
 

@@ -51,6 +51,36 @@ fn three_tables() {
     check("join_of_three", &case);
 }
 
+/// What is computed of both tables is computed of no pair of a row that is gone and one that has come.
+#[test]
+fn both_tables_and_what_can_fail() {
+    let case = Case::new(
+        &["city text", "total bigint"],
+        " SELECT s.city,
+    sum((100 / (l.qty - s.area))) AS total
+   FROM (shop.sale l
+     JOIN shop.store s ON (((s.id = l.store) AND ((l.qty % s.area) > 1))))
+  WHERE (l.qty > 0)
+  GROUP BY s.city;",
+        &[(&["sale"], Statement, Small), (&["sale", "store"], Additions, Small), (&["sale", "store"], Net, Large)],
+    );
+    check("pairs_that_were_there", &case);
+}
+
+/// What is indexed has a value in every row, and is looked up as it is; the other side stays behind its guard.
+#[test]
+fn expressions_as_keys() {
+    let case = Case::new(
+        &["n bigint"],
+        " SELECT count(*) AS n
+   FROM shop.staff f,
+    shop.sale l
+  WHERE ((f.pay > 0) AND (l.qty > 0) AND ((f.name)::integer = (100 / l.qty)));",
+        &[(&["sale"], Additions, ADDED), (&["staff"], Additions, ADDED)],
+    );
+    check("expressions_as_join_keys", &case);
+}
+
 #[test]
 fn using() {
     let case = Case::new(

@@ -8,8 +8,9 @@ use imat_compile::view::{Aggregate, Source, View};
 use crate::catalog;
 
 /// The types of expressions that are no columns, over the columns' names.
-const EXPRESSIONS: [(&str, &str); 10] = [
+const EXPRESSIONS: [(&str, &str); 11] = [
     ("(100 / qty)", "integer"),
+    ("(100 / (qty - area))", "integer"),
     ("(qty * 2)", "integer"),
     ("(price * 1.5)", "numeric"),
     ("(price * (qty)::numeric)", "numeric"),

@@ -19,6 +19,7 @@ fn table(oid: u32, name: &str) -> Table {
         primary_key: vec![1],
         key_holds: true,
         foreign_keys: Vec::new(),
+        indexed: Vec::new(),
     }
 }
 
@@ -233,15 +234,15 @@ fn projected_subquery() {
     assert_snapshot!(delta(&outer, &["a", "b"]), @r#"
     SELECT t0.c1 AS "o0", (t1."k" + 1) * 2 AS "o1", 'x'::text AS "o2", t0.w AS w
     FROM "imat_delta_0" AS t0, "public"."b" AS t1
-    WHERE ((t1."V" > 10)) AND ((t0.c3 = (t1."k" + 1))) AND ((t0.c4 <> t1."V"))
+    WHERE ((t1."V" > 10)) AND ((t0.c3 = (CASE WHEN ((t1."V" > 10)) THEN ((t1."k" + 1)) END))) AND ((t0.c4 <> t1."V"))
     UNION ALL
     SELECT t0."id" AS "o0", (t1.c3 + 1) * 2 AS "o1", 'x'::text AS "o2", t1.w AS w
     FROM "public"."a" AS t0, "imat_delta_1" AS t1
-    WHERE ((t1.c4 > 10)) AND ((t0."k" = (t1.c3 + 1))) AND ((t0."V" <> t1.c4))
+    WHERE ((t1.c4 > 10)) AND ((t0."k" = (CASE WHEN ((t1.c4 > 10)) THEN ((t1.c3 + 1)) END))) AND ((t0."V" <> t1.c4))
     UNION ALL
     SELECT t0.c1 AS "o0", (t1.c3 + 1) * 2 AS "o1", 'x'::text AS "o2", -t0.w * t1.w AS w
     FROM "imat_delta_0" AS t0, "imat_delta_1" AS t1
-    WHERE ((t1.c4 > 10)) AND ((t0.c3 = (t1.c3 + 1))) AND ((t0.c4 <> t1.c4))
+    WHERE ((t1.c4 > 10)) AND ((t0.c3 = (CASE WHEN ((t1.c4 > 10)) THEN ((t1.c3 + 1)) END))) AND ((t0.c4 <> t1.c4))
     "#);
     assert_eq!(used(&outer), [vec![0, 1, 2], vec![1, 2]]);
 }
