@@ -67,9 +67,10 @@ fn step_sql(step: &Step) -> String {
 fn replay(options: &Options, failure: &Failure) -> String {
     let world = &failure.world;
     let mut out = format!(
-        "-- seed {}; {}\nCREATE SCHEMA {schema};\nSET search_path = {schema}, public;\n",
+        "-- seed {}; {}\nCREATE SCHEMA {schema};\nSET search_path = {schema}, public;\nSET timezone = '{}';\n",
         options.seed,
         failure.what.replace('\n', "\n-- "),
+        world.zone,
         schema = ident(&world.schema_name)
     );
     for sql in world.schema.ddl.iter().chain(&world.base_sql()).chain(&world.rows) {

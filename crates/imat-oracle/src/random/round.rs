@@ -5,7 +5,7 @@ use super::schema::{self, Schema};
 use super::script::{Progress, Script, Step};
 use super::session::Session;
 use super::view::{self, Base, ViewDef};
-use super::{Options, Totals, seen};
+use super::{Options, Totals, seen, values};
 use crate::bag::{self, Kind};
 use crate::dice::Dice;
 use crate::pg::{self, CONNECTION_LOST, PgError, Result, Row, ident};
@@ -19,6 +19,8 @@ pub struct World {
     /// The server's version, on which the choices depend.
     pub version: u32,
     pub schema_name: String,
+    /// The time zone of both sides.
+    pub zone: &'static str,
     pub schema: Schema,
     pub bases: Vec<Base>,
     pub views: Vec<ViewDef>,
@@ -55,13 +57,14 @@ impl World {
     /// The tables, rows and views of a round, the same for the same seed, number and major version.
     pub fn random(dice: &mut Dice, version: u32, views: Option<usize>) -> Self {
         let schema_name = dice.pick(&["oracle", "oracle", "Oracle Mixed", "select"]).to_string();
+        let zone = dice.pick(&values::ZONES);
         let schema = schema::random(dice, version);
         let bases = view::bases(dice, &schema);
         let n = views.unwrap_or_else(|| dice.range(4, 10) as usize);
         let mut views = view::random(dice, &schema, &bases, n);
         views.push(inside::view());
         let rows = dml::initial(dice, &schema);
-        Self { version, schema_name, schema, bases, views, rows }
+        Self { version, schema_name, zone, schema, bases, views, rows }
     }
 
     /// The plain views that maintained ones may read.
@@ -164,8 +167,8 @@ impl Stage {
         for (client, schema) in [(&mut main, world.schema_name.as_str()), (&mut twin, TWIN)] {
             client.batch_execute(&format!("CREATE SCHEMA {}", ident(schema)))?;
         }
-        let mut main = Session::new(main, &world.schema_name, "imat")?;
-        let mut twin = Session::new(twin, TWIN, TWIN)?;
+        let mut main = Session::new(main, &world.schema_name, "imat", world.zone)?;
+        let mut twin = Session::new(twin, TWIN, TWIN, world.zone)?;
         for client in [&mut main.client, &mut twin.client] {
             populate(client, world)?;
         }

@@ -1,6 +1,6 @@
 //! Random tables: their columns, keys, foreign keys, partitions, children and triggers.
 
-use super::dml::inside;
+use super::dml::{inside, pairs};
 use super::names;
 use super::seen;
 use super::values::{ALL, Ty};
@@ -104,7 +104,7 @@ pub fn random(dice: &mut Dice, version: u32) -> Schema {
         declare(dice, &mut schema, at, table);
     }
     super::triggers::add(dice, &mut schema);
-    schema.ddl.extend(seen::DDL.into_iter().chain(inside::DDL).map(str::to_owned));
+    schema.ddl.extend(seen::DDL.into_iter().chain(inside::DDL).chain(pairs::DDL).map(str::to_owned));
     schema
 }
 

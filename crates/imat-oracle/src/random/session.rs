@@ -17,8 +17,8 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(mut client: Client, schema: &str, imat: &str) -> Result<Self> {
-        client.batch_execute(&format!("SET search_path = {}, public", ident(schema)))?;
+    pub fn new(mut client: Client, schema: &str, imat: &str, zone: &str) -> Result<Self> {
+        client.batch_execute(&format!("SET search_path = {}, public; SET timezone = '{zone}'", ident(schema)))?;
         Ok(Self { client, imat: ident(imat) })
     }
 

@@ -67,13 +67,28 @@ pub fn value(dice: &mut Dice, ty: Ty, wild: bool) -> String {
         }
         Ty::Bool => dice.pick(&["t", "f"]).to_string(),
         Ty::Date => format!("2024-0{}-{:02}", dice.range(1, 3), *dice.pick(&[1, 2, 15, 28])),
+        Ty::Ts | Ty::Tz if wild && dice.chance(10) => {
+            dice.pick(&["infinity", "-infinity", "0044-03-15 12:00:00+00 BC", "9999-12-31 23:59:59+00"]).to_string()
+        }
         Ty::Ts => {
             format!("2024-01-0{} {:02}:{}:00", dice.range(1, 3), dice.range(0, 23), dice.pick(&["00", "15", "59"]))
         }
-        // An hour that is there twice in Europe, and a day that is another one elsewhere.
+        // Around the ends of what is truncated to: an hour that is there twice in Europe, a day that Apia left out, and days,
+        // months and years that begin at other times elsewhere.
         Ty::Tz => {
-            let day = dice.pick(&["2024-10-26 22", "2024-10-27 00", "2024-10-27 01", "2024-10-31 23"]);
-            format!("{day}:{}:00+00", dice.pick(&["00", "30", "59"]))
+            let hour = dice.pick(&[
+                "2024-10-26 22",
+                "2024-10-27 00",
+                "2024-10-27 01",
+                "2024-10-27 22",
+                "2024-10-31 23",
+                "2024-10-01 11",
+                "2024-10-31 09",
+                "2024-12-31 23",
+                "2011-12-29 12",
+                "2011-12-30 11",
+            ]);
+            format!("{hour}:{}:00+00", dice.pick(&["00", "30", "59"]))
         }
         Ty::Float if wild && dice.chance(12) => dice.pick(&["1e17", "Infinity", "NaN", "3e16"]).to_string(),
         Ty::Float if wild => format!("{}.25", dice.range(0, 9)),
@@ -91,3 +106,15 @@ pub fn sql_literal(dice: &mut Dice, ty: Ty, wild: bool) -> String {
         _ => format!("{}::{}", literal(&text), ty.sql()),
     }
 }
+
+/// Time zones for a round: with DST, by half hours, a day that was left out, and the ends of the world.
+pub const ZONES: [&str; 8] = [
+    "UTC",
+    "UTC",
+    "Europe/Berlin",
+    "Pacific/Apia",
+    "Australia/Lord_Howe",
+    "America/Sao_Paulo",
+    "Pacific/Kiritimati",
+    "XYZ+100",
+];

@@ -5,6 +5,7 @@ mod basic;
 mod blocks;
 mod compound;
 pub mod inside;
+pub mod pairs;
 mod partitions;
 
 use super::schema::{Column, Place, Role, Schema, Table};
@@ -47,6 +48,7 @@ pub fn random(d: &mut Dml) -> Vec<Action> {
     let insert = if crowded { 4 } else { 20 };
     let delete = if crowded { 40 } else { 12 };
     let merge = if d.version >= 150_000 { 7 } else { 0 };
+    let pairs = if d.views.iter().any(|view| view.query.contains(pairs::TABLE)) { 20 } else { 1 };
     let sql = match d.dice.weighted(&[
         (insert, 0),
         (if crowded { 2 } else { 7 }, 1),
@@ -63,7 +65,8 @@ pub fn random(d: &mut Dml) -> Vec<Action> {
         (3, 12),
         (6, 13),
         (5, 14),
-        (3, 15),
+        (5, 15),
+        (pairs, 16),
     ]) {
         0 => basic::insert(d),
         1 => compound::insert_select(d),
@@ -81,6 +84,7 @@ pub fn random(d: &mut Dml) -> Vec<Action> {
         13 => return vec![Action::Sql(inside::statement(d))],
         14 => return vec![Action::Sql(partitions::statement(d))],
         15 => setting(d),
+        16 => pairs::statement(d),
         _ => return blocks::cursor(d),
     };
     vec![if d.dice.chance(15) { Action::Extended(sql) } else { Action::Sql(sql) }]

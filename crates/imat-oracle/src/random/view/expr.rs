@@ -92,12 +92,7 @@ pub fn key(g: &mut Gen, fields: &[Field]) -> Expr {
         }
         2 => text(g, fields),
         3 => match of_type(g, fields, |f| matches!(f.ty, Ty::Ts | Ty::Tz)) {
-            Some(f) if g.dice.chance(25) => Expr { sql: format!("({})::date", f.sql), ty: Ty::Date },
-            Some(f) if f.ty == Ty::Tz => {
-                let unit = g.dice.pick(&["hour", "day", "month"]);
-                Expr { sql: format!("date_trunc('{unit}', {})", f.sql), ty: Ty::Tz }
-            }
-            Some(f) => Expr { sql: format!("date_trunc('{}', {})", g.dice.pick(&["hour", "day"]), f.sql), ty: Ty::Ts },
+            Some(f) => truncated(g, &f),
             None => Expr { sql: format!("coalesce({}, -1)", int(g, fields).sql), ty: Ty::Int },
         },
         4 => plain_key(g, fields),
@@ -107,6 +102,22 @@ pub fn key(g: &mut Gen, fields: &[Field]) -> Expr {
             None => plain_key(g, fields),
         },
     }
+}
+
+/// A time cut to a day, an hour and so on, here or elsewhere.
+fn truncated(g: &mut Gen, f: &Field) -> Expr {
+    let unit = g.dice.pick(&["hour", "day", "day", "week", "month", "month", "quarter", "year"]);
+    let zone = g.dice.pick(&["Asia/Tokyo", "Pacific/Kiritimati", "Etc/GMT+12", "Europe/Berlin", "Pacific/Apia"]);
+    let there = format!("({} AT TIME ZONE '{zone}')", f.sql);
+    let other = if f.ty == Ty::Tz { Ty::Ts } else { Ty::Tz };
+    let (sql, ty) = match g.dice.index(8) {
+        0 | 1 => (format!("({})::date", f.sql), Ty::Date),
+        2 => (format!("{there}::date"), Ty::Date),
+        3 => (format!("date_trunc('{unit}', {there})"), other),
+        4 if f.ty == Ty::Tz => (format!("date_trunc('{unit}', {}, '{zone}')", f.sql), Ty::Tz),
+        _ => (format!("date_trunc('{unit}', {})", f.sql), f.ty),
+    };
+    Expr { sql, ty }
 }
 
 /// A field of any type whose equal values are one and the same (no -0 and 0, no NaN games).

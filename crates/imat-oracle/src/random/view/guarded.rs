@@ -6,14 +6,80 @@ use crate::pg::ident;
 use crate::random::values::Ty;
 
 pub fn query(g: &mut Gen) -> Query {
-    match g.dice.index(9) {
+    match g.dice.index(11) {
         0 | 1 => kept(g),
         2 => rows(g),
         3 | 4 => filtered(g),
         5 => chosen(g),
         6 => having(g),
         7 => fenced_view(g),
-        _ => fenced_with(g),
+        8 => fenced_with(g),
+        _ => joined_by(g),
+    }
+}
+
+/// WHERE guards what joins a table with others. Nothing else joins them, so that no plan of the query's own asks for it first.
+fn joined_by(g: &mut Gen) -> Query {
+    let mut next = || {
+        let at = g.dice.index(g.schema.tables.len());
+        source::table(g, at)
+    };
+    let (guarded, other, third) = (next(), next(), next());
+    let (guard, frail) = expr::guarded(g, &guarded.fields);
+    let operator = g.dice.pick(&["=", "=", "=", "<", ">="]);
+    let key = other.fields[1].sql.clone();
+    let on = if g.dice.chance(50) {
+        format!("{key} {operator} {}", frail.sql)
+    } else {
+        format!("{} {operator} {key}", frail.sql)
+    };
+    let mut from = From {
+        sql: format!("{}, {}", guarded.sql, other.sql),
+        fields: [guarded.fields, other.fields].concat(),
+        conditions: vec![on],
+        unique: Vec::new(),
+    };
+    if g.dice.chance(35) {
+        let end = if third.unique_id { &third.fields[0] } else { &third.fields[1] };
+        from.conditions.push(format!("{} = {key}", end.sql));
+        from.sql += &format!(", {}", third.sql);
+        from.fields.extend(third.fields);
+    }
+    let at = g.dice.index(from.conditions.len() + 1);
+    from.conditions.insert(at, guard);
+    of_frail(g, &from, &frail.sql)
+}
+
+/// Groups or rows of what a FROM clause and its conditions make of an expression possible to compute.
+pub fn of_frail(g: &mut Gen, from: &From, frail: &str) -> Query {
+    let filter = match from.conditions.as_slice() {
+        [] => String::new(),
+        all => format!("\nWHERE ({})", all.join(") AND (")),
+    };
+    let argument = expr::int(g, &from.fields).sql;
+    match g.dice.index(5) {
+        0 => {
+            let items = vec![call(g, &argument), call(g, frail)];
+            grouped(g, from, Some(Expr { sql: frail.to_owned(), ty: Ty::Int }), items, &filter)
+        }
+        1 => {
+            let items = [expr::plain(g, &from.fields), Expr { sql: frail.to_owned(), ty: Ty::Int }];
+            let list = select_list(g.dice, &items);
+            let types = items.iter().map(|item| item.ty).collect();
+            Query { sql: format!("SELECT {list}\nFROM {}{}", from.sql, filter), types }
+        }
+        2 => {
+            let item = call(g, &argument);
+            let bound = format!("{} {}", g.dice.pick(&["<", ">", "<>"]), g.dice.range(-3, 6));
+            let item = Expr { sql: format!("{} FILTER (WHERE {frail} {bound})", item.sql), ..item };
+            let key = key(g, from);
+            grouped(g, from, key, vec![item], &filter)
+        }
+        _ => {
+            let items = vec![call(g, frail), call(g, frail)];
+            let key = key(g, from);
+            grouped(g, from, key, items, &filter)
+        }
     }
 }
 

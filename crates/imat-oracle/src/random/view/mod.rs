@@ -5,6 +5,7 @@ mod aggregate;
 mod expr;
 mod grouped;
 mod guarded;
+mod paired;
 mod source;
 mod whole;
 
@@ -102,7 +103,7 @@ impl<'a> Gen<'a> {
     /// One query of any kind, and whether it is of plain rows.
     fn query(&mut self) -> (Query, bool) {
         let over_rows = if self.rows.is_empty() { 0 } else { 40 };
-        let kinds = [(32, 0), (24, 1), (8, 2), (14, 3), (22, 4), (10, 5), (16, 6), (over_rows, 7)];
+        let kinds = [(32, 0), (24, 1), (8, 2), (14, 3), (22, 4), (10, 5), (19, 6), (over_rows, 7), (12, 8)];
         let query = match self.dice.weighted(&kinds) {
             0 => grouped::query(self, 1, None),
             1 => {
@@ -114,6 +115,7 @@ impl<'a> Gen<'a> {
             5 => grouped::twice(self),
             6 => guarded::query(self),
             7 => return grouped::over_rows(self),
+            8 => paired::query(self),
             _ => whole::query(self),
         };
         (query, false)

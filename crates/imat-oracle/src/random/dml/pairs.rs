@@ -1,0 +1,72 @@
+//! Two tables whose rows with one key never have equal numbers: those of one are even where those of the other are odd, as
+//! `phase` says of the key. Statements change both at once. So an expression that fails of equal numbers fails of pairs that
+//! never were there together, and of no others.
+
+use super::Dml;
+
+pub const DDL: [&str; 4] = [
+    "CREATE TABLE phase (k int PRIMARY KEY, p int NOT NULL)",
+    "INSERT INTO phase SELECT k, k % 2 FROM generate_series(0, 3) AS k",
+    "CREATE TABLE one_side (k int, x int NOT NULL, s text)",
+    "CREATE TABLE other_side (k int, y int NOT NULL, s text)",
+];
+
+/// All views of them read this one.
+pub const TABLE: &str = "one_side";
+
+/// Sides with the names of their numbers, and what these are beside the phase.
+const SIDES: [(&str, &str, &str); 2] = [(TABLE, "x", "p"), ("other_side", "y", "1 - p")];
+
+pub fn statement(d: &mut Dml) -> String {
+    let keys = *d.dice.pick(&["k = 0", "k = 1", "k < 3", "k IN (2, 3)", "true"]);
+    let (one, other) = (d.dice.index(2), d.dice.index(2));
+    match d.dice.weighted(&[(30, 0), (40, 1), (8, 2), (12, 3), (8, 4), (12, 5)]) {
+        0 => insert(d, one),
+        1 => {
+            // All that a key has moves by an odd number, or goes.
+            let moved: Vec<String> = SIDES.iter().map(|(table, number, _)| moved(d, table, number, keys)).collect();
+            format!(
+                "WITH ph AS (UPDATE phase SET p = 1 - p WHERE {keys}),\n a AS ({})\n{}",
+                moved[other],
+                moved[1 - other]
+            )
+        }
+        2 => update(d, one, keys),
+        3 => delete(d, one, keys),
+        4 => format!("WITH a AS ({})\n{}", insert(d, one), delete(d, 1 - one, keys)),
+        _ => {
+            let second = if d.dice.chance(50) { insert(d, 1 - one) } else { update(d, 1 - one, keys) };
+            format!("WITH a AS ({})\n{second}", update(d, one, keys))
+        }
+    }
+}
+
+fn moved(d: &mut Dml, table: &str, number: &str, keys: &str) -> String {
+    match d.dice.index(5) {
+        0 => format!("DELETE FROM {table} WHERE {keys}"),
+        1 => format!("UPDATE {table} SET {number} = {} - {number} WHERE {keys}", 2 * d.dice.range(0, 3) + 1),
+        _ => format!("UPDATE {table} SET {number} = {number} + {} WHERE {keys}", d.dice.pick(&[1, 1, -1, 3])),
+    }
+}
+
+/// One to three rows.
+fn insert(d: &mut Dml, side: usize) -> String {
+    let (table, number, phase) = SIDES[side];
+    let keys = d.dice.pick(&["k = 0", "k = 1", "k = 2", "k <> 1"]);
+    let (value, text) = (2 * d.dice.range(-1, 1), *d.dice.pick(&["'a'", "'b'", "'c'", "NULL"]));
+    format!("INSERT INTO {table} (k, {number}, s) SELECT k, {value} + {phase}, {text} FROM phase WHERE {keys}")
+}
+
+fn update(d: &mut Dml, side: usize, keys: &str) -> String {
+    let (table, number, _) = SIDES[side];
+    let set = match d.dice.index(3) {
+        0 => format!("s = {}", d.dice.pick(&["'a'", "'d'", "s || s"])),
+        _ => format!("{number} = {number} + {}", d.dice.pick(&[2, -2, 4])),
+    };
+    format!("UPDATE {table} SET {set} WHERE {keys} AND length(s) < 4")
+}
+
+fn delete(d: &mut Dml, side: usize, keys: &str) -> String {
+    let (table, number, _) = SIDES[side];
+    format!("DELETE FROM {table} WHERE {keys} AND {number} % 3 = {}", d.dice.range(-1, 2))
+}

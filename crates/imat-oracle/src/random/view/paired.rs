@@ -1,0 +1,40 @@
+//! Expressions over two tables that fail of no pair of their rows which is there at any time: see `dml::pairs`.
+
+use super::source::{Field, From};
+use super::{Gen, Query, expr, guarded};
+use crate::random::schema::Role;
+use crate::random::values::Ty;
+
+pub fn query(g: &mut Gen) -> Query {
+    let (from, frail) = from(g);
+    guarded::of_frail(g, &from, &frail)
+}
+
+fn side(g: &mut Gen, table: &str, number: &str) -> (String, Vec<Field>) {
+    let alias = g.alias();
+    let field = |name: &str, ty, role| Field { sql: format!("{alias}.{name}"), ty, role };
+    let fields =
+        vec![field("k", Ty::Int, Role::Key), field(number, Ty::Int, Role::Value), field("s", Ty::Text, Role::Value)];
+    (format!("{table} AS {alias}"), fields)
+}
+
+/// One side with the other, or with itself, whose numbers differ by an even one; now and then a third table.
+fn from(g: &mut Gen) -> (From, String) {
+    let (one, left) = side(g, "one_side", "x");
+    let itself = g.dice.chance(30);
+    let (other, right) = if itself { side(g, "one_side", "x") } else { side(g, "other_side", "y") };
+    let odd = format!("({} - {}{})", left[1].sql, right[1].sql, if itself { " - 1" } else { "" });
+    let mut sql = format!("{one} JOIN {other} ON {} = {}", left[0].sql, right[0].sql);
+    let mut fields = [left, right].concat();
+    if g.dice.chance(30) {
+        let (third, more) = side(g, "other_side", "y");
+        sql += &format!(" JOIN {third} ON {} = {}", more[0].sql, g.dice.pick(&[&fields[0], &fields[3]]).sql);
+        fields.extend(more);
+    }
+    let mut conditions = if g.dice.chance(30) { vec![expr::predicate(g, &fields, 1)] } else { Vec::new() };
+    let frail = g.dice.pick(&["(12 / {})", "(12 % {})", "(100 / {} - 3)"]).replace("{}", &odd);
+    if g.dice.chance(35) {
+        conditions.push(format!("{frail} {} {}", g.dice.pick(&["<", ">", "<>"]), g.dice.range(-3, 6)));
+    }
+    (From { sql, fields, conditions, unique: Vec::new() }, frail)
+}
