@@ -28,7 +28,7 @@ INSERT INTO tried (expression) SELECT unnest(ARRAY[
     '(SELECT sum(r.a) FROM json_populate_recordset(NULL::pair, CASE json_typeof(k) WHEN ''array'' THEN k END) AS r)',
     '(SELECT r.c FROM jsonb_to_record(CASE jsonb_typeof(j) WHEN ''object'' THEN j END) AS r(c integer[]))',
     -- With what reads the clock in it.
-    'body::date', '(''{'' || body || ''}'')::text::date[]', '(''['' || body || '',)'')::text::tsrange', '(''(1,'' || body || '')'')::text::dated',
+    '(''{'' || body || ''}'')::text::date[]', '(''['' || body || '',)'')::text::tsrange', '(''(1,'' || body || '')'')::text::dated',
     '(''{"(1,'' || body || '')"}'')::text::dated[]', '(jsonb_populate_record(NULL::dated, j -> 0)).a',
     '(SELECT r.d FROM jsonb_to_record(j) AS r(d date))', '(SELECT r.d FROM jsonb_to_recordset(j) AS r(d timestamptz[]))',
     '(SELECT r.d FROM json_to_record(k) AS r(d dated))', '(SELECT r.a FROM json_populate_recordset(NULL::dated, k) AS r)',

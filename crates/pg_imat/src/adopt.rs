@@ -22,7 +22,7 @@ use imat_compile::sql::{Sql, ddl};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 
-use crate::analyze::{self, Analysis};
+use crate::analyze::{self, Analysis, Subject};
 use crate::catalog::{self, trusted};
 use crate::create::{self, Source};
 use crate::facts::{self, SystemCatalog, oid};
@@ -134,7 +134,7 @@ impl Mark {
         if [name, self.definition].into_iter().any(|part| analyze::owner(part) != owner) {
             return Err(refuse::not_owner("maintained table", &display()));
         }
-        let analysis = analyze::analyze(self.definition, Some(owner))?;
+        let analysis = analyze::analyze(self.definition, Subject::Definition, Some(owner))?;
         if !catalog::have_triggers(analysis.bases.iter().flat_map(|base| base.relations.iter().copied())) {
             return Ok(None);
         }

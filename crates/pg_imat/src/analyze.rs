@@ -13,7 +13,7 @@ use pgrx::pg_sys::Oid;
 use crate::facts::{self, oid, oids};
 use crate::pg::context;
 use crate::pg::error::server_version;
-use crate::pg::query::Contents;
+use crate::pg::query::{self, Contents};
 use crate::pg::spi::{self, Param};
 use crate::stand_in::StandIns;
 use crate::{citus, refuse};
@@ -270,7 +270,9 @@ const FUNCTIONS: Sql = Sql::fixed(
              AND NOT (n.nspname = 'pg_catalog' AND EXISTS (SELECT FROM pg_catalog.pg_aggregate AS a \
                  WHERE p.oid IN (a.aggtransfn, a.aggfinalfn) AND a.aggfnoid = ANY ($1))), \
          p.provolatile = 's' OR p.proname ~ $3, n.nspname = 'pg_catalog', n.nspname LIKE 'pg\\_temp\\_%', \
-         n.nspname = 'pg_catalog' AND p.provolatile = 's' AND p.proname ~ $9 \
+         n.nspname = 'pg_catalog' AND p.provolatile = 's' AND p.proname ~ $9, \
+         p.provolatile = 's' AND NOT EXISTS (SELECT FROM pg_catalog.unnest(p.proargtypes) AS a(type) \
+             JOIN pg_catalog.pg_type AS t ON t.oid = a.type WHERE t.typtype = 'p') OR p.proname ~ $3 \
      FROM reached AS r JOIN pg_catalog.pg_proc AS p ON p.oid = r.oid \
          JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace ORDER BY 1",
 );
@@ -312,6 +314,7 @@ fn check_functions(contents: &Contents) -> Result<Vec<Function>, Error> {
         builtin: row.need(5),
         temporary: row.need(6),
         searches_text: row.need(7),
+        follows_by_itself: row.need(8),
     });
     for function in &found {
         match function {
@@ -334,6 +337,8 @@ struct Function {
     builtin: bool,
     temporary: bool,
     searches_text: bool,
+    /// And not only as the types do that it is given.
+    follows_by_itself: bool,
 }
 
 /// Refuses what ends with the session: such objects are dropped without anybody being told.
@@ -351,9 +356,29 @@ fn check_temporary(view: u32) -> Result<(), Error> {
     }
 }
 
+/// Which view is analysed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// One of a user's, from which a definition is to be made.
+    Source,
+    /// The definition of a maintained table.
+    Definition,
+}
+
+/// Refuses casts of text to dates and times that read the clock unasked. A definition has none (see [`crate::pg::clock`]),
+/// but views below it are as their owners made them.
+fn check_casts(view: u32, seen: &BTreeSet<u32>, subject: Subject) -> Result<(), Error> {
+    let is_unchecked = |&below: &u32| query::of_view(below).reads_clock;
+    let mut views = seen.iter().copied().filter(|&below| kind(below).is_some_and(|kind| "vm".contains(kind.kind)));
+    let found = views.find(|below| is_unchecked(below) && (*below != view || subject == Subject::Definition));
+    found.map_or(Ok(()), |below| {
+        Err(refuse::cast_below(&facts::name(below).map_or_else(String::new, |name| name.to_string())))
+    })
+}
+
 /// Analyses a view on behalf of `user`, who must own what it reads; of nobody, for one that is
 /// maintained already.
-pub fn analyze(view: u32, user: Option<u32>) -> Result<Analysis, Error> {
+pub fn analyze(view: u32, subject: Subject, user: Option<u32>) -> Result<Analysis, Error> {
     if facts::column_names(view).is_empty() {
         return Err(refuse::no_columns());
     }
@@ -372,6 +397,9 @@ pub fn analyze(view: u32, user: Option<u32>) -> Result<Analysis, Error> {
     if let Some(node) = &contents.unknown {
         return Err(refuse::unknown_node(node));
     }
+    if contents.reads_clock {
+        check_casts(view, &seen, subject)?;
+    }
     let functions = check_functions(&contents)?;
     let mut whole = contents.target_sets.then(|| Unsupported::new("set-returning function among the outputs"));
     let bases = contents
@@ -384,6 +412,13 @@ pub fn analyze(view: u32, user: Option<u32>) -> Result<Analysis, Error> {
     let follows_settings = contents.follows_settings || functions.iter().any(|function| function.follows_settings);
     let searches_text = functions.iter().any(|function| function.searches_text);
     Ok(Analysis { bases, views, stand_ins, whole, follows_settings, searches_text })
+}
+
+/// Whether what a view computes depends on the settings of who reads it.
+pub fn follows_reader(view: u32) -> Result<bool, Error> {
+    let contents = query::of_view(view);
+    let functions = check_functions(&contents)?;
+    Ok(contents.follows_settings || functions.iter().any(|function| function.follows_by_itself))
 }
 
 /// Whether the default text search configuration may be relied on. A setting makes nobody depend on what it names, so

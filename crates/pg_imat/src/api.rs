@@ -5,7 +5,8 @@ use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
 use crate::concern::Bookkeeping;
-use crate::create::{Filling, Passing, Source};
+use crate::create::{Filling, Source};
+use crate::passing::Passing;
 use crate::pg::context;
 use crate::pg::error::{ok, raise};
 use crate::pg::procedure::Transactions;

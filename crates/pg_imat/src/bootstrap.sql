@@ -99,6 +99,10 @@ CREATE FUNCTION imat_catalog.row_hash(record) RETURNS bigint
 -- generate_series, of which the planner expects one row: a row that is repeated is seldom there more than once.
 CREATE FUNCTION imat_catalog.series(bigint, bigint) RETURNS SETOF bigint
     LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE ROWS 1 AS 'generate_series_int8';
+-- In place of a text that is cast to a date or time, in a maintained table's definition: see pg/clock.rs.
+CREATE FUNCTION imat_catalog.clockless(text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'imat_clockless';
+COMMENT ON FUNCTION imat_catalog.clockless(text) IS 'the text itself, unless it has a word in it that reads the clock';
 -- Whoever reads or owns a maintained table calls them, also where the defaults give functions to nobody.
 GRANT EXECUTE ON FUNCTION imat_catalog.is_passable(oid), imat_catalog.watched(), imat_catalog.row_image(record),
-    imat_catalog.row_hash(record), imat_catalog.series(bigint, bigint) TO PUBLIC;
+    imat_catalog.row_hash(record), imat_catalog.series(bigint, bigint), imat_catalog.clockless(text) TO PUBLIC;

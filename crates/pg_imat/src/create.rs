@@ -11,7 +11,7 @@ use imat_compile::sql::{Sql, ddl};
 use imat_compile::view::View;
 use pgrx::pg_sys::Oid;
 
-use crate::analyze::{self, Analysis};
+use crate::analyze::{self, Analysis, Subject};
 use crate::blame::Suspects;
 use crate::catalog::{self, Entry, trusted};
 use crate::facts::{self, SystemCatalog, oid};
@@ -19,7 +19,7 @@ use crate::pg::context;
 use crate::pg::error::{explaining, notice, server_version, warn};
 use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{self, Param};
-use crate::pg::{query, xact};
+use crate::pg::{clock, query, xact};
 use crate::refuse::Misread;
 use crate::register::Registration;
 use crate::stand_in::StandIns;
@@ -94,7 +94,7 @@ fn analyze_locked(source: &Source, caller: u32, filling: Filling) -> Result<Anal
         if facts::name(source.view).is_none() {
             return Err(refuse::missing(&source.name));
         }
-        let analysis = analyze::analyze(source.view, Some(caller))?;
+        let analysis = analyze::analyze(source.view, Subject::Source, Some(caller))?;
         let all_kept = !objects::keep(source.view, &mut kept);
         let views = analysis.views.iter().map(|&view| (view, Mode::AccessShare));
         let tables = analysis.bases.iter().flat_map(|base| &base.relations);
@@ -173,7 +173,8 @@ fn define(view: u32, stand_ins: &StandIns, name: &str, workshop: &Workshop) -> R
     let create = ddl::create_definition(&name, &facts::column_names(view), &stand_ins.definition(view));
     let mut misread = Misread::Otherwise;
     for path in [facts::path_to(&original.operators), context::SAFE_PATH.to_owned()] {
-        let create = || workshop.run_under(&[(context::SEARCH_PATH.to_owned(), path)], &create);
+        let path = [(context::SEARCH_PATH.to_owned(), path)];
+        let create = || clock::checking(&create, || workshop.run_under(&path, &create));
         match stand_ins.is_empty() {
             true => create(),
             // The row of a materialized view as a whole has a type of its own.
@@ -182,7 +183,9 @@ fn define(view: u32, stand_ins: &StandIns, name: &str, workshop: &Workshop) -> R
         let defined = exists(&name).map(|defined| (defined, query::of_view(defined)));
         misread = match defined {
             Some((defined, read))
-                if read.meaning == original.meaning && facts::columns(defined) == facts::columns(view) =>
+                if read.meaning == original.meaning
+                    && !read.reads_clock
+                    && facts::columns(defined) == facts::columns(view) =>
             {
                 return Ok(defined);
             }
@@ -202,7 +205,7 @@ type Chosen = (Plan, Option<Unsupported>);
 
 /// How a view would be maintained for `user`, by this owner. Nothing of it is kept.
 pub fn check(view: u32, user: u32, owner: u32) -> Result<Chosen, Error> {
-    let analysis = analyze::analyze(view, Some(user))?;
+    let analysis = analyze::analyze(view, Subject::Source, Some(user))?;
     let workshop = Workshop::open(owner);
     let defined = define(view, &analysis.stand_ins, DEFINITION, &workshop);
     let chosen = defined.map_err(|misread| refuse::changed_meaning("the query", misread)).and_then(|definition| {
@@ -292,6 +295,10 @@ fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop, trial: Tria
     let create = |plan: &Plan| state::create(plan, &workshop.name(STATE), workshop);
     let (construct, wide) = match planned {
         Ok(plan) => match create(&plan) {
+            Ok(()) if state::follows_reader(&plan, &workshop.name(STATE), &workshop.name(RESULT), workshop)? => {
+                workshop.run(&ddl::drop_table(&workshop.name(STATE), false));
+                (Unsupported::new("expression over aggregates that follows settings"), None)
+            }
             Ok(()) => return Ok((plan, None)),
             Err(wide) => (Unsupported::new("more columns in its groups than a row can have"), Some(wide)),
         },
@@ -473,28 +480,4 @@ fn identity(state: u32) -> Option<String> {
          ORDER BY c.oid LIMIT 1",
     );
     spi::first(&QUERY, &[oid(state)], |row| row.need(1))
-}
-
-/// A query as a view of the session, made as the caller, on which [`create`] and `check_imat`
-/// work. It is dropped by [`Passing::drop`], or with the transaction that failed.
-pub struct Passing {
-    pub view: u32,
-    name: String,
-}
-
-impl Passing {
-    pub fn create(text: &str) -> Result<Self, Error> {
-        if !query::is_one_select(text) {
-            return Err(refuse::not_one_select());
-        }
-        let free = |name: &String| catalog::resolve(&format!("pg_temp.{name}")).is_none();
-        let name = (0..).map(|number| format!("imat_query_{number}")).find(free).unwrap_or_default();
-        spi::run(&ddl::create_temporary_view(&name, text));
-        let view = catalog::resolve(&format!("pg_temp.{name}")).ok_or_else(|| refuse::missing(&name))?;
-        Ok(Self { view, name })
-    }
-
-    pub fn drop(self) {
-        spi::run(&ddl::drop_temporary_view(&self.name));
-    }
 }

@@ -10,6 +10,7 @@ use imat_compile::name::{QName, ident};
 use imat_compile::sql::{Sql, ddl as sql};
 use pgrx::pg_sys::Oid;
 
+use crate::analyze::{self, Subject};
 use crate::catalog::{self, trusted};
 use crate::concern::{self, Bookkeeping};
 use crate::facts::{self, oid};
@@ -18,7 +19,7 @@ use crate::pg::error::{raise, tell};
 use crate::pg::lookup;
 use crate::pg::spi::{self, Param};
 use crate::pg::xact;
-use crate::{analyze, cache, capture, create, family, refuse, restored, stale, trust};
+use crate::{cache, capture, create, family, refuse, restored, stale, trust};
 
 /// Something was dropped: removes maintained tables of which a part is gone, with the rest.
 /// `relations` are what was dropped, or has lost a trigger, and what inherits from it.
@@ -236,7 +237,7 @@ pub fn after_redefinition(names: &[Oid]) {
     let names = trusted(|| {
         let names = complete(names.iter().map(|name| name.to_u32()).collect());
         for entry in names.iter().filter_map(|&name| catalog::entry(name)) {
-            let analysis = analyze::analyze(entry.definition, None)
+            let analysis = analyze::analyze(entry.definition, Subject::Definition, None)
                 .unwrap_or_else(|why| raise(&refuse::unfit_redefinition(&display(entry.name), &why)));
             // Plans are made from the text, and PostgreSQL may print another one now.
             xact::invalidate(entry.definition);
@@ -360,7 +361,7 @@ fn follow_owners(relations: &[Oid]) {
     );
     let changed = |row: &spi::Row| ([row.oid(1), row.oid(2), row.oid(3)], row.oid(4), row.need::<String>(5));
     for (parts, owner, role) in spi::rows(&QUERY, &[relations.to_vec().into()], changed) {
-        match analyze::analyze(parts[2], Some(owner)) {
+        match analyze::analyze(parts[2], Subject::Definition, Some(owner)) {
             Ok(analysis) => create::warn_of_strangers(&display(parts[0]), owner, &analysis),
             Err(why) => raise(&refuse::unfit_owner(&display(parts[0]), &why)),
         }

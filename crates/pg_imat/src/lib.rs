@@ -34,6 +34,7 @@ mod locks;
 mod manage;
 mod objects;
 mod online;
+mod passing;
 mod pg;
 mod publication;
 mod queue;

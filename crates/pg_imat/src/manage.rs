@@ -14,8 +14,9 @@ use pgrx::pg_sys::Oid;
 
 use crate::cache::{self, Maintained};
 use crate::catalog::{self, Entry, trusted};
-use crate::create::{self, Passing};
+use crate::create;
 use crate::facts::{self, oid};
+use crate::passing::Passing;
 use crate::pg::context::{self, Role, with_path, within};
 use crate::pg::error::warn;
 use crate::pg::lock::{self, Mode, Purpose};

@@ -2,6 +2,10 @@
 
 use imat_compile::error::{Error, SqlState};
 
+mod clock;
+
+pub use clock::{cast_below, reads_clock};
+
 const UNSUPPORTED: SqlState = SqlState::FEATURE_NOT_SUPPORTED;
 
 /// A name, given as text, that means nothing.

@@ -1,4 +1,4 @@
-//! The empty state, and whether it can hold its rows.
+//! The empty state, whether it can hold its rows, and whether what is read of it is as it was kept.
 //!
 //! PostgreSQL creates a table with hundreds of columns and says only at the first row that it does not fit its page.
 //! Moving values out of line does not help there: what is moved leaves a pointer, and short values are not moved.
@@ -12,7 +12,7 @@ use crate::facts::oid;
 use crate::pg::spi;
 use crate::pg::xact;
 use crate::workshop::Workshop;
-use crate::{create, refuse};
+use crate::{analyze, create, refuse};
 
 /// What a short value of a type without a fixed length takes, a number of ten digits or a word: less than the pointer
 /// that would stand in its place.
@@ -39,6 +39,16 @@ pub fn create(plan: &Plan, name: &QName, workshop: &Workshop) -> Result<(), Erro
         return Err(refuse::too_wide_row(bytes, room));
     }
     Ok(())
+}
+
+/// Whether what is read of a state is computed when it is read, and so under other settings than the maintained table's.
+/// The view that computes it is made as `result` and dropped again.
+pub fn follows_reader(plan: &Plan, state: &QName, result: &QName, workshop: &Workshop) -> Result<bool, Error> {
+    let Some(create) = ddl::create_result(result, plan, state) else { return Ok(false) };
+    workshop.run(&create);
+    let follows = create::exists(result).map_or(Ok(false), analyze::follows_reader);
+    workshop.run(&ddl::drop_view(result, false));
+    follows
 }
 
 /// The length, the alignment and whether it is always stored as it is, of each column of a table.

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 mod bare;
+pub mod clock;
 pub mod content;
 pub mod context;
 pub mod delta;
@@ -32,4 +33,5 @@ pub mod setting;
 pub mod spi;
 pub mod transition;
 pub mod trigger;
+mod walk;
 pub mod xact;

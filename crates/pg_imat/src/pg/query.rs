@@ -6,6 +6,8 @@ use std::ffi::{CStr, CString, c_void};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use super::{clock, walk};
+
 mod reread;
 
 use reread::{are_equal, is_clause, negative, targets};
@@ -27,6 +29,8 @@ pub struct Contents {
     pub operators: BTreeSet<u32>,
     /// Relations in FROM, in all subqueries.
     pub relations: BTreeSet<u32>,
+    /// A cast of text to a date or time, of which nobody asks whether it reads the clock.
+    pub reads_clock: bool,
     /// `current_date`, `current_user`, `nextval` and the like, which are no function calls.
     pub session_values: bool,
     /// `ctid`, `xmin` and other columns that change by themselves.
@@ -58,12 +62,20 @@ impl Contents {
         self.read.extend(below.read);
         self.fields.extend(below.fields);
         self.operators.extend(below.operators);
+        self.reads_clock |= below.reads_clock;
         self.session_values |= below.session_values;
         self.system_columns |= below.system_columns;
         self.tablesample |= below.tablesample;
         self.target_sets |= below.target_sets;
         self.follows_settings |= below.follows_settings;
         self.unknown = self.unknown.take().or(below.unknown);
+    }
+
+    /// Takes down a cast of text to a date or time, which follows DateStyle and the like.
+    fn note_cast(&mut self, cast: &clock::Cast) {
+        self.reads_clock |= !cast.is_checked;
+        self.follows_settings = true;
+        self.meaning.push(cast.to);
     }
 }
 
@@ -79,37 +91,6 @@ struct Walk<'a> {
     element: *mut pg_sys::Node,
     /// See [`targets`].
     targets: *mut pg_sys::List,
-}
-
-#[cfg(any(feature = "pg14", feature = "pg15"))]
-mod walk {
-    use super::*;
-    type Walker = unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool;
-    unsafe extern "C-unwind" {
-        fn query_tree_walker(query: *mut pg_sys::Query, walker: Walker, context: *mut c_void, flags: i32) -> bool;
-        fn expression_tree_walker(node: *mut pg_sys::Node, walker: Walker, context: *mut c_void) -> bool;
-    }
-    pub unsafe fn query(query: *mut pg_sys::Query, context: *mut c_void, flags: i32) -> bool {
-        // SAFETY: see the callers; the boundary turns an error into a panic.
-        unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| query_tree_walker(query, super::visit, context, flags)) }
-    }
-    pub unsafe fn expression(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
-        // SAFETY: as above.
-        unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| expression_tree_walker(node, super::visit, context)) }
-    }
-}
-
-#[cfg(any(feature = "pg16", feature = "pg17", feature = "pg18"))]
-mod walk {
-    use super::*;
-    pub unsafe fn query(query: *mut pg_sys::Query, context: *mut c_void, flags: i32) -> bool {
-        // SAFETY: see the callers.
-        unsafe { pg_sys::query_tree_walker_impl(query, Some(super::visit), context, flags) }
-    }
-    pub unsafe fn expression(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
-        // SAFETY: as above.
-        unsafe { pg_sys::expression_tree_walker_impl(node, Some(super::visit), context) }
-    }
 }
 
 #[pg_guard]
@@ -142,6 +123,10 @@ unsafe extern "C-unwind" fn visit(node: *mut pg_sys::Node, context: *mut c_void)
         {
             return visit((&raw mut constant).cast(), context);
         }
+        if let Some(cast) = clock::cast(node) {
+            (*walk).contents.note_cast(&cast);
+            return visit(cast.text, context);
+        }
         (*walk).note(node);
         match (*node).type_ {
             T_List if !(*walk).targets.is_null() && is_clause(node.cast()) => {
@@ -152,7 +137,7 @@ unsafe extern "C-unwind" fn visit(node: *mut pg_sys::Node, context: *mut c_void)
                 let mut query = reread::ungrouped(node.cast());
                 let outer = (*walk).targets;
                 (*walk).targets = targets(&raw mut query);
-                let done = walk::query(&raw mut query, context, (FLAGS | reread::FLAGS) as i32);
+                let done = walk::query(&raw mut query, visit, context, (FLAGS | reread::FLAGS) as i32);
                 (*walk).targets = outer;
                 return done;
             }
@@ -177,7 +162,7 @@ unsafe extern "C-unwind" fn visit(node: *mut pg_sys::Node, context: *mut c_void)
         }
         (*walk).arguments = arguments(node).into_iter().map(|argument| type_of(argument)).collect();
         pg_sys::check_functions_in_node(node, Some(function), context);
-        walk::expression(node, context)
+        walk::expression(node, visit, context)
     }
 }
 

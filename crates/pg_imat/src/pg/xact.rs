@@ -105,6 +105,7 @@ pub fn register() {
     }
     super::executor::install();
     super::planner::install();
+    super::clock::install();
     // SAFETY: the callbacks live as long as the library, which is never unloaded.
     unsafe {
         pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
@@ -125,6 +126,7 @@ unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _a
         _ => {
             capture::end_transaction();
             super::planner::forget();
+            super::clock::forget();
             crate::objects::forget();
             super::progress::forget();
         }
@@ -144,6 +146,7 @@ unsafe extern "C-unwind" fn subtransaction_ended(
         SUBXACT_EVENT_ABORT_SUB => {
             capture::abort_subtransaction(mine);
             super::planner::forget();
+            super::clock::forget();
         }
         _ => {}
     }

@@ -97,7 +97,8 @@ pub fn key(g: &mut Gen, fields: &[Field]) -> Expr {
         },
         4 => plain_key(g, fields),
         5 => Expr { sql: format!("({})", predicate(g, fields, 1)), ty: Ty::Bool },
-        _ => match of_type(g, fields, |f| f.ty == Ty::Date) {
+        _ => match of_type(g, fields, |f| matches!(f.ty, Ty::Date | Ty::Ts | Ty::Tz)) {
+            Some(f) if f.ty != Ty::Date || g.dice.chance(50) => read_time(g, &f.sql),
             Some(f) => Expr { sql: format!("extract(month FROM {})::int", f.sql), ty: Ty::Int },
             None => plain_key(g, fields),
         },
@@ -118,6 +119,13 @@ fn truncated(g: &mut Gen, f: &Field) -> Expr {
         _ => (format!("date_trunc('{unit}', {})", f.sql), f.ty),
     };
     Expr { sql, ty }
+}
+
+/// A date or time that is made of text.
+fn read_time(g: &mut Gen, time: &str) -> Expr {
+    let (name, ty) = g.dice.pick(&[("date", Ty::Date), ("timestamp", Ty::Ts), ("timestamptz", Ty::Tz)]);
+    let text = g.dice.pick(&["{}::text", "left({}::text, 10)", "(' ' || {}::text)::varchar(40)"]);
+    Expr { sql: format!("({})::{name}", text.replace("{}", time)), ty: *ty }
 }
 
 /// A field of any type whose equal values are one and the same (no -0 and 0, no NaN games).
