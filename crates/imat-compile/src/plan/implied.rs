@@ -11,12 +11,22 @@ use crate::scalar::Scalar;
 pub(crate) struct Implied {
     /// Of the scope row.
     pub column: usize,
+    told: Told,
     kind: Kind,
     /// How many hours the column can be before the key, and after it.
     hours: (u32, u32),
 }
 
-/// The type of a key.
+/// What a key tells of its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// A time near its own.
+    Time,
+    /// The year of it.
+    Year,
+}
+
+/// The type of a key, or of what is compared with the column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Date,
@@ -67,10 +77,21 @@ pub(super) fn implied(key: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> Opti
     };
     let text = key.render(|_| HOLE.to_owned());
     let text = bare(&text);
+    let time = |kind, hours| Some(Implied { column, told: Told::Time, kind, hours });
+    if let Some(inner) = year(text) {
+        moment(inner, own)?;
+        let around = around(inner);
+        return Some(Implied { column, told: Told::Year, kind: Kind::Date, hours: (around, 24 + around) });
+    }
     if let Some(inner) = text.strip_suffix("::date") {
         moment(inner, own)?;
         let around = around(inner);
-        return Some(Implied { column, kind: Kind::Date, hours: (around, 24 + around) });
+        return time(Kind::Date, (around, 24 + around));
+    }
+    if let Some((stride, inner)) = binned(text) {
+        // The function itself knows no zones.
+        let around = if bare(inner) == HOLE { SHORT } else { around(inner) };
+        return time(moment(inner, own)?, (around, stride + around));
     }
     let call = text.strip_prefix("date_trunc('")?.strip_suffix(')')?;
     let (field, rest) = call.split_once("'::text, ")?;
@@ -84,7 +105,39 @@ pub(super) fn implied(key: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> Opti
     };
     // Within a day PostgreSQL truncates without looking at the time zone again.
     let around = if length == 1 && bare(inner) == HOLE { SHORT } else { around(inner) };
-    Some(Implied { column, kind: moment(inner, own)?, hours: (around, length + around) })
+    time(moment(inner, own)?, (around, length + around))
+}
+
+/// What a year is of.
+fn year(text: &str) -> Option<&str> {
+    let casts = ["::smallint", "::integer", "::bigint", "::numeric", "::double precision"];
+    let text = casts.into_iter().find_map(|cast| text.strip_suffix(cast)).map_or(text, bare);
+    let prefixes = ["EXTRACT(year FROM ", "date_part('year'::text, "];
+    prefixes.into_iter().find_map(|prefix| text.strip_prefix(prefix))?.strip_suffix(')')
+}
+
+/// The stride of `date_bin`, in hours, no shorter than it is, and what is put into bins. Where they begin doesn't matter.
+fn binned(text: &str) -> Option<(u32, &str)> {
+    let call = text.strip_prefix("date_bin('")?.strip_suffix(')')?;
+    let (stride, rest) = call.split_once("'::interval, ")?;
+    let (inner, origin) = rest.rsplit_once(", '")?;
+    let types = ["'::timestamp without time zone", "'::timestamp with time zone"];
+    types.into_iter().find_map(|ty| origin.strip_suffix(ty)).filter(|origin| !origin.contains('\''))?;
+    Some((stride_in_hours(stride)?, inner))
+}
+
+/// A stride as PostgreSQL prints it, of days and a time, if it is no longer than what `date_trunc` truncates to.
+fn stride_in_hours(stride: &str) -> Option<u32> {
+    let longest = FIELDS.iter().map(|(_, length)| *length).max()?;
+    let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number <= longest);
+    let (mut hours, mut words) = (0, stride.split(' '));
+    while let Some(word) = words.next() {
+        hours += match word.split_once(':') {
+            Some((whole, _)) => number(whole)? + 1,
+            None => 24 * number(word).filter(|_| matches!(words.next(), Some("day" | "days")))?,
+        };
+    }
+    (hours <= longest).then_some(hours)
 }
 
 /// By how much the clock of an expression can differ from that of its column.
@@ -144,11 +197,23 @@ impl Implied {
             Kind::TimestampTz => ("timestamp with time zone", hours(before), hours(after)),
         };
         let [less, more, minus, plus, least, most] = ["<", ">", "-", "+", ">=", "<="].map(operator);
-        let low = format!(
-            "CASE WHEN {key} {more} '4700-01-01 BC'::{ty} THEN {key} {minus} {before} ELSE '-infinity'::{ty} END"
-        );
-        let high =
-            format!("CASE WHEN {key} {less} '290000-01-01'::{ty} THEN {key} {plus} {after} ELSE 'infinity'::{ty} END");
+        let bound = |is_near: &str, time: &str, shift: &str, else_: &str| {
+            format!("CASE WHEN {is_near} THEN {time} {shift} ELSE '{else_}'::{ty} END")
+        };
+        let (minus, plus) = (format!("{minus} {before}"), format!("{plus} {after}"));
+        let (low, high) = match self.told {
+            Told::Time => (
+                bound(&format!("{key} {more} '4700-01-01 BC'::{ty}"), key, &minus, "-infinity"),
+                bound(&format!("{key} {less} '290000-01-01'::{ty}"), key, &plus, "infinity"),
+            ),
+            // Years before Christ are negative, and that of what is infinite is infinite too.
+            Told::Year => {
+                let is_near = format!("{key} {more} (-4700) AND {key} {less} 290000");
+                let day = |day: &str| format!("pg_catalog.make_date(({key})::integer, {day})");
+                let (first, last) = (day("1, 1"), day("12, 31"));
+                (bound(&is_near, &first, &minus, "-infinity"), bound(&is_near, &last, &plus, "infinity"))
+            }
+        };
         [format!("{column} {least} {low} AND {column} {most} {high}"), format!("{column} IS NULL")]
     }
 }
@@ -192,6 +257,41 @@ mod tests {
         assert_eq!(of("date_trunc('month'::text, (#)::timestamp with time zone)", 1082), month);
         assert_eq!(of("(#)::date", 1184), Some((Kind::Date, after(24))));
         assert_eq!(of("((# AT TIME ZONE 'UTC'::text))::date", 1184), Some((Kind::Date, named(24))));
+    }
+
+    #[test]
+    fn bins_and_years_imply_bounds() {
+        let bin = |stride: &str, inner: &str, hash| {
+            of(
+                &format!("date_bin('{stride}'::interval, {inner}, '2001-01-01 00:00:00'::timestamp without time zone)"),
+                hash,
+            )
+        };
+        assert_eq!(bin("00:15:00", "#", 1114), Some((Kind::Timestamp, (2, 3))));
+        assert_eq!(bin("1 day 02:00:00", "#", 1184), Some((Kind::TimestampTz, (2, 29))));
+        assert_eq!(bin("7 days", "(# AT TIME ZONE 'UTC'::text)", 1184), Some((Kind::Timestamp, (NAMED, 168 + NAMED))));
+        assert_eq!(
+            bin("7 days", "(#)::timestamp without time zone", 1082),
+            Some((Kind::Timestamp, (ZONES, 168 + ZONES)))
+        );
+        for stride in ["1 mon", "-01:00:00", "400000 days", "1 day -02:00:00", "1 year 2 days", "99999999999 days"] {
+            assert_eq!(bin(stride, "#", 1114), None, "{stride}");
+        }
+        assert_eq!(bin("1 day", "(# + '1 day'::interval)", 1114), None);
+        let of_year = Some((Kind::Date, (ZONES, 24 + ZONES)));
+        assert_eq!(of("EXTRACT(year FROM #)", 1184), of_year);
+        assert_eq!(of("(EXTRACT(year FROM #))::integer", 1082), of_year);
+        assert_eq!(of("(date_part('year'::text, #))::bigint", 1114), of_year);
+        let named = Some((Kind::Date, (NAMED, 24 + NAMED)));
+        assert_eq!(of("EXTRACT(year FROM (# AT TIME ZONE 'Asia/Tokyo'::text))", 1184), named);
+        for text in [
+            "EXTRACT(month FROM #)",
+            "EXTRACT(year FROM #) + (1)",
+            "(EXTRACT(year FROM #) / 10)::integer",
+            "EXTRACT(year FROM (# - 1))",
+        ] {
+            assert_eq!(of(text, 1184), None, "{text}");
+        }
     }
 
     #[test]
