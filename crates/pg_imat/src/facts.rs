@@ -202,6 +202,12 @@ const TYPE: Sql = Sql::fixed(
          SELECT t.*, $2 AS modifier FROM pg_catalog.pg_type AS t WHERE t.oid = $1 \
          UNION ALL SELECT t.*, b.typtypmod FROM pg_catalog.pg_type AS t JOIN base AS b ON b.typtype = 'd' AND t.oid = b.typbasetype), \
      t AS (SELECT * FROM base WHERE typtype <> 'd'), \
+     part AS ( \
+         SELECT t.oid, t.typtype, t.typnamespace, t.typsubscript, t.typelem, t.typbasetype, 0 AS depth FROM t \
+         UNION ALL SELECT i.oid, i.typtype, i.typnamespace, i.typsubscript, i.typelem, i.typbasetype, p.depth + 1 \
+         FROM part AS p LEFT JOIN pg_catalog.pg_range AS r ON p.oid IN (r.rngtypid, r.rngmultitypid) \
+         JOIN pg_catalog.pg_type AS i ON i.oid = CASE WHEN p.typtype = 'd' THEN p.typbasetype WHEN p.typsubscript = 'pg_catalog.array_subscript_handler'::regproc THEN p.typelem \
+             WHEN p.typnamespace = 'pg_catalog'::regnamespace THEN r.rngsubtype END), \
      class AS ( \
          SELECT m.amname, o.opcfamily, o.opcintype FROM pg_catalog.pg_opclass AS o \
          JOIN pg_catalog.pg_am AS m ON m.oid = o.opcmethod CROSS JOIN t \
@@ -210,6 +216,7 @@ const TYPE: Sql = Sql::fixed(
                 OR (t.oid = 'varchar'::regtype AND o.opcintype = 'text'::regtype) \
                 OR (t.typtype = 'e' AND o.opcintype = 'anyenum'::regtype) \
                 OR (t.typtype = 'r' AND o.opcintype = 'anyrange'::regtype) \
+                OR (t.typtype = 'm' AND o.opcintype = 'anymultirange'::regtype) \
                 OR (t.typcategory = 'A' AND t.typelem <> 0 AND o.opcintype = 'anyarray'::regtype))) \
      SELECT pg_catalog.format_type($1, $2), \
          (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.collname) \
@@ -229,16 +236,18 @@ const TYPE: Sql = Sql::fixed(
              WHEN t.oid IN ('inet'::regtype, 'cidr'::regtype) THEN 22 END::int4, \
          t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b' AND t.typcategory <> 'A', \
          coalesce((SELECT c.collisdeterministic FROM pg_catalog.pg_collation AS c WHERE c.oid = $3), true), \
-         t.typtype = 'e', $2 >= 0 \
-     FROM t",
+         t.typtype = 'e', $2 >= 0, \
+         p.oid, p.typtype = 'e' OR p.typnamespace = 'pg_catalog'::regnamespace AND p.typtype = 'b' \
+     FROM t CROSS JOIN (SELECT * FROM part ORDER BY depth DESC LIMIT 1) AS p",
 );
 
-/// Whether equal values of a type are identical. Of types that are not PostgreSQL's own only
-/// enums are known to be so.
-fn identity(base: u32, builtin: bool, row: &spi::Row) -> bool {
-    let (deterministic, is_enum, modified) = (row.need::<bool>(9), row.need::<bool>(10), row.need::<bool>(11));
+/// Whether equal values of a type are identical. Of types that are not PostgreSQL's own only enums are known to be so,
+/// and arrays of what is; of ranges PostgreSQL's own.
+fn identity(base: u32, row: &spi::Row) -> bool {
+    let (deterministic, modified) = (row.need::<bool>(9), row.need::<bool>(11));
+    let (part, part_is_plain) = (row.oid(12), row.need::<bool>(13));
     let same_form = modified && SAME_WITH_MODIFIER.contains(&base);
-    is_enum || (builtin && deterministic && (same_form || !EQUAL_NOT_IDENTICAL.contains(&base)))
+    deterministic && part_is_plain && (same_form || !EQUAL_NOT_IDENTICAL.contains(&part))
 }
 
 /// Of these, which have one form for each value once they have a type modifier: a scale, a length.
@@ -265,7 +274,7 @@ pub fn type_of(column: ColumnType) -> Type {
             sql: row.need(1),
             collation: row.get(2),
             class: if builtin { class(column.oid) } else { Class::Other },
-            identity: identity(base, builtin, row),
+            identity: identity(base, row),
             ordered: builtin && row.need::<bool>(5),
             equality: row.get(4),
             btree: row.need(5),

@@ -18,6 +18,8 @@ pub enum Ty {
     /// timestamp with time zone
     Tz,
     Float,
+    /// An array or a range that a query makes; no column has one.
+    List,
 }
 
 pub const ALL: [Ty; 11] =
@@ -36,6 +38,7 @@ impl Ty {
             Ty::Ts => "timestamp",
             Ty::Tz => "timestamptz",
             Ty::Float => "float8",
+            Ty::List => "int[]",
         }
     }
 
@@ -92,6 +95,7 @@ pub fn value(dice: &mut Dice, ty: Ty, wild: bool) -> String {
         }
         Ty::Float if wild && dice.chance(12) => dice.pick(&["1e17", "Infinity", "NaN", "3e16"]).to_string(),
         Ty::Float if wild => format!("{}.25", dice.range(0, 9)),
+        Ty::List => "{}".to_owned(),
         Ty::Float => format!("{}{}", dice.range(-4, 9), dice.pick(&["", ".25", ".5", ".75"])),
     }
 }

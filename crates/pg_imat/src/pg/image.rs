@@ -2,7 +2,8 @@
 //!
 //! Two values of one type have the same image when PostgreSQL stores the same bytes for them
 //! (`record_image_eq`), wherever and however compressed they, or fields of composite values in
-//! them, are stored. The hash is SHA-256, so that nobody can make two rows meet.
+//! them, are stored. A column that is an array has that of its elements: it can have room for NULLs and none, which
+//! nobody sees. The hash is SHA-256, so that nobody can make two rows meet.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -12,13 +13,13 @@ use sha2::{Digest, Sha256};
 fn digest(record: pg_sys::Datum) -> [u8; 32] {
     let mut hash = Sha256::new();
     // SAFETY: the datum is a composite value, by the function's declaration.
-    unsafe { fields(&mut hash, record) };
+    unsafe { fields(&mut hash, record, feed_column) };
     hash.finalize().into()
 }
 
 /// Feeds the fields of a composite value with a tag before each. A value that was made before an
 /// attribute was added to its type ends earlier; so NULLs at the end are left out.
-unsafe fn fields(hash: &mut Sha256, record: pg_sys::Datum) {
+unsafe fn fields(hash: &mut Sha256, record: pg_sys::Datum, feed: Feed) {
     // SAFETY: the tuple descriptor is the one that the value names, and is released. Values point
     // into the detoasted tuple, or into what detoasting a field allocates, both in the caller's
     // memory context.
@@ -56,6 +57,17 @@ unsafe fn fields(hash: &mut Sha256, record: pg_sys::Datum) {
 const NULL: u8 = 0;
 const VALUE: u8 = 1;
 const END: u8 = 2;
+
+/// Types of what most rows have, which are no arrays.
+const PLAIN: [pg_sys::Oid; 7] = [
+    pg_sys::TEXTOID,
+    pg_sys::VARCHAROID,
+    pg_sys::BPCHAROID,
+    pg_sys::NUMERICOID,
+    pg_sys::BYTEAOID,
+    pg_sys::JSONOID,
+    pg_sys::JSONBOID,
+];
 
 /// How values of a type are passed and stored.
 #[derive(Clone, Copy)]
@@ -116,6 +128,22 @@ unsafe fn varsize(varlena: *const pg_sys::varlena) -> u32 {
     unsafe { pgrx::varsize_any(varlena) as u32 }
 }
 
+type Feed = unsafe fn(&mut Sha256, pg_sys::Datum, Storage);
+
+/// Feeds a column of the row. Of an array its elements count, not how it is stored. That is so here and not in composite
+/// values, whose attributes can be dropped: then their types are not known any more, and images must stay what they are.
+unsafe fn feed_column(hash: &mut Sha256, value: pg_sys::Datum, storage: Storage) {
+    // SAFETY: looks the type up; the value is fed as what its type says.
+    unsafe {
+        let is_plain = storage.length != -1 || PLAIN.contains(&storage.ty);
+        let element = if is_plain { None } else { Some(pg_sys::get_element_type(pg_sys::getBaseType(storage.ty))) };
+        match element.filter(|&element| element != pg_sys::Oid::INVALID) {
+            Some(element) => feed_elements(hash, value, Storage::of_type(element)),
+            None => feed(hash, value, storage),
+        }
+    }
+}
+
 /// Feeds one value, its length first where it varies.
 unsafe fn feed(hash: &mut Sha256, value: pg_sys::Datum, storage: Storage) {
     // SAFETY: the storage is that of the value's type, so the datum is read as what it is.
@@ -148,7 +176,7 @@ unsafe fn feed_parts(hash: &mut Sha256, value: pg_sys::Datum, ty: pg_sys::Oid) -
         let ty = pg_sys::getBaseType(ty);
         let (element, range) = (pg_sys::get_element_type(ty), pg_sys::get_multirange_range(ty));
         if pg_sys::type_is_rowtype(ty) {
-            fields(hash, value);
+            fields(hash, value, feed);
         } else if holds(element) {
             feed_elements(hash, value, Storage::of_type(element));
         } else if holds(pg_sys::get_range_subtype(ty)) {

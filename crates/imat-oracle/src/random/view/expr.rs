@@ -79,7 +79,7 @@ pub fn text(g: &mut Gen, fields: &[Field]) -> Expr {
 
 /// A group key: mostly few values, NULL often among them.
 pub fn key(g: &mut Gen, fields: &[Field]) -> Expr {
-    match g.dice.weighted(&[(40, 0), (12, 1), (12, 2), (10, 3), (12, 4), (6, 5), (4, 6)]) {
+    match g.dice.weighted(&[(40, 0), (12, 1), (12, 2), (10, 3), (12, 4), (6, 5), (4, 6), (5, 7)]) {
         0 => {
             let field =
                 of_type(g, fields, |f| matches!(f.role, Role::Key | Role::Foreign)).or_else(|| fields.first().cloned());
@@ -97,6 +97,7 @@ pub fn key(g: &mut Gen, fields: &[Field]) -> Expr {
         },
         4 => plain_key(g, fields),
         5 => Expr { sql: format!("({})", predicate(g, fields, 1)), ty: Ty::Bool },
+        7 => list(g, fields),
         _ => match of_type(g, fields, |f| matches!(f.ty, Ty::Date | Ty::Ts | Ty::Tz)) {
             Some(f) if f.ty != Ty::Date || g.dice.chance(50) => read_time(g, &f.sql),
             Some(f) => Expr { sql: format!("extract(month FROM {})::int", f.sql), ty: Ty::Int },
@@ -119,6 +120,28 @@ fn truncated(g: &mut Gen, f: &Field) -> Expr {
         _ => (format!("date_trunc('{unit}', {})", f.sql), f.ty),
     };
     Expr { sql, ty }
+}
+
+/// An array or a range, of which equal ones are stored in several ways.
+fn list(g: &mut Gen, fields: &[Field]) -> Expr {
+    let (a, b) = if g.dice.chance(30) {
+        (text(g, fields).sql, text(g, fields).sql)
+    } else {
+        let (a, b) = (int(g, fields).sql, int(g, fields).sql);
+        if g.dice.chance(40) {
+            let range = format!("int4range(least({a}, {b}), greatest({a}, {b}), '[]')");
+            return Expr { sql: range, ty: Ty::List };
+        }
+        (a, b)
+    };
+    // A slice and what remains keep their room for NULLs: which of them it is differs from row to row.
+    let stored = [
+        format!("ARRAY[{a}, {b}]"),
+        format!("(CASE WHEN {} THEN ARRAY[{a}, {b}] ELSE (ARRAY[{a}, {b}, NULL])[1:2] END)", predicate(g, fields, 1)),
+        format!("(ARRAY[NULL, {a}] || {b})[2:]"),
+        format!("array_remove(ARRAY[{a}, NULL, {b}], NULL)"),
+    ];
+    Expr { sql: g.dice.pick(&stored).clone(), ty: Ty::List }
 }
 
 /// A date or time that is made of text.

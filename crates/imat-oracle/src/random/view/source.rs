@@ -75,11 +75,13 @@ pub fn table(g: &mut Gen, at: usize) -> Input {
 /// Fields of a query under an alias, whose columns are called c1, c2, ...
 fn named(alias: &str, query: &Query) -> (String, Vec<Field>) {
     let names: Vec<String> = (1..=query.types.len()).map(|i| format!("c{i}")).collect();
-    let fields = query.types.iter().zip(&names).enumerate().map(|(i, (ty, name))| Field {
-        sql: format!("{alias}.{name}"),
-        ty: *ty,
-        role: if i == 0 { Role::Key } else { Role::Value },
-    });
+    let read = |name: &String, ty: &Ty| match ty {
+        Ty::List => (format!("({alias}.{name}::text)"), Ty::Text),
+        ty => (format!("{alias}.{name}"), *ty),
+    };
+    let read = query.types.iter().zip(&names).map(|(ty, name)| read(name, ty));
+    let fields =
+        read.enumerate().map(|(i, (sql, ty))| Field { sql, ty, role: if i == 0 { Role::Key } else { Role::Value } });
     (format!("{alias}({})", names.join(", ")), fields.collect())
 }
 
