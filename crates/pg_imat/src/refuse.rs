@@ -4,7 +4,7 @@ use imat_compile::error::{Error, SqlState};
 
 mod clock;
 
-pub use clock::{cast_below, reads_clock};
+pub use clock::{cast_below, reads_clock, session_value};
 
 const UNSUPPORTED: SqlState = SqlState::FEATURE_NOT_SUPPORTED;
 
@@ -143,12 +143,6 @@ pub fn own_text_search(configuration: &str) -> Error {
     Error::new(UNSUPPORTED, "cannot maintain a view that uses the default text search configuration")
         .detail(format!("It is {configuration} in this session, and nothing would tell when that is altered."))
         .hint(format!("Name it in the query: to_tsvector('{configuration}', ...)."))
-}
-
-pub fn session_value() -> Error {
-    Error::new(UNSUPPORTED, "cannot maintain a view that reads the current date, time, user or a sequence")
-        .detail("A stored row could become wrong without any change to the view's tables.")
-        .hint("Compare with it in a query over the maintained table instead.")
 }
 
 pub fn system_column() -> Error {

@@ -1,4 +1,4 @@
-//! Casts that read the clock: see [`crate::pg::clock`].
+//! What reads the clock.
 
 use imat_compile::error::Error;
 
@@ -19,4 +19,10 @@ pub fn cast_below(view: &str) -> Error {
             "The cast reads the clock for texts such as \"today\". Only in the view itself such texts can be refused.",
         )
         .hint(format!("Write the query of {view} in its place, as a subquery."))
+}
+
+pub fn session_value() -> Error {
+    Error::new(UNSUPPORTED, "cannot maintain a view that reads the current date, time, user or a sequence")
+        .detail("A stored row could become wrong without any change to the view's tables.")
+        .hint("Compare with it in a query over the maintained table instead.")
 }
