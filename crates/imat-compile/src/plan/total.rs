@@ -64,6 +64,9 @@ pub(crate) fn is_total(expr: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> bo
     // There are dates later than any timestamp.
     let is_late = expr.columns().any(|column| hash(column) == Some(DATE))
         && expr.pieces().iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains("timestamp")));
+    let is_truncated =
+        expr.pieces().iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains("date_trunc")));
+    let is_late = is_late || is_truncated && !is_within_a_day(expr, &hash);
     expr.as_column().is_some()
         || is_of(TEXT, TEXT_WORDS, "|")
         || !is_late && is_of(TIMES, TIME_WORDS, "")
@@ -118,6 +121,15 @@ fn without_constants(text: &str) -> Option<String> {
     Some(out + rest)
 }
 
+/// Whether it truncates a timestamp to no more than a day. The first time that there is begins a day, and no month, week or
+/// year; nor a day in another zone, and what begins before it is out of range.
+fn is_within_a_day(expr: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> bool {
+    const FIELDS: &[&str] = &["microseconds", "milliseconds", "second", "minute", "hour", "day"];
+    let [Piece::Text(begin), Piece::Column(column), Piece::Text(end)] = expr.pieces() else { return false };
+    let field = begin.strip_prefix("date_trunc('").and_then(|rest| rest.strip_suffix("'::text, "));
+    field.is_some_and(|field| FIELDS.contains(&field)) && end == ")" && hash(*column) == Some(1114)
+}
+
 /// Whether a piece of an expression has nothing but constants, these words, commas, casts, parentheses and these signs.
 fn consists_of(text: &str, words: &[&str], signs: &str) -> bool {
     let mut rest = text;
@@ -165,7 +177,8 @@ mod tests {
             ("#", 1),
             ("lower(#)", 25),
             ("(COALESCE(#, '-'::text) || \"left\"(#, 1))", 25),
-            ("date_trunc('hour'::text, #)", 1184),
+            ("date_trunc('hour'::text, #)", 1114),
+            ("date_trunc('day'::text, #)", 1114),
             ("(#)::date", 1114),
             ("EXTRACT(month FROM #)", 1082),
             ("(# = #)", 1),
@@ -187,6 +200,10 @@ mod tests {
             ("(#)::date", 25),
             ("date_trunc('month'::text, (#)::timestamp with time zone)", 1082),
             ("(#)::integer", 25),
+            // Of '4714-11-24 BC', the first of all: "timestamp out of range".
+            ("date_trunc('week'::text, #)", 1114),
+            ("date_trunc('year'::text, #)", 1114),
+            ("date_trunc('hour'::text, #)", 1184),
             ("(# + 1)", 20),
             ("(# + '1 day'::interval)", 1184),
             ("public.lower(#)", 25),
