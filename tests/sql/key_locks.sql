@@ -110,3 +110,8 @@ INSERT INTO b SELECT 7, n FROM b;
 UPDATE a SET t = 'x' WHERE kind = 's';
 TABLE wrong;
 INSERT INTO a VALUES (4, 'n', 'abc');
+-- By way of tables that nothing joins every row is met: then which keys these have is not asked, and all are locked.
+CREATE TABLE c (n bigint, w int);
+CREATE VIEW crossed AS SELECT a.id, c.w FROM a, b, c WHERE c.n = a.id;
+SELECT create_imat('crossed');
+SELECT line FROM explain_imat('crossed') AS line WHERE line LIKE '%Locks%';

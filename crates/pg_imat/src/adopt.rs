@@ -240,10 +240,12 @@ fn is_settled(relation: u32) -> bool {
 /// already. If nobody does, nothing is maintained for it, which is told once a session, as is why somebody can't be
 /// adopted.
 pub fn before_write(relation: u32, is_read: bool) {
+    if is_settled(relation) {
+        return;
+    }
     // A writer that waits for us must not come to take it for a deadlock.
     let patience = Duration::from_millis(PATIENCE.min(procedure::deadlock_timeout() / 2).max(1));
-    let is_put_off = || PUT_OFF.get().is_some_and(|when| when.elapsed() < patience * PAUSE);
-    if is_settled(relation) || is_put_off() {
+    if PUT_OFF.get().is_some_and(|when| when.elapsed() < patience * PAUSE) {
         return;
     }
     let marks = || trusted(|| left_behind(&[Oid::from(relation)]));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use imat_compile::error::Error;
 use imat_compile::name::{QName, ident};
-use imat_compile::plan::locks::Step;
+use imat_compile::plan::locks::{Keys, Step};
 use imat_compile::plan::references::Idle;
 use imat_compile::plan::{Key, Locking, Recompute, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
@@ -295,9 +295,18 @@ fn key(key: &Key) -> &'static str {
 
 /// The keys that a change locks, with its rows.
 fn keys(maintained: &Maintained, steps: &[Step]) -> String {
-    let edges: BTreeSet<u16> = steps.iter().flat_map(|step| step.sides.iter().map(|(edge, _)| *edge)).collect();
-    let keys: Vec<String> = edges.into_iter().filter_map(|edge| maintained.plan.edge(edge)).collect();
-    format!("the keys {}, then the rows", keys.join(", and "))
+    let edges = |all: bool| -> BTreeSet<u16> {
+        let steps = steps.iter().filter(|step| (step.keys == Keys::All) == all);
+        steps.flat_map(|step| step.sides.iter().map(|(edge, _)| *edge)).collect()
+    };
+    let name = |edges: BTreeSet<u16>| -> Vec<String> {
+        edges.into_iter().filter_map(|edge| maintained.plan.edge(edge)).collect()
+    };
+    let (keys, all) = (name(edges(false)), name(edges(true)));
+    let keys = (!keys.is_empty()).then(|| format!("the keys {}", keys.join(", and ")));
+    // Looking for which keys they are would mean to follow all rows of a table.
+    let all = (!all.is_empty()).then(|| format!("every key {}", all.join(", and every key ")));
+    format!("{}, then the rows", keys.into_iter().chain(all).collect::<Vec<_>>().join(", and "))
 }
 
 fn explain_table(maintained: &Maintained, position: usize, table: &QName, lines: &mut Vec<String>) {

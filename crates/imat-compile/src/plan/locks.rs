@@ -150,7 +150,7 @@ impl Tree {
         let table = |leaf: usize| core.tables[self.leaves[leaf].table].name.to_string();
         let equal = |(child, parent): &(Scalar, Scalar)| format!("{} = {}", child.render(name), parent.render(name));
         match keys.as_slice() {
-            [] => format!("all of {} and {}", table(*child), table(*parent)),
+            [] => format!("that all rows of {} and {} share", table(*child), table(*parent)),
             keys => keys.iter().map(equal).collect::<Vec<_>>().join(" AND "),
         }
     }
