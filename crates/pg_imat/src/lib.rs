@@ -2,52 +2,30 @@
 //!
 //! This crate is the extension: it asks PostgreSQL for facts, hands them to `imat-compile`,
 //! and runs the statements that come back, at the right moment and under the right locks.
+//! Each folder imports only those below it:
 //!
 //! ```text
-//! api ── create, manage, ddl ── analyze, compile, facts, catalog        (a verb is called)
-//! trigger ── capture ── buffer, flush ── cache                     (a base table changes)
-//! procedure ── online, queue ── create, flush             (a large table is built meanwhile)
-//! pg/: the one room for unsafe code, pg_sys and SPI
+//! verbs/     what users call
+//! follow/    what others do with DDL, and what dumps bring
+//! build/     how a new maintained table is put together
+//! change/    the life of a change: capture, buffer, locks, flush
+//! catalog/   PostgreSQL's catalogs and ours; plans and prepared statements
+//! pg/        the one room for unsafe code, pg_sys and SPI
+//! refuse     what is refused, and why
 //! ```
 
-mod adopt;
-mod analyze;
-mod api;
-mod blame;
-mod buffer;
-mod cache;
-mod capture;
-mod carry;
+mod build;
 mod catalog;
-mod citus;
-mod command;
-mod compile;
-mod concern;
-mod content;
-mod create;
-mod ddl;
-mod extent;
-mod facts;
-mod family;
-mod flush;
-mod locks;
-mod manage;
-mod objects;
-mod online;
-mod passing;
+mod change;
+mod follow;
 mod pg;
-mod publication;
-mod queue;
-mod recompute;
 mod refuse;
-mod register;
-mod restored;
-mod stale;
-mod stand_in;
-mod state;
-mod trial;
-mod trust;
-mod workshop;
+mod verbs;
+
+use catalog::{cache, object_locks, running_ddl};
+use change::{capture, locks, session};
+use follow::{adopt, command};
+use pg::entrance::{self, Entrances};
 
 pgrx::pg_module_magic!();
 
@@ -55,7 +33,44 @@ pgrx::pg_module_magic!();
 pub extern "C-unwind" fn _PG_init() {
     pg::memory::prepare();
     pg::setting::define();
+    entrance::open(ENTRANCES);
 }
+
+/// Whom PostgreSQL comes to.
+const ENTRANCES: Entrances = Entrances {
+    statement_begins: |relation, is_ours| capture::open(relation, is_ours, adopt::before_change),
+    statement_ends: capture::close,
+    row_replicated: |relation, row, is_ours| capture::row(relation, row, is_ours, adopt::before_change),
+    state_changed: capture::guard,
+    is_known: adopt::is_known,
+    is_waiting: session::is_waiting,
+    before_read: capture::before_read,
+    is_own_statement: session::is_own_statement,
+    merges_begin: session::begin_merges,
+    merges_end: session::end_merges,
+    command_begins: command::begins,
+    command_ends: command::over,
+    objects_dropped: command::dropped,
+    before_commit: capture::before_commit,
+    transaction_ends: || {
+        session::end_transaction();
+        locks::end_transaction();
+        running_ddl::end_transaction();
+        object_locks::end_transaction();
+    },
+    subtransaction_released: |mine, parent| {
+        session::release_subtransaction(mine, parent);
+        locks::release_subtransaction(mine, parent);
+        running_ddl::release_subtransaction(mine, parent);
+    },
+    subtransaction_aborted: |mine| {
+        session::abort_subtransaction(mine);
+        locks::abort_subtransaction(mine);
+        running_ddl::abort_subtransaction(mine);
+    },
+    depends_on: cache::depends_on,
+    create_procedure: verbs::api::create_procedure,
+};
 
 pgrx::extension_sql_file!("bootstrap.sql", name = "bootstrap", bootstrap);
 pgrx::extension_sql_file!("finish.sql", name = "finish", finalize);

@@ -1,4 +1,4 @@
-//! Whether a state can be read: it is maintained, and the snapshot is not older than what it holds (see [`crate::content`]).
+//! Whether a state can be read: it is maintained, and the snapshot is not older than what it holds (see [`crate::catalog::content`]).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -6,7 +6,8 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::image::V1;
-use crate::{capture, command, ddl};
+use crate::change::capture;
+use crate::follow::{command, ddl};
 
 /// A relation by the name that a command gives, if there is one.
 unsafe fn relation(name: *mut pg_sys::RangeVar) -> Option<u32> {

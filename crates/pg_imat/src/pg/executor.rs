@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::{content, lock, merge, progress};
-use crate::capture::{self, Reading};
+use crate::change::capture::{self, Reading};
 
 static mut START: pg_sys::ExecutorStart_hook_type = None;
 static mut FINISH: pg_sys::ExecutorFinish_hook_type = None;

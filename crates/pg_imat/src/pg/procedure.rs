@@ -7,7 +7,8 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::image::V1;
-use crate::{api, refuse};
+use crate::refuse;
+use crate::verbs::api;
 
 /// The transactions of a procedure, one after the other. Each is begun by [`Transactions::next`].
 pub struct Transactions(());

@@ -8,7 +8,9 @@ use pgrx::prelude::*;
 use super::image::V1;
 use super::transition::Transition;
 use super::{bare, error, memory, xact};
-use crate::{capture, content, restored};
+use crate::catalog::content;
+use crate::change::capture;
+use crate::follow::restored;
 
 /// What fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 use super::{bare, context};
-use crate::capture;
+use crate::change::capture;
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
@@ -77,7 +77,7 @@ pub fn compiling<T>(compile: impl FnOnce() -> T) -> T {
 }
 
 fn depends_on(relation: u32) -> bool {
-    pg_sys::Oid::from(relation) == pg_sys::Oid::INVALID || crate::cache::depends_on(relation)
+    pg_sys::Oid::from(relation) == pg_sys::Oid::INVALID || crate::catalog::cache::depends_on(relation)
 }
 
 /// Takes note of what other sessions have committed to the catalogs.
@@ -127,7 +127,7 @@ unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _a
             capture::end_transaction();
             super::planner::forget();
             super::clock::forget();
-            crate::objects::forget();
+            crate::catalog::objects::forget();
             super::progress::forget();
         }
     }

@@ -1,0 +1,10 @@
+pub mod analyze;
+pub mod build_schema;
+pub mod carry_over;
+pub mod create;
+pub mod online;
+pub mod query_view;
+pub mod register;
+pub mod stand_in;
+pub mod state;
+pub mod trial;

@@ -1,0 +1,32 @@
+//! A query that is given without a view.
+
+use imat_compile::error::Error;
+use imat_compile::sql::ddl;
+
+use crate::refuse;
+use crate::catalog::bookkeeping;
+use crate::pg::{query, spi};
+
+/// A query as a view of the session, made as the caller, on which [`crate::build::create`] and `check_imat`
+/// work. It is dropped by [`Passing::drop`], or with the transaction that failed.
+pub struct Passing {
+    pub view: u32,
+    name: String,
+}
+
+impl Passing {
+    pub fn create(text: &str) -> Result<Self, Error> {
+        if !query::is_one_select(text) {
+            return Err(refuse::not_one_select());
+        }
+        let free = |name: &String| bookkeeping::resolve(&format!("pg_temp.{name}")).is_none();
+        let name = (0..).map(|number| format!("imat_query_{number}")).find(free).unwrap_or_default();
+        spi::run(&ddl::create_temporary_view(&name, text));
+        let view = bookkeeping::resolve(&format!("pg_temp.{name}")).ok_or_else(|| refuse::missing(&name))?;
+        Ok(Self { view, name })
+    }
+
+    pub fn drop(self) {
+        spi::run(&ddl::drop_temporary_view(&self.name));
+    }
+}

@@ -1,0 +1,161 @@
+//! What a command has to do with maintained tables: mostly nothing, which a few look-ups tell.
+
+use std::collections::BTreeSet;
+
+use imat_compile::sql::ddl;
+use pgrx::pg_sys::Oid;
+
+use crate::catalog::objects::Object;
+use crate::pg::lookup::{self, By};
+
+/// Catalogs as the classes of objects.
+pub const CLASS: u32 = 1259;
+pub const TYPE: u32 = 1247;
+pub const RULE: u32 = 2618;
+pub const TRIGGER: u32 = 2620;
+const FUNCTION: u32 = 1255;
+const OPERATOR: u32 = 2617;
+const CAST: u32 = 2605;
+const CONSTRAINT: u32 = 2606;
+const SCHEMA: u32 = 2615;
+const LANGUAGE: u32 = 2612;
+const OPERATOR_CLASS: u32 = 2616;
+const OPERATOR_FAMILY: u32 = 2753;
+/// The parts of these two.
+const MEMBERS: [u32; 2] = [2602, 2603];
+
+/// `pg_depend`: what depends, what it depends on, and how.
+const WHO_CLASS: i16 = 1;
+const WHO: i16 = 2;
+const ON_CLASS: i16 = 4;
+const ON: i16 = 5;
+const KIND: i16 = 7;
+const NORMAL: u32 = b'n' as u32;
+const INTERNAL: u32 = b'i' as u32;
+const COUNTS: [u32; 3] = [NORMAL, b'a' as u32, INTERNAL];
+
+/// Our tables by what is looked up in them, opened once a command.
+pub struct Bookkeeping {
+    sources: By,
+    parts: [(i16, By); 3],
+}
+
+impl Bookkeeping {
+    /// Unless the extension's tables are just being dropped.
+    pub fn open() -> Option<Self> {
+        Some(Self {
+            sources: By::named("source", "source_pkey")?,
+            parts: [
+                (1, By::named("imat", "imat_pkey")?),
+                (2, By::named("imat", "imat_state_key")?),
+                (3, By::named("imat", "imat_definition_key")?),
+            ],
+        })
+    }
+
+    fn is_source(&self, relation: u32) -> bool {
+        self.sources.any(&[(RELATION_OF_SOURCE, relation)])
+    }
+
+    /// Whether a relation is a part of a maintained table.
+    pub fn is_part(&self, relation: u32) -> bool {
+        self.parts.iter().any(|&(column, by)| by.any(&[(column, relation)]))
+    }
+
+    /// A dump may have brought the triggers without the bookkeeping.
+    fn concerns(&self, relation: u32) -> bool {
+        self.is_source(relation)
+            || self.is_part(relation)
+            || lookup::is_view(relation) && is_read(relation)
+            || [ddl::TRIGGERS[0], ddl::GUARD].iter().any(|name| lookup::trigger(relation, name).is_some())
+    }
+
+    /// Whether a view is read by another one, or a part of a maintained table.
+    pub fn is_read_or_part(&self, view: u32) -> bool {
+        is_read(view) || self.is_part(view)
+    }
+
+    /// Of relations, of what inherits from them and of what they inherit from: those that some
+    /// maintained table has to do with by now.
+    pub fn concerned(&self, relations: &[Oid]) -> Vec<Oid> {
+        const CHILD: i16 = 1;
+        const PARENT: i16 = 2;
+        let relations: BTreeSet<u32> = relations.iter().map(|relation| relation.to_u32()).collect();
+        let mut family = reached(relations.clone(), |relation| lookup::CHILDREN.find(&[(PARENT, relation)], [CHILD]));
+        family.extend(reached(relations, |relation| lookup::PARENTS.find(&[(CHILD, relation)], [PARENT])));
+        family.into_iter().filter(|&relation| self.concerns(relation)).map(Oid::from).collect()
+    }
+
+    /// The maintained tables whose query means something else when these objects do: through views,
+    /// functions whose bodies PostgreSQL knows, operators and their classes, types and columns.
+    pub fn callers(&self, objects: BTreeSet<Object>) -> BTreeSet<u32> {
+        let (column, definitions) = self.parts[2];
+        let mut open: Vec<Object> = objects.iter().copied().collect();
+        let mut above = objects;
+        while let Some(object) = open.pop() {
+            let dependents = lookup::DEPENDENTS.find(&[(ON_CLASS, object.0), (ON, object.1)], [WHO_CLASS, WHO, KIND]);
+            let dependents = dependents.into_iter().filter(|[.., kind]| COUNTS.contains(kind));
+            let found = dependents.map(|[class, object, _]| (class, object)).chain(wholes(object));
+            open.extend(found.filter(|&found| above.insert(found)));
+        }
+        let relations = above.into_iter().filter(|&(class, _)| class == CLASS).map(|(_, relation)| relation);
+        relations.flat_map(|relation| definitions.find(&[(column, relation)], [1])).map(|[name]| name).collect()
+    }
+}
+
+/// The third column of the table is the first of its key.
+const RELATION_OF_SOURCE: i16 = 3;
+
+/// Whether a view is read by another one. Its own rule depends on it too.
+fn is_read(view: u32) -> bool {
+    let rules = lookup::DEPENDENTS.find(&[(ON_CLASS, CLASS), (ON, view)], [WHO_CLASS, WHO, KIND]);
+    let rules = rules.into_iter().filter(|&[class, _, kind]| class == RULE && kind == NORMAL);
+    rules.flat_map(|[_, rule, _]| lookup::RULE.find(&[(1, rule)], [3])).any(|[reader]| reader != view)
+}
+
+/// What is reached from these relations.
+fn reached(from: BTreeSet<u32>, next: impl Fn(u32) -> Vec<[u32; 1]>) -> BTreeSet<u32> {
+    let mut open: Vec<u32> = from.iter().copied().collect();
+    let mut reached = from;
+    while let Some(relation) = open.pop() {
+        open.extend(next(relation).into_iter().map(|[found]| found).filter(|&found| reached.insert(found)));
+    }
+    reached
+}
+
+/// What changes when an object is created or altered. A relation stands for its row type, since what it
+/// does to its own rows is seen elsewhere; a function, an operator and a cast for those that a query's
+/// text could have meant until now.
+pub fn redefined((class, object): Object) -> Vec<Object> {
+    match class {
+        CLASS => lookup::row_type(object).map(|ty| (TYPE, ty)).into_iter().collect(),
+        SCHEMA | LANGUAGE => Vec::new(),
+        FUNCTION => namesakes(class, lookup::FUNCTIONS.namesakes(lookup::FUNCTION, object)),
+        OPERATOR => namesakes(class, lookup::OPERATORS.namesakes(lookup::OPERATOR, object)),
+        CAST => {
+            let types = lookup::CAST.find(&[(1, object)], [2, 3]);
+            [(class, object)].into_iter().chain(types.into_iter().flatten().map(|ty| (TYPE, ty))).collect()
+        }
+        _ => vec![(class, object)],
+    }
+}
+
+fn namesakes(class: u32, objects: Vec<u32>) -> Vec<Object> {
+    objects.into_iter().map(|object| (class, object)).collect()
+}
+
+/// What an object is a part of: a rule of its view, a constraint of its domain; and all that a class of operators
+/// consists of belongs together.
+fn wholes((class, object): Object) -> Vec<Object> {
+    let is_member = MEMBERS.contains(&class) || class == OPERATOR_CLASS;
+    if ![RULE, CONSTRAINT].contains(&class) && !is_member {
+        return Vec::new();
+    }
+    let on = lookup::DEPENDENCIES.find(&[(WHO_CLASS, class), (WHO, object)], [ON_CLASS, ON, KIND]);
+    let is_whole = |&[on_class, _, kind]: &[u32; 3]| match class {
+        RULE => kind == INTERNAL,
+        CONSTRAINT => on_class == TYPE,
+        _ => [OPERATOR, OPERATOR_CLASS, OPERATOR_FAMILY].contains(&on_class),
+    };
+    on.into_iter().filter(is_whole).map(|[class, object, _]| (class, object)).collect()
+}

@@ -1,0 +1,104 @@
+//! What a state holds, and since when.
+//!
+//! PostgreSQL finds a table by its newest catalogs and shows the rows that the snapshot sees. So a transaction snapshot
+//! that is older than `create_imat` finds the maintained table, empty. And some commands leave an older snapshot without
+//! the rows that it should see of a base table: TRUNCATE, what computes rows anew, partitions that come and go. What
+//! a state holds after them does not follow from what it held before, as such a snapshot sees it.
+//!
+//! The content of a state *begins* when it is filled, and again with each of these. `imat_catalog.content` has a row for
+//! each state, written when that happens: a transaction snapshot that doesn't see the newest version of the row is
+//! older than the content, and whatever reads the state under it fails with 40001 ([`crate::pg::content`], called by
+//! the executor hook). A flush goes on: what it reads is compared with what is there by now, and what it writes are
+//! the newest rows, which PostgreSQL refuses to change if the snapshot doesn't see them.
+//!
+//! **Invariant:** every session that plans a query of a state has the hook, though it may have called nothing of
+//! pg_imat. Each state has a statistics object, whose expression the planner evaluates: that calls the library.
+
+use std::collections::BTreeSet;
+
+use imat_compile::sql::{Sql, ddl};
+use pgrx::pg_sys::Oid;
+
+use crate::build::create::unused;
+use crate::catalog::bookkeeping;
+use crate::catalog::facts::{self, oid};
+use crate::change::capture;
+use crate::pg::{lock, xact};
+use crate::pg::spi::{self, Param};
+
+/// The content of this state begins with this transaction, and of all above it: what they hold follows from it.
+pub fn begin(state: u32) {
+    begin_all(vec![state]);
+}
+
+/// The same of several states.
+pub fn begin_all(mut open: Vec<u32>) {
+    const BEGIN: Sql = Sql::fixed(
+        "INSERT INTO imat_catalog.content AS c (state) VALUES ($1) ON CONFLICT (state) DO UPDATE SET state = excluded.state",
+    );
+    let mut begun = BTreeSet::new();
+    while let Some(state) = open.pop() {
+        if begun.insert(state) {
+            bookkeeping::trusted(|| capture::own_ddl(|| spi::run_with(&BEGIN, &[oid(state)])));
+            xact::invalidate(state);
+            open.extend(states_over(&[Oid::from(state)]));
+        }
+    }
+}
+
+/// The states of the maintained tables that have to do with these relations.
+fn states_over(relations: &[Oid]) -> Vec<u32> {
+    let entry = |name| bookkeeping::entry(name).map(|entry| entry.state);
+    bookkeeping::trusted(|| bookkeeping::affected(relations).into_iter().filter_map(entry).collect())
+}
+
+/// Whether a row that a dump brings is there already.
+pub fn is_known(state: u32) -> bool {
+    const QUERY: Sql = Sql::fixed("SELECT EXISTS (SELECT FROM imat_catalog.content AS c WHERE c.state = $1)");
+    bookkeeping::trusted(|| spi::first(&QUERY, &[oid(state)], |row| row.need(1))).unwrap_or(false)
+}
+
+/// Raises an error where the transaction's snapshot is older than what this state holds.
+pub fn require(state: u32) {
+    if lock::can_be_older() {
+        crate::pg::content::require_now(state);
+    }
+}
+
+/// The contents begin of what has to do with these relations.
+pub fn begin_over(relations: &[Oid]) {
+    begin_all(states_over(relations));
+}
+
+/// The same while a dump is restored, which brings rows of base tables and states, and the bookkeeping, in any order. As
+/// far as that is not there yet, it will come later than what these relations got.
+pub fn begin_again(relations: &[Oid]) {
+    const AGAIN: Sql = Sql::fixed(
+        "UPDATE imat_catalog.content AS c SET state = i.state FROM imat_catalog.imat AS i WHERE i.state = c.state \
+         AND (i.state::oid = ANY ($1) OR i.name IN (SELECT s.name FROM imat_catalog.source AS s WHERE s.relation::oid = ANY ($1))) \
+         RETURNING c.state::oid",
+    );
+    let again = || spi::rows(&AGAIN, &[relations.to_vec().into()], |row| row.oid(1));
+    bookkeeping::trusted(again).into_iter().for_each(xact::invalidate);
+}
+
+/// Makes the library known to whoever plans a query of this state; `name` is what the state is called in the end.
+pub fn watch(state: u32, name: &str) {
+    const TAKEN: Sql = Sql::fixed(
+        "SELECT 1 FROM pg_catalog.pg_statistic_ext AS s JOIN pg_catalog.pg_namespace AS n ON n.oid = s.stxnamespace \
+         WHERE n.nspname = 'imat_state' AND s.stxname = $1",
+    );
+    let name = unused(name, |name| spi::first(&TAKEN, &[Param::from(name)], |_| ()).is_some());
+    let state = facts::name(state);
+    state.iter().for_each(|state| spi::run(&ddl::create_watch(&name, state)));
+}
+
+/// The same of one that a dump may have brought without.
+pub fn watch_again(state: u32) {
+    const WATCHED: Sql = Sql::fixed(
+        "SELECT 1 FROM pg_catalog.pg_statistic_ext AS s WHERE s.stxrelid = $1 \
+         AND pg_catalog.pg_get_statisticsobjdef_expressions(s.oid) = '{imat_catalog.watched()}' LIMIT 1",
+    );
+    let is_watched = spi::first(&WATCHED, &[oid(state)], |_| ()).is_some();
+    facts::name(state).iter().filter(|_| !is_watched).for_each(|name| watch(state, &name.name));
+}

@@ -1,0 +1,10 @@
+pub mod bookkeeping;
+pub mod cache;
+pub mod citus;
+pub mod compile;
+pub mod concern;
+pub mod content;
+pub mod extent;
+pub mod facts;
+pub mod objects;
+pub mod publication;

@@ -1,0 +1,9 @@
+pub mod blame;
+pub mod buffer;
+pub mod capture;
+pub mod flush;
+pub mod locks;
+pub mod queue;
+pub mod recompute;
+pub mod stale;
+pub mod trust;

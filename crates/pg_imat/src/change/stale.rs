@@ -1,0 +1,172 @@
+//! Maintained tables that stopped following their base tables.
+//!
+//! They do while a trigger of ours is disabled on one of their relations. Such a table is *stale*:
+//! no flush touches it, since deltas of the other relations would not fit what it holds, and it is
+//! made anew as soon as all triggers are enabled again.
+//!
+//! **Invariant:** a maintained table with a disabled trigger has a reason in `imat_catalog.imat.stale`.
+
+use std::collections::BTreeSet;
+
+use imat_compile::sql::{Sql, ddl as sql};
+use pgrx::pg_sys::Oid;
+
+use crate::refuse;
+use crate::catalog::bookkeeping::{self, Entry, trusted};
+use crate::catalog::facts::{self, oid};
+use crate::change::{capture, trust};
+use crate::follow::ddl::display;
+use crate::pg::{spi, xact};
+use crate::pg::error::warn;
+use crate::pg::lock::{self, Mode, Purpose};
+
+/// Triggers of these relations may have been disabled or enabled. Returns what has to be made anew.
+#[must_use]
+pub fn follow_triggers(relations: &[Oid]) -> Vec<u32> {
+    follow(&trusted(|| bookkeeping::affected(relations)))
+}
+
+/// The triggers of these maintained tables, or what they need, may not be what they were. Returns those that have to
+/// be made anew.
+#[must_use]
+pub fn follow(names: &[u32]) -> Vec<u32> {
+    let changed = trusted(|| decide(names).into_iter().filter(Decision::is_new).collect::<Vec<_>>());
+    trusted(|| changed.iter().for_each(|decision| mark(decision.name, decision.off)));
+    let healed = changed.iter().filter(|decision| decision.off.is_none()).map(|decision| decision.name);
+    let healed: Vec<u32> = healed.collect();
+    healed.iter().for_each(|&name| trust::look_again(name));
+    healed
+}
+
+/// A maintained table that is stale, or has a disabled trigger.
+struct Decision {
+    name: u32,
+    definition: u32,
+    /// Why it was until now.
+    stale: Option<String>,
+    /// A relation with a disabled trigger.
+    off: Option<u32>,
+}
+
+impl Decision {
+    fn is_new(&self) -> bool {
+        self.stale != self.off.map(reason)
+    }
+
+    /// The relations that could have such a trigger.
+    fn relations(&self) -> impl Iterator<Item = u32> + use<> {
+        let state = bookkeeping::entry(self.name).map(|entry| entry.state);
+        bookkeeping::relations(self.name).into_iter().map(|(relation, _)| relation).chain(state)
+    }
+}
+
+/// Which of these are stale from now on, and which no longer.
+///
+/// What another transaction does to the triggers of another relation can't be seen before it is committed: two that
+/// enable the last ones could each leave it to the other to make the table anew. So whoever finds one stale lets
+/// nobody else decide until his transaction ends.
+///
+/// None is made anew before the triggers of all its relations hold still, so these are locked, and then looked at again.
+/// Others may be waiting to decide while they hold one, so it is not decided meanwhile.
+fn decide(names: &[u32]) -> Vec<Decision> {
+    let mut locked: BTreeSet<u32> = BTreeSet::new();
+    loop {
+        let decisions = look(names);
+        decisions.iter().for_each(|decision| lock::begin_decision(decision.definition));
+        let found = look(names);
+        let healed = found.iter().filter(|decision| decision.off.is_none());
+        let open: BTreeSet<u32> = healed.flat_map(Decision::relations).filter(|part| !locked.contains(part)).collect();
+        if open.is_empty() {
+            return found;
+        }
+        decisions.iter().for_each(|decision| lock::put_off_decision(decision.definition));
+        open.iter().for_each(|&relation| lock::relation(Purpose::Triggers, relation, Mode::Share));
+        locked.extend(open);
+    }
+}
+
+fn look(names: &[u32]) -> Vec<Decision> {
+    const QUERY: Sql = Sql::fixed(
+        "WITH part AS ( \
+             SELECT s.name, s.relation FROM imat_catalog.source AS s WHERE s.name = ANY ($1) \
+             UNION SELECT i.name, i.state FROM imat_catalog.imat AS i WHERE i.name = ANY ($1)), \
+         found AS ( \
+             SELECT i.name::oid, i.definition::oid, i.depth, i.stale, \
+                 (SELECT p.relation::oid FROM part AS p JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = p.relation \
+                  JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+                  WHERE p.name = i.name AND t.tgenabled = 'D' AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace \
+                  ORDER BY p.relation LIMIT 1) AS off \
+             FROM imat_catalog.imat AS i WHERE i.name = ANY ($1)) \
+         SELECT f.name, f.definition, f.stale, f.off FROM found AS f WHERE f.stale IS NOT NULL OR f.off IS NOT NULL \
+         ORDER BY f.depth, f.name",
+    );
+    let found = spi::rows(&QUERY, &[facts::oids(names.iter().copied())], |row| Decision {
+        name: row.oid(1),
+        definition: row.oid(2),
+        stale: row.get(3),
+        off: row.get::<Oid>(4).map(Oid::to_u32),
+    });
+    found.into_iter().filter(|decision| bookkeeping::is_complete(decision.name)).collect()
+}
+
+fn reason(off: u32) -> String {
+    format!("triggers of pg_imat on {} are disabled", display(off))
+}
+
+/// Notes that a maintained table is stale because of this relation, or that it no longer is.
+fn mark(name: u32, off: Option<u32>) {
+    set(name, off.map(reason));
+}
+
+fn set(name: u32, reason: Option<String>) {
+    const MARK: Sql = Sql::fixed("UPDATE imat_catalog.imat SET stale = $2 WHERE name = $1");
+    let Some(entry) = bookkeeping::entry(name) else { return };
+    // Every session learns anew who reads what.
+    bookkeeping::relations(name).into_iter().for_each(|(relation, _)| xact::invalidate(relation));
+    xact::invalidate(entry.state);
+    spi::run_with(&MARK, &[oid(name), reason.clone().into()]);
+    reason.iter().for_each(|reason| warn(&refuse::stale(&display(name), reason)));
+}
+
+/// Notes that a maintained table came from a dump without all of its rows.
+pub fn mark_torn(name: u32) {
+    set(name, Some("not all of its rows, or of those of its base tables, were restored with it".to_owned()));
+}
+
+/// Enables all triggers that a maintained table needs. Returns what was stale and has to be made anew: others may
+/// have become so with it.
+pub fn heal(entry: &Entry) -> Vec<u32> {
+    let relations: Vec<Oid> = trusted(|| {
+        let relations = bookkeeping::relations(entry.name).into_iter().map(|(relation, _)| relation);
+        relations.chain([entry.state]).map(Oid::from).collect()
+    });
+    trusted(|| enable(&relations));
+    follow_triggers(&relations)
+}
+
+/// Enables our triggers on these relations.
+pub fn enable(relations: &[Oid]) {
+    adjust(relations, true);
+}
+
+/// Triggers of ours that somebody enabled fire as a user's would: makes them fire when they have to.
+pub fn restore_triggers(relations: &[Oid]) {
+    adjust(relations, false);
+}
+
+fn adjust(relations: &[Oid], disabled: bool) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT t.tgrelid, t.tgname::text FROM pg_catalog.pg_trigger AS t \
+         JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relkind <> 'v' \
+         JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+         WHERE t.tgrelid = ANY ($1) AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace \
+           AND t.tgenabled <> CASE t.tgname WHEN $2 THEN 'R' ELSE 'A' END AND ($3 OR t.tgenabled <> 'D') \
+         ORDER BY t.tgrelid, t.tgname",
+    );
+    let params = [relations.to_vec().into(), sql::REPLICA.into(), disabled.into()];
+    capture::own_ddl(|| {
+        for (relation, trigger) in spi::rows(&QUERY, &params, |row| (row.oid(1), row.need::<String>(2))) {
+            facts::name(relation).iter().for_each(|relation| spi::run(&sql::enable_trigger(relation, &trigger)));
+        }
+    });
+}

@@ -1,0 +1,386 @@
+//! What happens to maintained tables when somebody alters what they are made of.
+//!
+//! Called by event triggers. What can be followed is followed; what would make a maintained
+//! table wrong without anybody noticing is refused.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+use imat_compile::name::{QName, ident};
+use imat_compile::sql::{Sql, ddl as sql};
+use pgrx::pg_sys::Oid;
+
+use crate::refuse;
+use crate::build::create;
+use crate::build::analyze::{self, Subject};
+use crate::catalog::cache;
+use crate::catalog::bookkeeping::{self, trusted};
+use crate::catalog::concern::{self, Bookkeeping};
+use crate::catalog::facts::{self, oid};
+use crate::change::{capture, stale, trust};
+use crate::follow::{inheritance, restored};
+use crate::pg::{lookup, xact};
+use crate::pg::error::{raise, tell};
+use crate::pg::spi::{self, Param};
+use crate::verbs::manage::{rebuild, remove};
+
+/// Something was dropped: removes maintained tables of which a part is gone, with the rest.
+/// `relations` are what was dropped, or has lost a trigger, and what inherits from it.
+pub fn after_drop(relations: &[Oid]) {
+    const GONE: Sql = Sql::fixed(
+        "SELECT i.name::oid, i.state::oid, i.definition::oid FROM imat_catalog.imat AS i \
+         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = i.name) \
+            OR NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = i.state) \
+            OR NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = i.definition)",
+    );
+    if capture::is_own_ddl() {
+        return;
+    }
+    trusted(|| {
+        capture::own_ddl(|| {
+            let parts = |row: &spi::Row| [row.oid(1), row.oid(2), row.oid(3)];
+            while let Some(parts) = spi::first(&GONE, &[], parts) {
+                // PostgreSQL has told of the definition, which nobody knows.
+                if facts::name(parts[0]).is_some() {
+                    tell(&format!("drop cascades to maintained table {}", display(parts[0])));
+                }
+                // Whatever read it goes too, as with the CASCADE that brought this about.
+                remove(parts, true);
+            }
+        });
+        check_triggers(relations, true);
+    });
+    inheritance::apply(inheritance::follow(relations), BTreeSet::new());
+}
+
+/// Tables were created or altered: `relations` are those of them, and of what inherits from them
+/// or the other way round, that some maintained table has to do with. Nothing else is looked at,
+/// so that what is wrong with one table stops nobody's work on others. The command may have done
+/// nothing but `give` them to another role.
+pub fn after_alter(relations: &[Oid], give: bool) {
+    if capture::is_own_ddl() {
+        return;
+    }
+    after_trigger(relations);
+    trusted(|| {
+        check_bases(relations);
+        capture::own_ddl(|| {
+            follow_owners(relations);
+            stale::restore_triggers(relations);
+        });
+    });
+    let members = inheritance::follow(relations);
+    let mut anew: BTreeSet<u32> = stale::follow_triggers(relations).into_iter().collect();
+    trusted(|| complete(bookkeeping::affected(relations))).into_iter().for_each(cache::check);
+    // A new owner changes no result, and the maintained table's may not be able to read for now.
+    if !give {
+        anew.extend(trusted(|| whole(relations)));
+    }
+    let rewritten: Vec<Oid> = capture::rewritten().into_iter().map(Oid::from).collect();
+    anew.extend(trusted(|| bookkeeping::affected(&rewritten)));
+    inheritance::apply(members, anew);
+    capture::forget_rewritten();
+}
+
+/// Triggers or rules of these relations were created or altered.
+pub fn after_trigger(relations: &[Oid]) {
+    if capture::is_own_ddl() {
+        return;
+    }
+    trusted(|| {
+        check_triggers(relations, false);
+        check_states(relations);
+        trust::follow_keys(relations);
+    });
+}
+
+/// Those that a dump is not just bringing back.
+fn complete(names: Vec<u32>) -> Vec<u32> {
+    names.into_iter().filter(|&name| bookkeeping::is_complete(name)).collect()
+}
+
+/// A partition of this table is about to be detached in two transactions. After the first one
+/// queries leave its rows out, and nobody is told before the second.
+pub fn before_concurrent_detach(table: u32) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT s.name::oid FROM imat_catalog.source AS s \
+         WHERE s.base IN (SELECT pg_catalog.pg_partition_ancestors($1)) ORDER BY 1 LIMIT 1",
+    );
+    trusted(|| {
+        if let Some(name) = spi::first(&QUERY, &[oid(table)], |row| row.oid(1)) {
+            raise(&refuse::concurrent_detach(&display(table), &display(name)));
+        }
+    });
+}
+
+/// Columns are about to get another type. PostgreSQL refuses that where a view reads them, and names the definition.
+pub fn before_new_types(table: u32, columns: &[String]) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT a.attname::text, i.name::oid FROM pg_catalog.pg_attribute AS a \
+         JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+             AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum \
+         JOIN pg_catalog.pg_rewrite AS r ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = d.objid \
+         JOIN imat_catalog.imat AS i ON i.definition = r.ev_class \
+         WHERE a.attrelid = $1 AND a.attname = ANY ($2) ORDER BY 1, 2 LIMIT 1",
+    );
+    trusted(|| {
+        let read = |row: &spi::Row| (row.need::<String>(1), row.oid(2));
+        if let Some((column, name)) = spi::first(&QUERY, &[oid(table), columns.to_vec().into()], read) {
+            raise(&refuse::column_retyped(&ident(&column), &display(table), &display(name)));
+        }
+    });
+}
+
+/// An index is about to be dropped: refused for the key of a state, on which its upserts rely. It is
+/// the one with the row's image, or that with the fewest columns, of which all others hold more.
+/// Asked before the command, since `CONCURRENTLY` has half done it when it tells.
+pub fn before_index_drop(index: u32) {
+    let is_part = |table| Bookkeeping::open().is_some_and(|bookkeeping| bookkeeping.is_part(table));
+    if !lookup::indexed(index).is_some_and(is_part) {
+        return;
+    }
+    const QUERY: Sql = Sql::fixed(
+        "SELECT i.name::oid FROM imat_catalog.imat AS i CROSS JOIN LATERAL ( \
+             SELECT x.indexrelid FROM pg_catalog.pg_index AS x \
+             WHERE x.indrelid = i.state AND x.indisunique AND x.indpred IS NULL \
+             ORDER BY pg_catalog.strpos(pg_catalog.pg_get_indexdef(x.indexrelid), 'imat_catalog.row_image(') = 0, \
+                 x.indexprs IS NOT NULL, x.indnkeyatts LIMIT 1) AS k \
+         WHERE k.indexrelid = $1",
+    );
+    trusted(|| {
+        if let Some(name) = spi::first(&QUERY, &[oid(index)], |row| row.oid(1)) {
+            raise(&refuse::maintained_altered("drop the key of", &display(name)));
+        }
+    });
+}
+
+/// Subscriptions write these relations from now on.
+pub fn after_subscription() {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_subscription_rel AS r ON r.srrelid = c.oid \
+         WHERE (c.relnamespace = 'imat_catalog'::pg_catalog.regnamespace \
+               OR EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = c.oid)) ORDER BY 1 LIMIT 1",
+    );
+    trusted(|| {
+        if let Some(written) = spi::first(&QUERY, &[], |row| row.oid(1)) {
+            raise(&refuse::subscribed(&display(written)));
+        }
+    });
+}
+
+/// The maintained tables that are computed from views, or read through them, each with the view.
+fn readers_of_views(views: &[Oid]) -> Vec<(u32, u32)> {
+    const READERS: Sql = Sql::fixed(
+        "WITH RECURSIVE above AS ( \
+             SELECT v.oid AS read, v.oid AS view FROM pg_catalog.unnest($1) AS v(oid) \
+             UNION SELECT a.read, r.ev_class FROM above AS a \
+                 JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                     AND d.refobjid = a.view AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
+                 JOIN pg_catalog.pg_rewrite AS r ON r.oid = d.objid) \
+         SELECT i.name::oid, a.read FROM above AS a JOIN imat_catalog.imat AS i ON i.definition = a.view \
+         UNION ALL SELECT i.name, i.name FROM imat_catalog.imat AS i WHERE i.name::oid = ANY ($1) ORDER BY 1, 2",
+    );
+    spi::rows(&READERS, &[views.to_vec().into()], |row| (row.oid(1), row.oid(2)))
+}
+
+thread_local! {
+    /// The maintained tables that a dump is just bringing back, of which a view is about to get
+    /// its query.
+    static RETURNING: RefCell<BTreeSet<u32>> = RefCell::default();
+    /// The view that is about to be replaced.
+    static REPLACED: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// A command that can replace a view begins; `view` is that, if it exists.
+pub fn before_view(view: Option<u32>) {
+    xact::register();
+    REPLACED.set(view);
+    let incomplete = |view| -> BTreeSet<u32> {
+        let names = readers_of_views(&[Oid::from(view)]).into_iter().map(|(name, _)| name);
+        names.filter(|&name| !bookkeeping::is_complete(name)).collect()
+    };
+    let returning = view
+        .filter(|&view| Bookkeeping::open().is_some_and(|bookkeeping| bookkeeping.is_read_or_part(view)))
+        .map(|view| trusted(|| incomplete(view)))
+        .unwrap_or_default();
+    RETURNING.set(returning);
+}
+
+/// Views of the extension's schema were created or replaced, which only a dump does.
+pub fn after_definition(views: &[Oid]) {
+    let replaced = REPLACED.take();
+    let new: Vec<Oid> = views.iter().copied().filter(|view| Some(view.to_u32()) != replaced).collect();
+    if !new.is_empty() {
+        restored::defined(&new);
+    }
+}
+
+/// Views were created or replaced.
+pub fn after_view(views: &[Oid]) {
+    if capture::is_own_ddl() {
+        return;
+    }
+    let returning = RETURNING.take();
+    trusted(|| {
+        let mut readers = readers_of_views(views).into_iter();
+        match readers.find(|(name, _)| !returning.contains(name)) {
+            Some((name, view)) if name == view => raise(&refuse::maintained_altered("replace", &display(name))),
+            Some((name, view)) => raise(&refuse::view_below_replaced(&display(view), &display(name))),
+            None => {}
+        }
+    });
+}
+
+/// Functions, operators, types or the like were replaced, altered or given another of their name:
+/// the maintained tables that use them are made anew, if they still can be.
+pub fn after_redefinition(names: &[Oid]) {
+    if capture::is_own_ddl() {
+        return;
+    }
+    let names = trusted(|| {
+        let names = complete(names.iter().map(|name| name.to_u32()).collect());
+        for entry in names.iter().filter_map(|&name| bookkeeping::entry(name)) {
+            let analysis = analyze::analyze(entry.definition, Subject::Definition, None)
+                .unwrap_or_else(|why| raise(&refuse::unfit_redefinition(&display(entry.name), &why)));
+            // Plans are made from the text, and PostgreSQL may print another one now.
+            xact::invalidate(entry.definition);
+            if !create::is_read_as_meant(entry.owner, entry.construct.is_some(), &analysis) {
+                raise(&refuse::text_redefined(&display(entry.name)));
+            }
+        }
+        names
+    });
+    rebuild(names.into_iter().collect());
+}
+
+/// What a relation is called in messages: one that is still being built, as it will be.
+pub fn display(relation: u32) -> String {
+    let target = bookkeeping::entry(relation).and_then(|entry| entry.target);
+    target.or_else(|| facts::name(relation)).map(|name: QName| name.to_string()).unwrap_or_default()
+}
+
+/// Our triggers by name: those of a base table, that for replication, that of a maintained table, that of a state.
+fn trigger_names() -> [Param; 4] {
+    [sql::TRIGGERS.map(str::to_owned).to_vec().into(), sql::REPLICA.into(), sql::GUARD.into(), sql::MARK.into()]
+}
+
+/// Refuses that a trigger of ours is renamed, replaced or, where `dropped`, missing. While a dump is
+/// restored they are created one after the other, so that alone is no error.
+fn check_triggers(relations: &[Oid], dropped: bool) {
+    const QUERY: Sql = Sql::fixed(
+        "WITH expected AS ( \
+             SELECT s.relation::oid, s.name::oid, n.trigger FROM imat_catalog.source AS s \
+                 CROSS JOIN pg_catalog.unnest($1) AS n(trigger) WHERE s.relation = ANY ($5) \
+             UNION SELECT s.relation, s.name, $2 FROM imat_catalog.source AS s \
+                 JOIN pg_catalog.pg_class AS c ON c.oid = s.relation AND c.relkind <> 'p' WHERE s.relation = ANY ($5) \
+             UNION SELECT p.relation, i.name, p.trigger FROM imat_catalog.imat AS i \
+                 CROSS JOIN LATERAL (VALUES (i.name::oid, $3), (i.state::oid, $3), (i.state::oid, $6)) AS p(relation, trigger) \
+                 WHERE p.relation = ANY ($5) AND (p.trigger = $3 OR i.target IS NULL)), \
+         ours AS ( \
+             SELECT t.oid, t.tgrelid, t.tgname FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+             WHERE t.tgrelid = ANY ($5) AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace) \
+         SELECT e.relation, e.name FROM expected AS e JOIN pg_catalog.pg_class AS c ON c.oid = e.relation \
+         LEFT JOIN ours AS t ON t.tgrelid = e.relation AND t.tgname = e.trigger \
+         WHERE t.oid IS NULL AND ($4 OR EXISTS ( \
+             SELECT FROM pg_catalog.pg_trigger AS o WHERE o.tgrelid = e.relation AND o.tgname = e.trigger) OR EXISTS ( \
+             SELECT FROM ours AS o WHERE o.tgrelid = e.relation AND o.tgname <> ALL ($1 || $2 || $3 || $6))) \
+         ORDER BY 1, 2 LIMIT 1",
+    );
+    let [table, replica, guard, mark] = trigger_names();
+    let params = [table, replica, guard, dropped.into(), relations.to_vec().into(), mark];
+    if let Some((relation, name)) = spi::first(&QUERY, &params, |row| (row.oid(1), row.oid(2))) {
+        raise(&refuse::trigger_dropped(&display(relation), &display(name)));
+    }
+}
+
+/// Refuses that a base table becomes one that could not have been a base table.
+fn check_bases(relations: &[Oid]) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT s.relation::oid, s.name::oid, a.action FROM imat_catalog.source AS s \
+         JOIN pg_catalog.pg_class AS c ON c.oid = s.relation \
+         CROSS JOIN LATERAL (SELECT CASE \
+             WHEN c.relrowsecurity THEN 'enable row-level security on' \
+             WHEN c.relpersistence <> 'p' THEN 'set unlogged' \
+             WHEN pg_catalog.current_setting('server_version_num')::int < 160000 \
+                 AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE c.oid IN (h.inhparent, h.inhrelid)) \
+                 AND EXISTS (SELECT FROM pg_catalog.pg_attribute AS g WHERE g.attrelid = c.oid AND g.attgenerated = 's') \
+                 THEN 'add a generated column to' END) AS a(action) \
+         WHERE s.relation = ANY ($1) AND a.action IS NOT NULL LIMIT 1",
+    );
+    let altered = |row: &spi::Row| (row.oid(1), row.oid(2), row.need::<String>(3));
+    if let Some((relation, name, action)) = spi::first(&QUERY, &[relations.to_vec().into()], altered) {
+        raise(&refuse::base_altered(&display(relation), &display(name), &action));
+    }
+}
+
+/// Refuses what would let a state take other rows than those that are written to it, or lose some.
+/// The owner may index it, put AFTER triggers on it and policies that don't concern himself.
+fn check_states(relations: &[Oid]) {
+    const STATES: Sql =
+        Sql::fixed("SELECT i.name::oid, i.state::oid FROM imat_catalog.imat AS i WHERE i.state = ANY ($1) ORDER BY 1");
+    let states = spi::rows(&STATES, &[relations.to_vec().into()], |row| (row.oid(1), row.oid(2)));
+    let unfit = |(name, state)| unfit_state(state).map(|action| refuse::maintained_altered(&action, &display(name)));
+    if let Some(why) = states.into_iter().find_map(unfit) {
+        raise(&why);
+    }
+}
+
+/// What somebody did to a state that would do so.
+pub fn unfit_state(state: u32) -> Option<String> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT a.action FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL (SELECT CASE \
+             WHEN c.relpersistence <> 'p' THEN 'turn off logging of' \
+             WHEN c.relrowsecurity AND c.relforcerowsecurity THEN 'force row-level security on' \
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid) THEN 'create a rule on' \
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgtype & 3 = 3) \
+                 THEN 'create a BEFORE row trigger on' \
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE c.oid IN (h.inhparent, h.inhrelid)) \
+                 THEN 'use inheritance with' END) AS a(action) \
+         WHERE c.oid = $1 AND a.action IS NOT NULL",
+    );
+    spi::first(&QUERY, &[oid(state)], |row| row.need(1))
+}
+
+/// The marks of these states go with the definitions, which can then be dropped before anything else, as a dump with
+/// `--clean` does. PostgreSQL makes what a trigger names depend on it otherwise.
+pub fn yield_marks(states: impl IntoIterator<Item = u32>) {
+    let marks = states.into_iter().filter_map(|state| Some((state, lookup::our_trigger(state, sql::MARK)?)));
+    for (state, mark) in marks {
+        let on = lookup::DEPENDENCIES.find(&[(1, concern::TRIGGER), (2, mark)], [4, 5, 7]);
+        let is_definition = |&[class, relation, kind]: &[u32; 3]| {
+            class == concern::CLASS && relation != state && kind == u32::from(b'n')
+        };
+        on.into_iter().filter(is_definition).for_each(|[_, definition, _]| lookup::go_with(mark, definition));
+    }
+}
+
+/// Gives all parts of a maintained table the owner that one of them got.
+fn follow_owners(relations: &[Oid]) {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT i.name::oid, i.state::oid, i.definition::oid, c.relowner, pg_catalog.pg_get_userbyid(c.relowner)::text \
+         FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid IN (i.name, i.state, i.definition) \
+         WHERE c.oid = ANY ($1) AND EXISTS (SELECT FROM pg_catalog.pg_class AS o \
+             WHERE o.oid IN (i.name, i.state, i.definition) AND o.relowner <> c.relowner)",
+    );
+    let changed = |row: &spi::Row| ([row.oid(1), row.oid(2), row.oid(3)], row.oid(4), row.need::<String>(5));
+    for (parts, owner, role) in spi::rows(&QUERY, &[relations.to_vec().into()], changed) {
+        match analyze::analyze(parts[2], Subject::Definition, Some(owner)) {
+            Ok(analysis) => create::warn_of_strangers(&display(parts[0]), owner, &analysis),
+            Err(why) => raise(&refuse::unfit_owner(&display(parts[0]), &why)),
+        }
+        let names = parts.into_iter().filter_map(facts::name);
+        names.for_each(|part| spi::run(&sql::change_owner(&part, &role)));
+    }
+}
+
+/// The maintained tables that are recomputed whole from these relations. A query that is not understood can depend
+/// on anything of its tables and views, such as the names of their columns.
+fn whole(relations: &[Oid]) -> Vec<u32> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.strategy = 'whole' AND (i.name = ANY ($2) \
+             OR EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.name = i.name AND s.relation::oid = ANY ($1))) ORDER BY 1",
+    );
+    let readers = facts::oids(readers_of_views(relations).into_iter().map(|(name, _)| name));
+    let names = spi::rows(&QUERY, &[relations.to_vec().into(), readers], |row| row.oid(1));
+    complete(names.into_iter().filter(|&name| bookkeeping::entry(name).is_some()).collect())
+}

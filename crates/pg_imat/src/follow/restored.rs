@@ -1,0 +1,139 @@
+//! What the restore of a dump brings, in any order: maintained tables become complete, or are known already.
+
+use imat_compile::sql::{Sql, ddl as sql};
+use pgrx::pg_sys::Oid;
+
+use crate::catalog::bookkeeping::{self, trusted};
+use crate::catalog::facts::oid;
+use crate::change::{capture, stale};
+use crate::follow::ddl;
+use crate::follow::adopt::{self, Mark};
+use crate::pg::{lock, xact};
+use crate::pg::spi::{self, Param};
+
+/// For how many milliseconds a restore waits for locks: its other jobs may be waiting for this one.
+const PATIENCE: u64 = 10;
+
+/// A dump has brought back triggers of these relations. What is complete with them is looked at: one without
+/// bookkeeping is adopted if it has no rows, and one with it is made anew if its rows, or those of a base table, are
+/// not those of the dump.
+pub fn follow(relations: &[Oid]) {
+    if capture::is_own_ddl() {
+        return;
+    }
+    xact::register();
+    ddl::yield_marks(relations.iter().map(|relation| relation.to_u32()));
+    let left = trusted(|| adopt::left_behind(relations));
+    if !left.is_empty() {
+        // Writers look for them again.
+        xact::invalidate_all();
+    }
+    complete(left.into_iter().filter(|mark| trusted(|| size(mark.state)) == 0).collect(), trusted(|| torn(relations)));
+}
+
+/// A dump has brought back bookkeeping, which may be the last that was missing.
+pub fn bookkeeping() {
+    const RELATIONS: Sql = Sql::fixed("SELECT DISTINCT s.relation::oid FROM imat_catalog.source AS s");
+    if !capture::is_own_ddl() {
+        xact::register();
+        let torn = || torn(&spi::rows(&RELATIONS, &[], |row| Oid::from(row.oid(1))));
+        complete(Vec::new(), trusted(torn));
+    }
+}
+
+/// Adopts these, and makes them and those anew. What can't be, as other jobs of the restore have locks, is stale.
+fn complete(marks: Vec<Mark>, torn: Vec<u32>) {
+    if marks.is_empty() && torn.is_empty() {
+        return;
+    }
+    let made = xact::attempt_aside(PATIENCE, || {
+        if !marks.is_empty() {
+            lock::begin_adoption(true);
+        }
+        let mut names = trusted(|| adopt::enter(&marks)).0;
+        names.extend(&torn);
+        adopt::make(&names);
+    });
+    if made.is_err() {
+        torn.iter().for_each(|&name| trusted(|| stale::mark_torn(name)));
+    }
+    let definitions = || torn.iter().filter_map(|&name| bookkeeping::entry(name)).map(|entry| entry.definition);
+    trusted(|| definitions().for_each(doubt_no_more));
+}
+
+/// A dump has brought back these views, one of which may be a definition. Tables have no rows yet when it does, unless they
+/// were there before, with rows that it does not know of. Of a definition that gets its query later, its tables are not
+/// known: then no table of the database may have any.
+pub fn defined(views: &[Oid]) {
+    const DOUBT: Sql = Sql::fixed(
+        "INSERT INTO imat_catalog.doubtful (definition) SELECT v.oid FROM pg_catalog.unnest($1) AS v(oid) \
+         JOIN pg_catalog.pg_class AS c ON c.oid = v.oid AND c.relnamespace = 'imat_catalog'::pg_catalog.regnamespace \
+         CROSS JOIN LATERAL (SELECT ARRAY( \
+             SELECT b.relation FROM imat_catalog.below(v.oid) AS b WHERE b.relation <> v.oid)) AS b(below) \
+         WHERE EXISTS (WITH RECURSIVE base AS ( \
+             SELECT r.oid FROM pg_catalog.pg_class AS r JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace \
+             WHERE r.relkind IN ('r', 'p') AND CASE WHEN b.below <> '{}' THEN r.oid = ANY (b.below) \
+                 ELSE n.nspname NOT IN ('pg_catalog', 'information_schema', 'imat_catalog') END \
+             UNION SELECT i.inhrelid FROM base AS b JOIN pg_catalog.pg_inherits AS i ON i.inhparent = b.oid) \
+             SELECT FROM base AS b WHERE pg_catalog.pg_relation_size(b.oid, 'main') > 0) \
+         ON CONFLICT DO NOTHING",
+    );
+    trusted(|| spi::run_with(&DOUBT, &[views.to_vec().into()]));
+}
+
+/// What a definition stands for has been made anew.
+pub fn doubt_no_more(definition: u32) {
+    const CERTAIN: Sql = Sql::fixed("DELETE FROM imat_catalog.doubtful AS d WHERE d.definition = $1");
+    spi::run_with(&CERTAIN, &[oid(definition)]);
+}
+
+/// The size of a table. A query would be planned as the extension's owner, which evaluates constants in the expressions
+/// of indexes and statistics.
+fn size(relation: u32) -> i64 {
+    const QUERY: Sql = Sql::fixed("SELECT pg_catalog.pg_relation_size($1::pg_catalog.regclass, 'main')");
+    spi::first(&QUERY, &[oid(relation)], |row| row.need(1)).unwrap_or(0)
+}
+
+/// The maintained tables over these relations that have all of their triggers, and can't have all of their rows: the
+/// state is empty and a base table is not, or it has rows while a base table of it has none at all, or base tables had rows
+/// before the dump.
+fn torn(relations: &[Oid]) -> Vec<u32> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.target IS NULL AND i.stale IS NULL \
+             AND (i.state::oid = ANY ($1) \
+                 OR i.name IN (SELECT s.name FROM imat_catalog.source AS s WHERE s.relation::oid = ANY ($1))) \
+             AND NOT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.name = i.name AND NOT EXISTS ( \
+                 SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = s.relation AND t.tgname = 'imat_update')) \
+             AND (EXISTS (SELECT FROM imat_catalog.doubtful AS d WHERE d.definition = i.definition) OR (SELECT CASE \
+                     WHEN pg_catalog.pg_relation_size(i.state, 'main') > 0 THEN pg_catalog.bool_or(b.size = 0) \
+                     ELSE i.shape = 'Single' OR pg_catalog.bool_or(b.size > 0) END \
+                 FROM (SELECT coalesce(pg_catalog.sum(pg_catalog.pg_relation_size(s.relation, 'main')), 0) AS size \
+                     FROM imat_catalog.source AS s WHERE s.name = i.name GROUP BY s.base) AS b)) ORDER BY i.depth, 1",
+    );
+    let names = spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1));
+    names.into_iter().filter(|&name| bookkeeping::is_complete(name)).collect()
+}
+
+/// Whether a row of `imat_catalog.imat` that a dump brings is of a table that was adopted, or will be.
+pub fn is_known(name: u32, state: u32) -> bool {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.name = $1) \
+             OR EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $2 AND t.tgname = $3) \
+                 AND pg_catalog.pg_relation_size($2::pg_catalog.regclass, 'main') = 0",
+    );
+    let params = [oid(name), oid(state), Param::from(sql::MARK)];
+    trusted(|| spi::first(&QUERY, &params, |row| row.need(1))).unwrap_or(false)
+}
+
+/// The same of a row of `imat_catalog.source`, by its key.
+pub fn is_known_source([name, base, relation]: [u32; 3]) -> bool {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.name = $1 AND s.base = $2 AND s.relation = $3) \
+             OR NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.name = $1) \
+                 AND EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgname = $4 \
+                     AND pg_catalog.pg_relation_size(t.tgrelid, 'main') = 0 \
+                     AND t.tgrelid IN (SELECT b.relation FROM imat_catalog.below($1) AS b))",
+    );
+    let params = [oid(name), oid(base), oid(relation), Param::from(sql::MARK)];
+    trusted(|| spi::first(&QUERY, &params, |row| row.need(1))).unwrap_or(false)
+}

@@ -1,0 +1,173 @@
+//! The verbs as SQL functions.
+
+use pgrx::JsonB;
+use pgrx::pg_sys::Oid;
+use pgrx::prelude::*;
+
+use crate::refuse;
+use crate::build::{analyze, online};
+use crate::build::create::{self, Filling, Source};
+use crate::build::query_view::Passing;
+use crate::catalog::{bookkeeping, content};
+use crate::catalog::concern::Bookkeeping;
+use crate::change::capture;
+use crate::pg::{context, xact};
+use crate::pg::error::{ok, raise};
+use crate::pg::procedure::Transactions;
+use crate::verbs::manage;
+
+/// Makes `schema.view` a table that is always equal to the view's query. The name has a default so that whoever forgets it
+/// is told so, and not that there is no such function.
+#[pg_extern(sql = r#"
+CREATE FUNCTION create_imat(view text DEFAULT NULL, schema text DEFAULT 'imat', query text DEFAULT NULL) RETURNS regclass
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+COMMENT ON FUNCTION create_imat(text, text, text) IS
+    'keep the result of a view, or of a query under a new name, current in a table of the schema imat';
+"#)]
+fn create_imat(view: Option<&str>, schema: Option<&str>, query: Option<&str>) -> Oid {
+    xact::require_writable(c"create_imat()");
+    let view = view.unwrap_or_else(|| raise(&refuse::no_name()));
+    let schema = schema.unwrap_or("imat");
+    Oid::from(match query {
+        Some(query) => from_query(view, schema, query),
+        None => from_view(view, schema),
+    })
+}
+
+/// An argument that must not be NULL: a verb that did nothing would look like one that worked.
+fn given<'a>(argument: Option<&'a str>, name: &str) -> &'a str {
+    argument.unwrap_or_else(|| raise(&refuse::null_argument(name)))
+}
+
+/// What the procedure is called with.
+pub struct Call<'a> {
+    view: &'a str,
+    pub online: bool,
+    schema: &'a str,
+}
+
+impl<'a> Call<'a> {
+    pub fn new(view: Option<&'a str>, online: Option<bool>, schema: Option<&'a str>) -> Self {
+        let online = online.unwrap_or_else(|| raise(&refuse::null_argument("online")));
+        Self { view: given(view, "view"), online, schema: schema.unwrap_or("imat") }
+    }
+
+    /// In the caller's transaction.
+    pub fn at_once(&self) {
+        from_view(self.view, self.schema);
+    }
+
+    /// In transactions of its own.
+    pub fn online(&self, transactions: &Transactions) {
+        online::create(transactions, || source(self.view), self.schema);
+    }
+}
+
+fn from_view(view: &str, schema: &str) -> u32 {
+    ok(create::create(&source(view), schema, Filling::Now))
+}
+
+/// A view that the caller may have maintained.
+fn source(view: &str) -> Source {
+    let relation = bookkeeping::named(view).unwrap_or_else(|| raise(&refuse::missing(view)));
+    let caller = context::user();
+    let (name, owned, kind) = bookkeeping::trusted(|| {
+        let name = crate::catalog::facts::name(relation).unwrap_or_else(|| raise(&refuse::missing(view)));
+        (name, analyze::owns(caller, relation), analyze::describe_kind(relation))
+    });
+    if let Some(kind) = kind {
+        raise(&refuse::not_a_view(view, kind));
+    }
+    if !owned {
+        raise(&refuse::not_owner("view", view));
+    }
+    let owner = bookkeeping::trusted(|| analyze::owner(relation));
+    Source { view: relation, origin: Some(name.to_string()), name: name.name, owner }
+}
+
+fn from_query(name: &str, schema: &str, query: &str) -> u32 {
+    let passing = ok(Passing::create(query));
+    let source =
+        Source { view: passing.view, name: ok(bookkeeping::identifier(name)), origin: None, owner: context::user() };
+    let created = ok(create::create(&source, schema, Filling::Now));
+    passing.drop();
+    created
+}
+
+/// Ends the maintenance and drops the maintained table.
+#[pg_extern]
+fn drop_imat(name: Option<&str>) {
+    xact::require_writable(c"drop_imat()");
+    ok(manage::drop(given(name, "name")));
+}
+
+/// Makes the maintained table anew from its base tables.
+#[pg_extern]
+fn refresh_imat(name: Option<&str>) {
+    xact::require_writable(c"refresh_imat()");
+    ok(manage::refresh(given(name, "name")));
+}
+
+/// The rows in which a maintained table and its query differ: none, if all is well.
+#[pg_extern]
+fn verify_imat(
+    name: Option<&str>,
+    repair: default!(Option<bool>, "false"),
+) -> TableIterator<'static, (name!(difference, String), name!(times, i64), name!(row, JsonB))> {
+    let repair = repair.unwrap_or(false);
+    if repair {
+        xact::require_writable(c"verify_imat(repair)");
+    }
+    let differences = ok(manage::verify(given(name, "name"), repair));
+    TableIterator::new(differences.into_iter().map(|difference| (difference.kind, difference.times, difference.row)))
+}
+
+/// How a maintained table is kept: strategy, locks, statements.
+#[pg_extern]
+fn explain_imat(name: Option<&str>) -> SetOfIterator<'static, String> {
+    SetOfIterator::new(ok(manage::explain(given(name, "name"))))
+}
+
+/// Whether and how a query would be maintained, and if not, why and what to do.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn check_imat(
+    query: Option<&str>,
+) -> TableIterator<
+    'static,
+    (
+        name!(maintainable, bool),
+        name!(strategy, Option<String>),
+        name!(reason, Option<String>),
+        name!(hint, Option<String>),
+    ),
+> {
+    // It makes the query a view that passes.
+    xact::require_writable(c"check_imat()");
+    let check = ok(manage::check(given(query, "query")));
+    TableIterator::once((check.maintainable, check.strategy.map(str::to_owned), check.reason, check.hint))
+}
+
+/// What the event trigger of rewritten tables found out.
+#[pg_extern(sql = r#"
+CREATE FUNCTION imat_catalog.told(event text, objects oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.told(text, oid[]) FROM PUBLIC;
+"#)]
+fn told(event: &str, objects: Vec<Oid>) {
+    match event {
+        "versions to be lost" => content::begin_over(&objects),
+        "rows to be rewritten" => objects.iter().for_each(|relation| capture::before_rewrite(relation.to_u32())),
+        _ => raise(&refuse::unknown_event(event)),
+    }
+}
+
+/// What it asks, since SQL of its own reads under the transaction's snapshot, which may be older than a
+/// maintained table: see [`Bookkeeping::concerned`].
+#[pg_extern(sql = r#"
+CREATE FUNCTION imat_catalog.concerned_now(relations oid[]) RETURNS oid[] LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.concerned_now(oid[]) FROM PUBLIC;
+"#)]
+fn concerned_now(relations: Vec<Oid>) -> Vec<Oid> {
+    let bookkeeping = Bookkeeping::open().filter(|_| !capture::is_own_ddl());
+    bookkeeping.map(|bookkeeping| bookkeeping.concerned(&relations)).unwrap_or_default()
+}
