@@ -236,7 +236,7 @@ BEGIN
     PERFORM m.try_each('SET ROLE NONE', 'RESET ROLE', 'RESET SESSION AUTHORIZATION', 'SET SESSION AUTHORIZATION DEFAULT', $c$SELECT set_config('role', 'none', true)$c$,
         'CREATE TEMPORARY TABLE trap ()', $c$PREPARE trap AS SELECT m.evil(1, 'prepared')$c$, 'LISTEN trap', 'DISCARD ALL', 'INSERT INTO m.later VALUES (1)',
         'SET CONSTRAINTS ALL DEFERRED', 'SET search_path = m', 'SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY', $c$DECLARE trap CURSOR WITH HOLD FOR SELECT m.evil(1, 'cursor')$c$,
-        'ALTER TABLE m.t DISABLE TRIGGER imat_insert', 'DELETE FROM imat_catalog.imat', $c$SELECT imat_catalog.told('rows to be rewritten', '{}')$c$,
+        'ALTER TABLE m.t DISABLE TRIGGER imat_insert', 'DELETE FROM imat_catalog.imat', $c$SELECT imat_catalog.rewrites('rows to be rewritten', '{}')$c$,
         'SELECT public.drop_imat(''trying'')', 'INSERT INTO m.t VALUES (100)');
     RETURN $1;
 END $$;

@@ -162,7 +162,7 @@ SELECT n.nspname, p.privilege FROM pg_namespace AS n, unnest(ARRAY['USAGE', 'CRE
 SELECT c.oid::regclass, p.privilege FROM pg_class AS c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS p(privilege)
     WHERE c.relnamespace = 'imat_catalog'::regnamespace AND c.relkind IN ('r', 'v') AND has_table_privilege('imat_mallory', c.oid, p.privilege) ORDER BY 1, 2;
 SET ROLE imat_mallory;
-SELECT imat_catalog.told('rows to be rewritten', '{}');
+SELECT imat_catalog.rewrites('rows to be rewritten', '{}');
 SELECT imat_catalog.on_change();
 SELECT imat_catalog.before_command();
 SELECT * FROM imat_catalog.concerned_now('{}');

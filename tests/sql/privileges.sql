@@ -51,7 +51,7 @@ SELECT refresh_imat('v');
 SELECT drop_imat('v');
 SELECT * FROM explain_imat('v');
 DROP VIEW imat.v;
-SELECT imat_catalog.told('dropped', '{}');
+SELECT imat_catalog.rewrites('dropped', '{}');
 -- Nothing that could change something, or has more rights than the caller, is left to everybody; event triggers can't be called.
 SELECT proname FROM pg_proc WHERE pronamespace = 'imat_catalog'::regnamespace AND has_function_privilege(oid, 'EXECUTE')
     AND (provolatile = 'v' OR prosecdef) AND prorettype <> 'event_trigger'::regtype ORDER BY proname;

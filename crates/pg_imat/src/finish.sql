@@ -143,9 +143,9 @@ CREATE FUNCTION imat_catalog.on_rewrite() RETURNS event_trigger LANGUAGE plpgsql
 BEGIN
     IF imat_catalog.concerned_now(ARRAY[pg_event_trigger_table_rewrite_oid()]) <> '{}' THEN
         -- For whatever reason: older snapshots see an empty table.
-        PERFORM imat_catalog.told('versions to be lost', ARRAY[pg_event_trigger_table_rewrite_oid()]);
+        PERFORM imat_catalog.rewrites('versions to be lost', ARRAY[pg_event_trigger_table_rewrite_oid()]);
         IF pg_event_trigger_table_rewrite_reason() & 6 <> 0 THEN
-            PERFORM imat_catalog.told('rows to be rewritten', ARRAY[pg_event_trigger_table_rewrite_oid()]);
+            PERFORM imat_catalog.rewrites('rows to be rewritten', ARRAY[pg_event_trigger_table_rewrite_oid()]);
         END IF;
     END IF;
 END $$;

@@ -24,7 +24,7 @@ mod verbs;
 
 use catalog::{cache, object_locks, running_ddl};
 use change::{capture, locks, session};
-use follow::{adopt, command};
+use follow::{adopt, command, restored};
 use pg::entrance::{self, Entrances};
 
 pgrx::pg_module_magic!();
@@ -38,11 +38,12 @@ pub extern "C-unwind" fn _PG_init() {
 
 /// Whom PostgreSQL comes to.
 const ENTRANCES: Entrances = Entrances {
-    statement_begins: |relation, is_ours| capture::open(relation, is_ours, adopt::before_change),
+    statement_begins: |relation, is_ours| capture::open(relation, is_ours, adopt::before_write),
     statement_ends: capture::close,
-    row_replicated: |relation, row, is_ours| capture::row(relation, row, is_ours, adopt::before_change),
+    row_replicated: |relation, row, is_ours| capture::row(relation, row, is_ours, adopt::before_write),
     state_changed: capture::guard,
-    is_known: adopt::is_known,
+    is_known: restored::is_known,
+    bookkeeping_arrived: restored::bookkeeping,
     is_waiting: session::is_waiting,
     before_read: capture::before_read,
     is_own_statement: session::is_own_statement,

@@ -10,7 +10,6 @@ use imat_compile::name::QName;
 use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
-use crate::refuse;
 use crate::build::stand_in::StandIns;
 use crate::catalog::citus;
 use crate::catalog::facts::{self, oid, oids};
@@ -18,6 +17,7 @@ use crate::pg::context;
 use crate::pg::error::server_version;
 use crate::pg::query::{self, Contents};
 use crate::pg::spi::{self, Param};
+use crate::refuse;
 
 /// A base table and the relations through which its rows can change.
 #[derive(Clone, Debug, PartialEq, Eq)]

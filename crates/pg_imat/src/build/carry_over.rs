@@ -4,11 +4,11 @@ use imat_compile::name::QName;
 use imat_compile::plan::Plan;
 use imat_compile::sql::{Sql, ddl};
 
-use crate::build::build_schema::Workshop;
-use crate::build::create::{is_taken, unused};
+use crate::build::scratch::Scratch;
 use crate::catalog::facts::oid;
-use crate::pg::spi;
+use crate::catalog::names::{is_taken, unused};
 use crate::pg::error::notice;
+use crate::pg::spi;
 
 /// An index of the materialized view.
 struct Found {
@@ -54,7 +54,7 @@ fn found(view: u32) -> Vec<Found> {
 /// Creates the indexes of the materialized view whose columns the state has, where it is built as
 /// `state`, and names the key's after what it will be called. A unique one stays so where it
 /// holds the key; elsewhere a flush could meet it half-way.
-pub fn indexes(view: u32, plan: &Plan, workshop: &Workshop, state: &QName, name: &QName) {
+pub fn indexes(view: u32, plan: &Plan, scratch: &Scratch, state: &QName, name: &QName) {
     const KEY: Sql = Sql::fixed(
         "SELECT c.relname::text FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid \
          JOIN pg_catalog.pg_class AS s ON s.oid = i.indrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = s.relnamespace \
@@ -82,13 +82,13 @@ pub fn indexes(view: u32, plan: &Plan, workshop: &Workshop, state: &QName, name:
             );
         }
         let index = ddl::Index { unique, name: free(&index.name), ..index };
-        workshop.run(&ddl::create_index(state, &index));
+        scratch.run(&ddl::create_index(state, &index));
         let created = QName::new(state.schema.as_str(), index.name.as_str());
-        comment.iter().for_each(|text| workshop.run(&ddl::comment("INDEX", &created, text)));
+        comment.iter().for_each(|text| scratch.run(&ddl::comment("INDEX", &created, text)));
     }
     if let Some(key) = key {
         let key = QName::new(state.schema.as_str(), key);
-        workshop.run(&ddl::rename_index(&key, &free(&format!("{}_key", name.name))));
+        scratch.run(&ddl::rename_index(&key, &free(&format!("{}_key", name.name))));
     }
 }
 

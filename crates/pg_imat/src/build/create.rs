@@ -2,46 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imat_compile::error::{Error, Unsupported};
+use imat_compile::error::Error;
 use imat_compile::name::{QName, ident};
-use imat_compile::parse::{comparable, order};
 use imat_compile::plan::Plan;
-use imat_compile::sql::recompose::recompose;
 use imat_compile::sql::{Sql, ddl};
-use imat_compile::view::View;
 use pgrx::pg_sys::Oid;
 
-use crate::refuse;
-use crate::build::{carry_over, state};
 use crate::build::analyze::{self, Analysis, Subject};
-use crate::build::build_schema::Workshop;
-use crate::build::register::{self, Registration};
-use crate::build::stand_in::StandIns;
-use crate::build::trial::{self, Trial};
-use crate::catalog::{compile, content, objects, publication};
+use crate::build::choose::{RESULT, STATE, choose};
+use crate::build::definition::{DEFINITION, define};
+use crate::build::register::{self, Registration, Source};
+use crate::build::scratch::Scratch;
+use crate::build::trial::Trial;
+use crate::build::{carry_over, catch_up, mark, remove};
 use crate::catalog::bookkeeping::{self, Entry, trusted};
-use crate::catalog::facts::{self, SystemCatalog, oid};
-use crate::change::{capture, flush, queue, stale, trust};
-use crate::change::blame::Suspects;
-use crate::follow::adopt;
-use crate::pg::{clock, context, query, xact};
+use crate::catalog::error_sources::ErrorSources;
+use crate::catalog::facts::{self, oid};
+use crate::catalog::names::{exists, is_taken, unused};
+use crate::catalog::running_ddl::own_ddl;
+use crate::catalog::{content, object_locks, publication};
+use crate::change::fill::fill;
+use crate::change::rebuild::rebuild;
+use crate::change::{foreign_keys, session, stale};
 use crate::pg::error::{explaining, notice, server_version, warn};
 use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{self, Param};
-use crate::refuse::Misread;
-use crate::verbs::manage;
-
-/// Where the definition comes from.
-pub struct Source {
-    /// The view or materialized view.
-    pub view: u32,
-    /// The name of the maintained table.
-    pub name: String,
-    /// The view's name, where it is not a passing one.
-    pub origin: Option<String>,
-    /// Who owns the maintained table.
-    pub owner: u32,
-}
+use crate::pg::{context, xact};
+use crate::refuse;
 
 /// When a maintained table is filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +41,7 @@ pub enum Filling {
 
 /// Creates the maintained table `schema.name`; returns its OID.
 pub fn create(source: &Source, schema: &str, filling: Filling) -> Result<u32, Error> {
-    capture::require_idle("create a maintained table");
+    session::require_idle("create a maintained table");
     xact::register();
     let caller = context::user();
     let target = QName::new(schema, source.name.as_str());
@@ -69,15 +56,15 @@ pub fn create(source: &Source, schema: &str, filling: Filling) -> Result<u32, Er
         analysis.stand_ins.announce();
         warn_of_strangers(&target.to_string(), source.owner, &analysis);
         let settings = if analysis.follows_settings { &session[..] } else { &[] };
-        let left = capture::own_ddl(|| bookkeeping::unfinished(&target).map(manage::discard).unwrap_or_default());
+        let left = own_ddl(|| bookkeeping::unfinished(&target).map(remove::discard).unwrap_or_default());
         let relations = analysis.bases.iter().flat_map(|base| base.relations.iter().copied().map(Oid::from));
         let name = build(source, &target, &analysis, settings, filling)?;
-        capture::own_ddl(|| manage::silence(&manage::unread(&left)));
+        own_ddl(|| remove::silence(&remove::unread(&left)));
         Ok((name, relations.collect::<Vec<Oid>>()))
     })?;
     if filling == Filling::Now {
         // Triggers that were disabled before are not any more.
-        manage::rebuild(stale::follow_triggers(&relations).into_iter().collect());
+        rebuild(stale::follow_triggers(&relations).into_iter().collect());
     }
     Ok(name)
 }
@@ -96,7 +83,7 @@ fn analyze_locked(source: &Source, caller: u32, filling: Filling) -> Result<Anal
             return Err(refuse::missing(&source.name));
         }
         let analysis = analyze::analyze(source.view, Subject::Source, Some(caller))?;
-        let all_kept = !objects::keep(source.view, &mut kept);
+        let all_kept = !object_locks::keep(source.view, &mut kept);
         let views = analysis.views.iter().map(|&view| (view, Mode::AccessShare));
         let tables = analysis.bases.iter().flat_map(|base| &base.relations);
         let found: BTreeMap<u32, Mode> = views.chain(tables.map(|&table| (table, mode))).collect();
@@ -113,19 +100,6 @@ fn analyze_locked(source: &Source, caller: u32, filling: Filling) -> Result<Anal
     }
 }
 
-/// The relation of that name, if there is one.
-pub fn exists(name: &QName) -> Option<u32> {
-    const QUERY: Sql = Sql::fixed(
-        "SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-         WHERE n.nspname = $1 AND c.relname = $2",
-    );
-    spi::first(&QUERY, &[Param::from(name.schema.as_str()), Param::from(name.name.as_str())], |row| row.oid(1))
-}
-
-pub fn is_taken(schema: &str, name: &str) -> bool {
-    exists(&QName::new(schema, name)).is_some()
-}
-
 fn check_target(target: &QName, caller: u32) -> Result<(), Error> {
     const SCHEMA: Sql = Sql::fixed(
         "SELECT n.nspname = 'imat' OR pg_catalog.has_schema_privilege($2, n.oid, 'CREATE') \
@@ -137,8 +111,10 @@ fn check_target(target: &QName, caller: u32) -> Result<(), Error> {
         Some(true) => {}
     }
     match exists(target) {
-        Some(relation) if bookkeeping::entry(relation).is_some() => Err(refuse::already_maintained(&target.to_string())),
-        Some(relation) if adopt::find(relation).is_some() => Err(refuse::not_adopted(&target.to_string())),
+        Some(relation) if bookkeeping::entry(relation).is_some() => {
+            Err(refuse::already_maintained(&target.to_string()))
+        }
+        Some(relation) if mark::find(relation).is_some() => Err(refuse::not_adopted(&target.to_string())),
         Some(_) => Err(refuse::name_taken(&target.to_string())),
         None => match bookkeeping::unfinished(target) {
             Some(entry) if lock::is_being_built(entry.definition) => Err(refuse::being_built(&target.to_string())),
@@ -150,167 +126,6 @@ fn check_target(target: &QName, caller: u32) -> Result<(), Error> {
     }
 }
 
-/// `wanted`, or with a number where that is taken; never longer than a name can be.
-pub fn unused(wanted: &str, taken: impl Fn(&str) -> bool) -> String {
-    (0..)
-        .map(|attempt| {
-            let suffix = if attempt == 0 { String::new() } else { format!("_{attempt}") };
-            let mut room = wanted.len().min(63 - suffix.len());
-            while !wanted.is_char_boundary(room) {
-                room -= 1;
-            }
-            format!("{}{suffix}", &wanted[..room])
-        })
-        .find(|name| !taken(name))
-        .unwrap_or_default()
-}
-
-/// A view's text as a view called `name`. It must mean what the original means, and the text does
-/// not name the schema of every operator: CASE, IN, USING and others find theirs on the search
-/// path. So the view's own are looked for where they are, after PostgreSQL's.
-fn define(view: u32, stand_ins: &StandIns, name: &str, workshop: &Workshop) -> Result<u32, Misread> {
-    let name = workshop.name(name);
-    let original = stand_ins.contents(view);
-    let create = ddl::create_definition(&name, &facts::column_names(view), &stand_ins.definition(view));
-    let mut misread = Misread::Otherwise;
-    for path in [facts::path_to(&original.operators), context::SAFE_PATH.to_owned()] {
-        let path = [(context::SEARCH_PATH.to_owned(), path)];
-        let create = || clock::checking(&create, || workshop.run_under(&path, &create));
-        match stand_ins.is_empty() {
-            true => create(),
-            // The row of a materialized view as a whole has a type of its own.
-            false => xact::attempt(create).ok_or(Misread::Row)?,
-        }
-        let defined = exists(&name).map(|defined| (defined, query::of_view(defined)));
-        misread = match defined {
-            Some((defined, read))
-                if read.meaning == original.meaning
-                    && !read.reads_clock
-                    && facts::columns(defined) == facts::columns(view) =>
-            {
-                return Ok(defined);
-            }
-            Some((_, read)) if read.operators != original.operators || read.functions != original.functions => {
-                Misread::Operator
-            }
-            _ if original.whole_rows => Misread::Row,
-            _ => Misread::Otherwise,
-        };
-        workshop.run(&ddl::drop_view(&name, false));
-    }
-    Err(misread)
-}
-
-/// A plan, and why it is no cheaper.
-type Chosen = (Plan, Option<Unsupported>);
-
-/// How a view would be maintained for `user`, by this owner. Nothing of it is kept.
-pub fn check(view: u32, user: u32, owner: u32) -> Result<Chosen, Error> {
-    let analysis = analyze::analyze(view, Subject::Source, Some(user))?;
-    let workshop = Workshop::open(owner);
-    let defined = define(view, &analysis.stand_ins, DEFINITION, &workshop);
-    let chosen = defined.map_err(|misread| refuse::changed_meaning("the query", misread)).and_then(|definition| {
-        // Who only asks has not decided to run the functions of others.
-        let chosen = choose(&analysis, definition, &workshop, Trial::OfOwn);
-        workshop.run(&ddl::drop_view(&workshop.name(DEFINITION), false));
-        chosen.inspect(|_| workshop.run(&ddl::drop_table(&workshop.name(STATE), false)))
-    });
-    workshop.close();
-    chosen
-}
-
-/// What the parts are called until they are moved.
-const DEFINITION: &str = "definition";
-const STATE: &str = "state";
-const RESULT: &str = "result";
-/// What is compared when a view is read.
-const COPY: &str = "copy";
-const GUARD: &str = "guard";
-
-/// Whether what was parsed is the view, and the views below it that were read along with it: their
-/// text is what the statements of a flush are made of.
-fn is_faithful(view: &View, original: u32, workshop: &Workshop) -> bool {
-    let below = |(name, below): (&QName, &View)| exists(name).is_some_and(|name| is_faithful(below, name, workshop));
-    reads_back(view, original, workshop) && view.views().into_iter().all(below)
-}
-
-/// A text as a view called `name`, where PostgreSQL can make sense of it.
-fn read(name: &QName, columns: &[String], text: &str, workshop: &Workshop) -> Option<u32> {
-    let create = ddl::create_definition(name, columns, text);
-    xact::attempt(|| workshop.run(&create)).and_then(|()| exists(name))
-}
-
-/// Whether PostgreSQL looked up the same for both views.
-fn mean_the_same(view: u32, other: u32) -> bool {
-    query::of_view(view).meaning == query::of_view(other).meaning
-}
-
-/// PostgreSQL must print the recomposed query as it prints the view, and find the same in it.
-fn reads_back(view: &View, original: u32, workshop: &Workshop) -> bool {
-    let Ok(copy) = define(original, &StandIns::default(), COPY, workshop) else { return false };
-    let (guard, text) = (workshop.name(GUARD), facts::definition(copy));
-    let recomposed = format!("{} {}", recompose(view), order(&text));
-    let found = read(&guard, &facts::column_names(copy), &recomposed, workshop);
-    let same = found
-        .is_some_and(|found| comparable(&facts::definition(found)) == comparable(&text) && mean_the_same(found, copy));
-    let made = found.map(|_| guard).into_iter().chain([workshop.name(COPY)]);
-    made.for_each(|name| workshop.run(&ddl::drop_view(&name, false)));
-    same
-}
-
-/// Whether the text of a maintained table's query, and of the views that it reads, still means what
-/// PostgreSQL bound when they were made: it prints `f(a)` and `a::t`, and another function or cast
-/// may be what that names by now.
-pub fn is_read_as_meant(owner: u32, whole: bool, analysis: &Analysis) -> bool {
-    // A query that runs whole does so by its view's name.
-    if whole {
-        return true;
-    }
-    let workshop = Workshop::open(owner);
-    let name = workshop.name(DEFINITION);
-    let same = analysis.views.iter().all(|&view| {
-        let read = read(&name, &facts::column_names(view), &facts::definition(view), &workshop);
-        let same = read.is_some_and(|read| mean_the_same(read, view));
-        read.iter().for_each(|_| workshop.run(&ddl::drop_view(&name, false)));
-        same
-    });
-    workshop.close();
-    same
-}
-
-/// The cheapest plan that keeps the definition exactly, and why it is no cheaper. Its state is created on the way, since
-/// not every plan has one that PostgreSQL can store: a group can take several columns for each of the query's.
-fn choose(analysis: &Analysis, definition: u32, workshop: &Workshop, trial: Trial) -> Result<Chosen, Error> {
-    analyze::check_text_search(analysis)?;
-    trial::check(definition, workshop, trial)?;
-    let parsed = match &analysis.whole {
-        Some(construct) => Err(construct.clone()),
-        None => compile::view(definition, &SystemCatalog::default()),
-    };
-    let planned = parsed.and_then(|view| {
-        if !is_faithful(&view, definition, workshop) {
-            return Err(Unsupported::new("query that could not be read back exactly"));
-        }
-        workshop.within(&[], || context::with_text(|| compile::plan(&view, definition, server_version())))
-    });
-    let create = |plan: &Plan| state::create(plan, &workshop.name(STATE), workshop);
-    let (construct, wide) = match planned {
-        Ok(plan) => match create(&plan) {
-            Ok(()) if state::follows_reader(&plan, &workshop.name(STATE), &workshop.name(RESULT), workshop)? => {
-                workshop.run(&ddl::drop_table(&workshop.name(STATE), false));
-                (Unsupported::new("expression over aggregates that follows settings"), None)
-            }
-            Ok(()) => return Ok((plan, None)),
-            Err(wide) => (Unsupported::new("more columns in its groups than a row can have"), Some(wide)),
-        },
-        Err(construct) => (construct, None),
-    };
-    let bases: Vec<(u32, QName)> = analysis.bases.iter().map(|base| (base.oid, base.name.clone())).collect();
-    let whole = compile::whole(&construct, definition, &bases);
-    create(&whole).map_err(|error| wide.unwrap_or(error))?;
-    Ok((whole, Some(construct)))
-}
-
 fn build(
     source: &Source,
     target: &QName,
@@ -318,29 +133,30 @@ fn build(
     settings: &[(String, String)],
     filling: Filling,
 ) -> Result<u32, Error> {
-    let workshop = Workshop::open(source.owner);
-    let definition = define(source.view, &analysis.stand_ins, DEFINITION, &workshop)
+    let scratch = Scratch::open(source.owner);
+    let definition = define(source.view, &analysis.stand_ins, DEFINITION, &scratch)
         .map_err(|misread| refuse::changed_meaning(&source.name, misread))?;
-    let (plan, construct) = choose(analysis, definition, &workshop, Trial::OfAll)?;
-    let names = Names::choose(target, &plan, &workshop, filling);
-    let suspects = Suspects { subqueries: facts::scalar_subqueries(definition), functions: true };
-    let state = explaining(&|state| suspects.explain(format!("creating maintained table {target}"), state), || {
-        fill_state(source, &plan, &workshop, settings, &names.state_to_be, filling)
-    })?;
+    let (plan, construct) = choose(analysis, definition, &scratch, Trial::OfAll)?;
+    let names = Names::choose(target, &plan, &scratch, filling);
+    let error_sources = ErrorSources { subqueries: facts::scalar_subqueries(definition), functions: true };
+    let state =
+        explaining(&|state| error_sources.explain(format!("creating maintained table {target}"), state), || {
+            fill_state(source, &plan, &scratch, settings, &names.state_to_be, filling)
+        })?;
     let online = filling == Filling::Online;
     let bases: Vec<u32> = analysis.bases.iter().map(|base| base.oid).collect();
     // Whether one that is built online has orphans is seen when it is filled.
-    let trusts_keys =
-        !bookkeeping::is_passable(&bases) && (online || workshop.within(settings, || trust::hold(&plan.orphans())));
-    let result = ddl::create_result(&workshop.name(RESULT), &plan, &workshop.name(STATE));
-    result.iter().for_each(|result| workshop.run(result));
-    names.deliver(&workshop, result.is_some());
+    let trusts_keys = !bookkeeping::is_passable(&bases)
+        && (online || scratch.as_role(settings, || foreign_keys::hold(&plan.orphans())));
+    let result = ddl::create_result(&scratch.name(RESULT), &plan, &scratch.name(STATE));
+    result.iter().for_each(|result| scratch.run(result));
+    names.deliver(&scratch, result.is_some());
     let name = exists(&names.result).ok_or_else(|| refuse::missing(&target.to_string()))?;
     match filling {
         Filling::Now => carry_over(source.view, target, result.is_some()),
-        Filling::Online => queue::create(name, &plan, &workshop),
+        Filling::Online => catch_up::create(name, &plan, &scratch),
     }
-    workshop.close();
+    scratch.close();
     let (construct, target_to_be) = (construct.as_ref(), online.then_some(target));
     let new = Registration {
         name,
@@ -355,12 +171,12 @@ fn build(
         server_version: server_version(),
         target_to_be,
     };
-    capture::own_ddl(|| {
+    own_ddl(|| {
         new.enter();
         // Online that is done later.
         if !online {
             register::watch(new.relations());
-            adopt::mark(name);
+            mark::mark(name);
         }
         content::watch(state, &target.name);
     });
@@ -383,11 +199,11 @@ struct Names {
 }
 
 impl Names {
-    fn choose(target: &QName, plan: &Plan, workshop: &Workshop, filling: Filling) -> Self {
+    fn choose(target: &QName, plan: &Plan, scratch: &Scratch, filling: Filling) -> Self {
         let free = |schema: &str, wanted: &str| QName::new(schema, unused(wanted, |name| is_taken(schema, name)));
         let result = match filling {
             Filling::Now => target.clone(),
-            Filling::Online => free("imat_state", &workshop.name("unfinished").name),
+            Filling::Online => free("imat_state", &scratch.name("unfinished").name),
         };
         // Where the state is read as it is, it is the result.
         let apart = plan.reading.as_ref().map(|_| free("imat_state", &target.name));
@@ -399,11 +215,11 @@ impl Names {
         }
     }
 
-    fn deliver(&self, workshop: &Workshop, is_view: bool) {
-        workshop.deliver(STATE, &self.state);
-        workshop.deliver(DEFINITION, &self.definition);
+    fn deliver(&self, scratch: &Scratch, is_view: bool) {
+        scratch.deliver(STATE, &self.state);
+        scratch.deliver(DEFINITION, &self.definition);
         if is_view {
-            workshop.deliver(RESULT, &self.result);
+            scratch.deliver(RESULT, &self.result);
             ddl::create_guard(&self.result, true).iter().for_each(spi::run);
         }
         ddl::create_guard(&self.state, false).iter().for_each(spi::run);
@@ -437,13 +253,13 @@ fn carry_over(view: u32, target: &QName, is_view: bool) {
 /// Gives one that was built online the name that it was to have.
 pub fn publish(entry: &Entry, view: u32, target: &QName) {
     const NAMED: Sql = Sql::fixed("UPDATE imat_catalog.imat AS i SET target = NULL WHERE i.name = $1");
-    capture::own_ddl(|| {
+    own_ddl(|| {
         let hidden = facts::name(entry.name);
         hidden.iter().flat_map(|hidden| ddl::move_relation(hidden, target)).for_each(|sql| spi::run(&sql));
         facts::name(entry.state).iter().for_each(|state| spi::run(&ddl::leave_less_room(state)));
         carry_over(view, target, entry.name != entry.state);
         spi::run_with(&NAMED, &[oid(entry.name)]);
-        adopt::mark(entry.name);
+        mark::mark(entry.name);
     });
     xact::invalidate(entry.state);
 }
@@ -452,21 +268,21 @@ pub fn publish(entry: &Entry, view: u32, target: &QName) {
 fn fill_state(
     source: &Source,
     plan: &Plan,
-    workshop: &Workshop,
+    scratch: &Scratch,
     settings: &[(String, String)],
     name: &QName,
     filling: Filling,
 ) -> Result<u32, Error> {
-    let state = &workshop.name(STATE);
+    let state = &scratch.name(STATE);
     let oid = exists(state).ok_or_else(|| refuse::missing(&state.to_string()))?;
     if filling == Filling::Now {
-        workshop.within(settings, || capture::writing(oid, || flush::fill(plan, state, lock::transaction_snapshot())));
-        workshop.run(&ddl::leave_less_room(state));
+        scratch.as_role(settings, || session::writing(oid, || fill(plan, state, lock::transaction_snapshot())));
+        scratch.run(&ddl::leave_less_room(state));
     }
-    carry_over::indexes(source.view, plan, workshop, state, name);
-    workshop.run(&ddl::identify(state, identity(oid).as_deref()));
+    carry_over::indexes(source.view, plan, scratch, state, name);
+    scratch.run(&ddl::identify(state, identity(oid).as_deref()));
     if filling == Filling::Now {
-        workshop.run(&ddl::analyze(state));
+        scratch.run(&ddl::analyze(state));
     }
     Ok(oid)
 }

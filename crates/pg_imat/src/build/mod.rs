@@ -1,10 +1,17 @@
+//! How a new maintained table is put together, at once or beside writers.
+
 pub mod analyze;
-pub mod build_schema;
 pub mod carry_over;
+pub mod catch_up;
+pub mod choose;
 pub mod create;
+pub mod definition;
+pub mod mark;
 pub mod online;
 pub mod query_view;
 pub mod register;
+pub mod remove;
+pub mod scratch;
 pub mod stand_in;
 pub mod state;
 pub mod trial;

@@ -22,20 +22,22 @@ use imat_compile::name::QName;
 use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
-use crate::refuse;
-use crate::build::{analyze, register};
-use crate::build::create::{self, Filling, Source};
-use crate::catalog::content;
+use crate::build::create::{self, Filling};
+use crate::build::register::Source;
+use crate::build::{analyze, catch_up, register};
 use crate::catalog::bookkeeping::{self, Entry, trusted};
 use crate::catalog::cache::{self, Maintained};
+use crate::catalog::content;
 use crate::catalog::facts::oid;
-use crate::change::{capture, locks, queue, stale};
-use crate::pg::{context, xact};
+use crate::catalog::running_ddl::own_ddl;
+use crate::change::rebuild::rebuild;
+use crate::change::{flush, locks, stale};
 use crate::pg::error::{ok, raise};
 use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::procedure::{self, Reads, Transactions};
 use crate::pg::spi::{self, Param};
-use crate::verbs::manage;
+use crate::pg::{context, xact};
+use crate::refuse;
 
 /// For how many milliseconds a lock that keeps writers out is waited for, at first and at most.
 const LEAST: u64 = 10;
@@ -160,7 +162,7 @@ impl<'a> Build<'a> {
                             return;
                         }
                         lock::require_unused(relation, c"create a maintained table over");
-                        trusted(|| capture::own_ddl(|| register::watch([relation])));
+                        trusted(|| own_ddl(|| register::watch([relation])));
                     },
                 )
             });
@@ -168,7 +170,7 @@ impl<'a> Build<'a> {
         // Triggers that were disabled before are not any more.
         self.transactions.next(Reads::Committed);
         let members: Vec<Oid> = self.members().into_iter().map(Oid::from).collect();
-        manage::rebuild(stale::follow_triggers(&members).into_iter().collect());
+        rebuild(stale::follow_triggers(&members).into_iter().collect());
     }
 
     /// The first round.
@@ -204,7 +206,7 @@ impl<'a> Build<'a> {
     fn take(&self, maintained: &Maintained) -> String {
         let filling = self.activity("filling");
         let mut horizon = String::new();
-        capture::as_collected(|| horizon = queue::catch_up(maintained, &self.horizon, &filling));
+        flush::after(|| horizon = catch_up::catch_up(maintained, &self.horizon, &filling));
         horizon
     }
 
@@ -280,7 +282,7 @@ impl<'a> Build<'a> {
     fn end(&self) {
         self.transactions.next(Reads::Committed);
         self.tell("dropping its queues");
-        trusted(|| capture::own_ddl(|| queue::drop(self.name)));
+        trusted(|| own_ddl(|| catch_up::drop(self.name)));
         self.transactions.next(Reads::Committed);
         lock::end_build(self.definition);
     }

@@ -3,26 +3,26 @@
 use imat_compile::error::Error;
 use imat_compile::sql::ddl;
 
-use crate::refuse;
-use crate::catalog::bookkeeping;
+use crate::catalog::names;
 use crate::pg::{query, spi};
+use crate::refuse;
 
 /// A query as a view of the session, made as the caller, on which [`crate::build::create`] and `check_imat`
-/// work. It is dropped by [`Passing::drop`], or with the transaction that failed.
-pub struct Passing {
+/// work. It is dropped by [`QueryView::drop`], or with the transaction that failed.
+pub struct QueryView {
     pub view: u32,
     name: String,
 }
 
-impl Passing {
+impl QueryView {
     pub fn create(text: &str) -> Result<Self, Error> {
         if !query::is_one_select(text) {
             return Err(refuse::not_one_select());
         }
-        let free = |name: &String| bookkeeping::resolve(&format!("pg_temp.{name}")).is_none();
+        let free = |name: &String| names::resolve(&format!("pg_temp.{name}")).is_none();
         let name = (0..).map(|number| format!("imat_query_{number}")).find(free).unwrap_or_default();
         spi::run(&ddl::create_temporary_view(&name, text));
-        let view = bookkeeping::resolve(&format!("pg_temp.{name}")).ok_or_else(|| refuse::missing(&name))?;
+        let view = names::resolve(&format!("pg_temp.{name}")).ok_or_else(|| refuse::missing(&name))?;
         Ok(Self { view, name })
     }
 

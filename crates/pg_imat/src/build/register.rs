@@ -7,11 +7,22 @@ use imat_compile::sql::{Sql, ddl};
 use pgrx::pg_sys::Oid;
 
 use crate::build::analyze::Analysis;
-use crate::build::create::Source;
 use crate::catalog::content;
 use crate::catalog::facts::{self, oid};
 use crate::change::stale;
 use crate::pg::{spi, xact};
+
+/// Where the definition comes from.
+pub struct Source {
+    /// The view or materialized view.
+    pub view: u32,
+    /// The name of the maintained table.
+    pub name: String,
+    /// The view's name, where it is not a passing one.
+    pub origin: Option<String>,
+    /// Who owns the maintained table.
+    pub owner: u32,
+}
 
 /// A maintained table that is not in the bookkeeping yet.
 pub struct Registration<'a> {

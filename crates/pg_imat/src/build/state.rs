@@ -8,11 +8,12 @@ use imat_compile::name::QName;
 use imat_compile::plan::Plan;
 use imat_compile::sql::{Sql, ddl};
 
-use crate::refuse;
-use crate::build::{analyze, create};
-use crate::build::build_schema::Workshop;
+use crate::build::analyze;
+use crate::build::scratch::Scratch;
 use crate::catalog::facts::oid;
+use crate::catalog::names;
 use crate::pg::{spi, xact};
+use crate::refuse;
 
 /// What a short value of a type without a fixed length takes, a number of ten digits or a word: less than the pointer
 /// that would stand in its place.
@@ -29,13 +30,13 @@ const PAGE_HEADER: u32 = 32;
 
 /// Creates it as `name`, of which nothing is left if it can't hold a row. How many columns its key can have depends on
 /// what PostgreSQL's text for them can be compressed to, so that is tried.
-pub fn create(plan: &Plan, name: &QName, workshop: &Workshop) -> Result<(), Error> {
-    let statements = || plan.create(name).iter().for_each(|sql| workshop.run(sql));
+pub fn create(plan: &Plan, name: &QName, scratch: &Scratch) -> Result<(), Error> {
+    let statements = || plan.create(name).iter().for_each(|sql| scratch.run(sql));
     xact::attempt_within_limits(statements).ok_or_else(|| refuse::too_wide(plan.columns.len()))?;
-    let table = create::exists(name).ok_or_else(|| refuse::missing(&name.to_string()))?;
+    let table = names::exists(name).ok_or_else(|| refuse::missing(&name.to_string()))?;
     let (bytes, room) = (width(&columns(table)), room());
     if bytes > room {
-        workshop.run(&ddl::drop_table(name, false));
+        scratch.run(&ddl::drop_table(name, false));
         return Err(refuse::too_wide_row(bytes, room));
     }
     Ok(())
@@ -43,11 +44,11 @@ pub fn create(plan: &Plan, name: &QName, workshop: &Workshop) -> Result<(), Erro
 
 /// Whether what is read of a state is computed when it is read, and so under other settings than the maintained table's.
 /// The view that computes it is made as `result` and dropped again.
-pub fn follows_reader(plan: &Plan, state: &QName, result: &QName, workshop: &Workshop) -> Result<bool, Error> {
+pub fn follows_reader(plan: &Plan, state: &QName, result: &QName, scratch: &Scratch) -> Result<bool, Error> {
     let Some(create) = ddl::create_result(result, plan, state) else { return Ok(false) };
-    workshop.run(&create);
-    let follows = create::exists(result).map_or(Ok(false), analyze::follows_reader);
-    workshop.run(&ddl::drop_view(result, false));
+    scratch.run(&create);
+    let follows = names::exists(result).map_or(Ok(false), analyze::follows_reader);
+    scratch.run(&ddl::drop_view(result, false));
     follows
 }
 
@@ -74,4 +75,20 @@ fn width(columns: &[(i32, u32, bool)]) -> u32 {
         Err(_) if plain => end.next_multiple_of(align) + SHORT_PLAIN,
         Err(_) => end + SHORT,
     })
+}
+
+/// What somebody did to a state that would do so.
+pub fn unfit(state: u32) -> Option<String> {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT a.action FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL (SELECT CASE \
+             WHEN c.relpersistence <> 'p' THEN 'turn off logging of' \
+             WHEN c.relrowsecurity AND c.relforcerowsecurity THEN 'force row-level security on' \
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid) THEN 'create a rule on' \
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgtype & 3 = 3) \
+                 THEN 'create a BEFORE row trigger on' \
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE c.oid IN (h.inhparent, h.inhrelid)) \
+                 THEN 'use inheritance with' END) AS a(action) \
+         WHERE c.oid = $1 AND a.action IS NOT NULL",
+    );
+    spi::first(&QUERY, &[oid(state)], |row| row.need(1))
 }

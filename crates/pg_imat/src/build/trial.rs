@@ -10,12 +10,12 @@ use imat_compile::name::QName;
 use imat_compile::sql::Sql;
 use imat_compile::sql::probe::{self, Argument};
 
-use crate::refuse;
-use crate::build::build_schema::Workshop;
+use crate::build::scratch::Scratch;
+use crate::catalog::error_sources::UNRESOLVED;
 use crate::catalog::facts::oid;
-use crate::change::blame::UNRESOLVED;
-use crate::pg::{error, spi, xact};
 use crate::pg::context::with_settings;
+use crate::pg::{error, spi, xact};
+use crate::refuse;
 
 /// Which functions are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,22 +37,22 @@ struct Function {
     arguments: Option<Vec<Argument>>,
 }
 
-/// Tries the functions that a view's query uses, as the role of the workshop.
-pub fn check(view: u32, workshop: &Workshop, trial: Trial) -> Result<(), Error> {
-    functions(view, workshop.owner()).iter().try_for_each(|function| {
-        let checked = if function.is_sql { attempt(workshop, || validate(function.oid)) } else { None };
+/// Tries the functions that a view's query uses, as the role of the scratch.
+pub fn check(view: u32, scratch: &Scratch, trial: Trial) -> Result<(), Error> {
+    functions(view, scratch.owner()).iter().try_for_each(|function| {
+        let checked = if function.is_sql { attempt(scratch, || validate(function.oid)) } else { None };
         let called = function.arguments.as_ref().filter(|_| function.is_own || trial == Trial::OfAll);
         let call = called.map(|arguments| probe::call(&function.name, arguments));
-        let missing = checked.or_else(|| call.and_then(|call| attempt(workshop, || spi::run(&call))));
+        let missing = checked.or_else(|| call.and_then(|call| attempt(scratch, || spi::run(&call))));
         missing.map_or(Ok(()), |(state, message)| Err(refuse::hidden_name(&function.signature, state, &message)))
     })
 }
 
 /// The name that was not found, if that is why it fails: its SQLSTATE and PostgreSQL's message.
-fn attempt(workshop: &Workshop, body: impl FnOnce()) -> Option<(&'static str, String)> {
+fn attempt(scratch: &Scratch, body: impl FnOnce()) -> Option<(&'static str, String)> {
     // Others of the session are not to hear of it.
     let quietly = || with_settings(&[("check_function_bodies", "on"), ("client_min_messages", "error")], body);
-    let (code, message) = xact::trial(|| workshop.within(&[], quietly)).err()?;
+    let (code, message) = xact::trial(|| scratch.as_role(&[], quietly)).err()?;
     let state = error::state(code);
     UNRESOLVED.into_iter().find(|unresolved| *unresolved == state).map(|unresolved| (unresolved, message))
 }

@@ -8,17 +8,17 @@ use imat_compile::sql::Sql;
 use imat_compile::sql::ddl::TRIGGERS;
 use pgrx::pg_sys::Oid;
 
-use crate::refuse;
-use crate::catalog::facts::{oid, oids};
-use crate::pg::{lock, xact};
-use crate::pg::context::{self, Role, with_path, with_text, within};
+use crate::catalog::facts::{self, oid, oids};
+use crate::pg::context::{self, Role, as_role, with_path, with_text};
+use crate::pg::lock;
 use crate::pg::spi::{self, Param};
+use crate::refuse;
 
 /// Runs bookkeeping as the owner of the extension's tables, under a safe search path.
 pub fn trusted<T>(body: impl FnOnce() -> T) -> T {
     // Where there is no such table there is nothing to be trusted with.
     let owner = context::table_owner("imat_catalog", "imat").unwrap_or_else(context::user);
-    within(Role::Trusted(owner), &with_path(Vec::new()), || with_text(body))
+    as_role(Role::Trusted(owner), &with_path(Vec::new()), || with_text(body))
 }
 
 /// A row of `imat_catalog.imat`.
@@ -105,17 +105,6 @@ pub fn find(name: &str, resolved: Option<u32>) -> Result<Entry, Error> {
             .or_else(|| spi::first(&BY_NAME, &[Param::from(name)], |row| row.oid(1)).and_then(entry))
             .ok_or_else(|| refuse::not_maintained(name))
     })
-}
-
-/// The relation that a name means to the caller.
-pub fn resolve(name: &str) -> Option<u32> {
-    const QUERY: Sql = Sql::fixed("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid");
-    spi::first(&QUERY, &[Param::from(name)], |row| row.get::<Oid>(1)).flatten().map(|oid| oid.to_u32())
-}
-
-/// The same of a text that may be no name.
-pub fn named(text: &str) -> Option<u32> {
-    xact::attempt(|| resolve(text)).flatten()
 }
 
 /// The base tables of a maintained table, with their names.
@@ -311,12 +300,28 @@ pub fn attributes(base: u32, relation: u32) -> Vec<(i16, i16)> {
     spi::rows(&QUERY, &[oid(base), oid(relation)], |row| (row.need(1), row.need(2)))
 }
 
-/// A bare name as PostgreSQL reads identifiers: folded unless quoted.
-pub fn identifier(name: &str) -> Result<String, Error> {
-    const QUERY: Sql =
-        Sql::fixed("SELECT i[1]::name::text, pg_catalog.array_length(i, 1) FROM pg_catalog.parse_ident($1) AS i");
-    match trusted(|| spi::first(&QUERY, &[Param::from(name)], |row| (row.need::<String>(1), row.need::<i32>(2)))) {
-        Some((identifier, 1)) => Ok(identifier),
-        _ => Err(refuse::qualified_name(name)),
-    }
+/// What a relation is called in messages: one that is still being built, as it will be.
+pub fn display(relation: u32) -> String {
+    let target = entry(relation).and_then(|entry| entry.target);
+    target.or_else(|| facts::name(relation)).map(|name: QName| name.to_string()).unwrap_or_default()
+}
+
+/// Deletes a maintained table's bookkeeping; returns the relations that reached it.
+pub fn forget(name: u32) -> Vec<(u32, bool)> {
+    const ENTRY: Sql = Sql::fixed("DELETE FROM imat_catalog.imat AS i WHERE i.name = $1");
+    const SOURCE: Sql = Sql::fixed("DELETE FROM imat_catalog.source AS s WHERE s.name = $1");
+    const CONTENT: Sql = Sql::fixed(
+        "DELETE FROM imat_catalog.content AS c USING imat_catalog.imat AS i WHERE i.name = $1 AND c.state = i.state",
+    );
+    let relations = relations(name);
+    spi::run_with(&CONTENT, &[oid(name)]);
+    spi::run_with(&ENTRY, &[oid(name)]);
+    spi::run_with(&SOURCE, &[oid(name)]);
+    relations
+}
+
+/// What a definition stands for has been made anew.
+pub fn doubt_no_more(definition: u32) {
+    const CERTAIN: Sql = Sql::fixed("DELETE FROM imat_catalog.doubtful AS d WHERE d.definition = $1");
+    spi::run_with(&CERTAIN, &[oid(definition)]);
 }

@@ -11,24 +11,21 @@ use std::rc::Rc;
 use imat_compile::error::Unsupported;
 use imat_compile::name::QName;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Flush, Locking, Plan, Signs, Strategy};
+use imat_compile::plan::{Locking, Plan, Signs, Strategy};
 use imat_compile::rel::TableSet;
 
-use crate::refuse;
-use crate::catalog::{citus, compile};
 use crate::catalog::bookkeeping::{self, Entry};
+use crate::catalog::error_sources::ErrorSources;
 use crate::catalog::extent::Extent;
 use crate::catalog::facts::{self, SystemCatalog};
-use crate::change::{recompute, trust};
-use crate::change::blame::Suspects;
-use crate::change::locks::Locks;
-use crate::change::queue::Queue;
-use crate::pg::xact;
-use crate::pg::context::{Role, with_path, with_text, within};
+use crate::catalog::statements::{Locks, Made, Queue, Statements};
+use crate::catalog::{citus, compile};
+use crate::pg::context::{Role, as_role, with_path, with_text};
 use crate::pg::error::raise;
 use crate::pg::layout::Layout;
-use crate::pg::spi::Prepared;
 use crate::pg::transition::{Field, Transition};
+use crate::pg::xact;
+use crate::refuse;
 
 /// How the changes of one relation become a delta of one base table.
 pub struct Capture {
@@ -62,7 +59,7 @@ impl Capture {
 
     /// The maintained tables that follow the base and rely on foreign keys.
     pub fn trusting(&self) -> &[u32] {
-        let relies = |&reader: &u32| trust::relies_on_keys(&maintained(reader));
+        let relies = |&reader: &u32| maintained(reader).relies_on_keys();
         self.trusting.get_or_init(|| readers(self.base).iter().copied().filter(relies).collect())
     }
 }
@@ -79,39 +76,11 @@ pub struct Maintained {
     pub members: BTreeSet<u32>,
     pub settings: Vec<(String, String)>,
     /// What an error in it can be of.
-    pub suspects: Suspects,
+    pub error_sources: ErrorSources,
     /// Where changes of its base tables go while it is being built.
     pub queues: Vec<Queue>,
     statements: Made<(TableSet, Signs, Extent), Statements>,
     locks: Made<(TableSet, Idle, Extent), Locks>,
-}
-
-/// What was made for some kinds of changes. There are few, which are sooner compared than hashed.
-struct Made<Kind, T>(RefCell<Vec<(Kind, Rc<T>)>>);
-
-impl<Kind, T> Made<Kind, T> {
-    fn get_or(&self, is_it: impl Fn(&Kind) -> bool, make: impl FnOnce() -> (Kind, T)) -> Rc<T> {
-        if let Some((_, found)) = self.0.borrow().iter().find(|(kind, _)| is_it(kind)) {
-            return found.clone();
-        }
-        let (kind, made) = make();
-        let made = Rc::new(made);
-        self.0.borrow_mut().push((kind, made.clone()));
-        made
-    }
-}
-
-/// The statements of a flush, each prepared when it is first needed. The state may be empty before the upsert, and a
-/// plan made for an empty table serves no other.
-pub struct Statements {
-    pub flush: Flush,
-    pub extent: Extent,
-    pub digest: OnceCell<Prepared>,
-    pub write: OnceCell<Prepared>,
-    pub watched: OnceCell<Prepared>,
-    pub twins: OnceCell<Prepared>,
-    pub recompute: recompute::Statements,
-    pub delete: OnceCell<Prepared>,
 }
 
 #[derive(Default)]
@@ -253,7 +222,7 @@ fn load(entry: Entry) -> Maintained {
         let (Some(state), Some(display)) = names else { raise(&refuse::not_maintained(&entry.name.to_string())) };
         (compiled(&entry), state, display.to_string())
     };
-    let (plan, state, display) = within(Role::Restricted(entry.owner), &with_path(Vec::new()), || with_text(compile));
+    let (plan, state, display) = as_role(Role::Restricted(entry.owner), &with_path(Vec::new()), || with_text(compile));
     let members: BTreeSet<u32> =
         bookkeeping::trusted(|| bookkeeping::sources(entry.name)).into_iter().map(|(_, relation)| relation).collect();
     let queues = if entry.queued { bookkeeping::trusted(|| bookkeeping::queues(entry.name)) } else { Vec::new() };
@@ -282,10 +251,10 @@ fn load(entry: Entry) -> Maintained {
         state,
         plan,
         settings,
-        suspects: Suspects { subqueries, functions: foreign },
+        error_sources: ErrorSources { subqueries, functions: foreign },
         queues,
-        statements: Made(RefCell::default()),
-        locks: Made(RefCell::default()),
+        statements: Made::default(),
+        locks: Made::default(),
     }
 }
 
@@ -316,19 +285,18 @@ impl Maintained {
         matches!(self.plan.strategy, Strategy::Whole { .. })
     }
 
+    /// Whether it relies on foreign keys, or would if they were validated.
+    pub fn relies_on_keys(&self) -> bool {
+        self.entry.trusts_keys
+            && !self.is_whole()
+            && self.bases.len() > 1
+            && !bookkeeping::trusted(|| bookkeeping::referenced(self.entry.name)).is_empty()
+    }
+
     /// The statements for such a change.
     pub fn statements(&self, changed: &TableSet, signs: Signs, extent: Extent) -> Rc<Statements> {
         let is_it = |(of, with, like): &(TableSet, Signs, Extent)| of == changed && *with == signs && *like == extent;
-        let make = || Statements {
-            flush: self.plan.flush(&self.state, changed, signs, extent.size),
-            extent,
-            digest: OnceCell::new(),
-            write: OnceCell::new(),
-            watched: OnceCell::new(),
-            twins: OnceCell::new(),
-            recompute: recompute::Statements::default(),
-            delete: OnceCell::new(),
-        };
+        let make = || Statements::new(self.plan.flush(&self.state, changed, signs, extent.size), extent);
         self.statements.get_or(is_it, || ((changed.clone(), signs, extent), make()))
     }
 

@@ -19,12 +19,12 @@ use std::collections::BTreeSet;
 use imat_compile::sql::{Sql, ddl};
 use pgrx::pg_sys::Oid;
 
-use crate::build::create::unused;
 use crate::catalog::bookkeeping;
 use crate::catalog::facts::{self, oid};
-use crate::change::capture;
-use crate::pg::{lock, xact};
+use crate::catalog::names::unused;
+use crate::catalog::running_ddl;
 use crate::pg::spi::{self, Param};
+use crate::pg::{lock, xact};
 
 /// The content of this state begins with this transaction, and of all above it: what they hold follows from it.
 pub fn begin(state: u32) {
@@ -39,7 +39,7 @@ pub fn begin_all(mut open: Vec<u32>) {
     let mut begun = BTreeSet::new();
     while let Some(state) = open.pop() {
         if begun.insert(state) {
-            bookkeeping::trusted(|| capture::own_ddl(|| spi::run_with(&BEGIN, &[oid(state)])));
+            bookkeeping::trusted(|| running_ddl::own_ddl(|| spi::run_with(&BEGIN, &[oid(state)])));
             xact::invalidate(state);
             open.extend(states_over(&[Oid::from(state)]));
         }

@@ -8,11 +8,11 @@ use imat_compile::error::Error;
 use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
-use crate::refuse;
 use crate::catalog::bookkeeping::trusted;
-use crate::pg::setting;
 use crate::pg::error::{server_version, warn};
+use crate::pg::setting;
 use crate::pg::spi::{self, Param};
+use crate::refuse;
 
 /// The first of the publications that publish tables of this schema by themselves, or of ours; among these, where there are any.
 fn first(schema: &str, among: &[Oid]) -> Option<String> {

@@ -5,34 +5,22 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Instant;
 
 use imat_compile::plan::Locking;
 use imat_compile::plan::locks::{self, Side, Step};
 use imat_compile::sql::Sql;
 
-use crate::refuse;
 use crate::catalog::cache::{self, Maintained};
-use crate::change::capture;
-use crate::pg::{setting, xact};
+use crate::catalog::statements::{Keys, Locks};
+use crate::change::session;
 use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode, Purpose, Target};
 use crate::pg::record::Record;
 use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
-
-/// What one kind of change of a maintained table locks, prepared.
-pub enum Locks {
-    Rows,
-    View,
-    Keys(Vec<(Vec<(u16, Side)>, Keys)>),
-}
-
-/// See [`locks::Keys`].
-pub enum Keys {
-    Query(Prepared),
-    Columns(Vec<(u16, Side, Record)>),
-    All,
-}
+use crate::pg::{setting, xact};
+use crate::refuse;
 
 impl Keys {
     /// Whether those of this many changed rows are, where no more than `most` can be locked.
@@ -191,8 +179,8 @@ impl Wanted {
 /// Locks the tables of what is to be made anew, in one order, before the flush has any other lock:
 /// whoever is changing them may be about to wait for one.
 pub fn take_for_rebuilds() {
-    let truncated = capture::truncated().into_iter().flat_map(|base| cache::readers(base).to_vec());
-    shut_out(truncated.chain(capture::remade()).collect());
+    let truncated = session::truncated().into_iter().flat_map(|base| cache::readers(base).to_vec());
+    shut_out(truncated.chain(session::remade()).collect());
 }
 
 /// Waits for all that write the base tables of these maintained tables, and keeps them out. Those that are
@@ -229,4 +217,33 @@ pub fn abort_subtransaction(mine: u32) {
 /// The transaction is over, and its locks are gone.
 pub fn end_transaction() {
     HELD.with_borrow_mut(Vec::clear);
+}
+
+/// The maintained table as it is when nobody can rename or replace what its statements name.
+/// PostgreSQL looks names up again when a plan has become invalid, and might find another table.
+pub fn keep_names(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
+    while_locked(maintained, |maintained| {
+        let tables = maintained.plan.tables.iter().map(|table| table.oid);
+        tables.chain([maintained.entry.state]).for_each(lock::keep);
+    })
+}
+
+/// The maintained table as it is when nobody else writes or makes it.
+pub fn keep_writers_out(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
+    while_locked(maintained, |maintained| {
+        maintained.members.iter().for_each(|&relation| lock::relation(Purpose::Rebuild, relation, Mode::Share));
+        lock::relation(Purpose::Rebuild, maintained.entry.definition, Mode::Exclusive);
+    })
+}
+
+/// The maintained table as it is under locks, which may have been waited for; `None` if it was dropped meanwhile.
+fn while_locked(mut maintained: Rc<Maintained>, lock: impl Fn(&Maintained)) -> Option<Rc<Maintained>> {
+    loop {
+        lock(&maintained);
+        if cache::is_fresh() {
+            return Some(maintained);
+        }
+        cache::fresh();
+        maintained = cache::find(maintained.entry.name)?;
+    }
 }

@@ -1,76 +1,20 @@
 //! Changes that wait for a maintained table that is being built.
 //!
 //! Writers append what they changed instead of applying it, in their own transaction, so a queue holds
-//! exactly what has been committed since. Whoever builds takes, under one snapshot, what that snapshot
-//! sees, and brings the state to its moment.
+//! exactly what has been committed since.
 
 use std::cell::OnceCell;
 
-use imat_compile::name::QName;
-use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Plan, TableUse};
+use imat_compile::sql::Sql;
 use imat_compile::sql::queue as sql;
-use imat_compile::sql::{Sql, ddl};
 
-use crate::build::carry_over;
-use crate::build::build_schema::Workshop;
-use crate::build::create::{is_taken, unused};
-use crate::catalog::bookkeeping;
 use crate::catalog::cache::Maintained;
-use crate::catalog::facts::{self, oid};
-use crate::change::{flush, trust};
-use crate::change::blame::Doing;
+use crate::catalog::statements::Queue;
 use crate::change::buffer::{Change, Changes};
-use crate::pg::{lock, progress};
+use crate::change::owner::{Task, as_owner};
 use crate::pg::delta::Delta;
-use crate::pg::spi::{self, Connection, Params, Prepared, Reach, Snapshot};
-
-/// The queue of one base table.
-pub struct Queue {
-    base: u32,
-    name: QName,
-    append: OnceCell<Prepared>,
-    note: OnceCell<Prepared>,
-}
-
-impl Queue {
-    pub fn new(base: u32, name: QName) -> Self {
-        Self { base, name, append: OnceCell::new(), note: OnceCell::new() }
-    }
-
-    fn table<'a>(&self, plan: &'a Plan) -> Option<(usize, &'a TableUse)> {
-        plan.tables.iter().enumerate().find(|(_, table)| table.oid == self.base)
-    }
-}
-
-/// What a queue is called until it is moved.
-const QUEUE: &str = "queue";
-
-/// Makes a queue for each base table. A note in one of them says that all is still to be done.
-pub fn create(name: u32, plan: &Plan, workshop: &Workshop) {
-    const ENTRY: Sql = Sql::fixed("INSERT INTO imat_catalog.queue (queue, name, base) VALUES ($1::regclass, $2, $3)");
-    let made = workshop.name(QUEUE);
-    for (position, table) in plan.tables.iter().enumerate() {
-        let columns = facts::columns_by_number(table.oid);
-        let column = |number| columns.get(&number).cloned().unwrap_or_default();
-        workshop.run(&sql::create(&made, table, column));
-        if position == 0 {
-            workshop.run(&sql::note(&made));
-        }
-        let queue = QName::new("imat_catalog", unused("queue_1", |name| is_taken("imat_catalog", name)));
-        workshop.deliver(QUEUE, &queue);
-        carry_over::no_grants(&queue);
-        spi::run(&sql::create_index(&queue));
-        spi::run_with(&ENTRY, &[queue.to_string().into(), oid(name), oid(table.oid)]);
-    }
-}
-
-/// Drops the queues of a maintained table.
-pub fn drop(name: u32) {
-    const ENTRY: Sql = Sql::fixed("DELETE FROM imat_catalog.queue AS q WHERE q.name = $1");
-    bookkeeping::queues(name).iter().for_each(|(_, queue)| spi::run(&ddl::drop_table(queue, false)));
-    spi::run_with(&ENTRY, &[oid(name)]);
-}
+use crate::pg::lock;
+use crate::pg::spi::{Connection, Params, Prepared, Reach, Snapshot};
 
 /// Appends what a transaction changed. If the build was cut short, nobody will ask for it.
 pub fn append(maintained: &Maintained, changes: &Changes) {
@@ -102,7 +46,7 @@ fn note(maintained: &Maintained, queue: &Queue) {
 
 /// Runs a statement that is prepared the first time, and may read a change.
 fn run(maintained: &Maintained, kept: &OnceCell<Prepared>, change: Option<&Delta>, sql: impl FnOnce() -> Sql) {
-    flush::within(maintained, Doing::Queueing, || {
+    as_owner(maintained, Task::Queueing, || {
         let connection = Connection::open();
         change.iter().for_each(|delta| delta.register(&connection, sql::CHANGE, 2.0));
         let statement = kept.get_or_init(|| connection.prepare(&sql(), &[], Reach::Few));
@@ -114,62 +58,4 @@ fn run(maintained: &Maintained, kept: &OnceCell<Prepared>, change: Option<&Delta
 /// Makes the build begin anew.
 pub fn start_again(maintained: &Maintained) {
     maintained.queues.first().into_iter().for_each(|queue| note(maintained, queue));
-}
-
-/// What was in the queues.
-struct Taken {
-    /// Not all rows are known.
-    noted: bool,
-    /// By the position of their table.
-    deltas: Vec<(usize, Delta)>,
-}
-
-/// The first transaction that the snapshot may not see.
-fn horizon(connection: &Connection) -> String {
-    const HORIZON: Sql = Sql::fixed("SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text");
-    connection.execute(&connection.prepare(&HORIZON, &[], Reach::Few), &Params::default(), Snapshot::Transaction);
-    connection.text(1).unwrap_or_default()
-}
-
-/// Takes what this transaction's snapshot sees, nothing of which is from before `from`.
-fn take(maintained: &Maintained, connection: &Connection, from: &str) -> Taken {
-    let prepare = |sql: &Sql| connection.prepare(sql, &[], Reach::Few);
-    let run = |sql: &Sql| connection.execute(&prepare(sql), &Params::default(), Snapshot::Transaction);
-    let notes: u64 = maintained.queues.iter().map(|queue| run(&sql::take_notes(&queue.name, from))).sum();
-    let mut deltas = Vec::new();
-    for queue in &maintained.queues {
-        match queue.table(&maintained.plan) {
-            Some((position, table)) if notes == 0 => {
-                let delta =
-                    Delta::fetch(connection, &prepare(&sql::take(&queue.name, table, from)), &Params::default());
-                deltas.extend(delta.map(|delta| (position, delta)));
-            }
-            _ => {
-                run(&sql::skip(&queue.name, from));
-            }
-        }
-    }
-    Taken { noted: notes > 0, deltas }
-}
-
-/// Brings the state to the moment of this transaction's snapshot, from that of an earlier one whose
-/// horizon was `from`; returns the horizon of this one.
-pub fn catch_up(maintained: &Maintained, from: &str, activity: &str) -> String {
-    flush::within(maintained, Doing::Computing, || {
-        let connection = Connection::open();
-        let horizon = horizon(&connection);
-        let taken = take(maintained, &connection, from);
-        connection.close();
-        if taken.noted {
-            _ = progress::during(activity, || flush::fill(&maintained.plan, &maintained.state, false));
-            spi::run(&ddl::analyze(&maintained.state));
-            trust::look(maintained);
-        } else if !taken.deltas.is_empty() {
-            let changed = taken.deltas.iter().map(|(position, _)| *position).collect();
-            let done = flush::apply(maintained, &changed, &Idle::new(), &taken.deltas);
-            debug_assert!(done);
-        }
-        taken.deltas.into_iter().for_each(|(_, delta)| delta.end());
-        horizon
-    })
 }

@@ -1,29 +1,19 @@
 //! Recomputing the groups that an upsert could not compute.
 
-use std::cell::OnceCell;
-
 use imat_compile::plan::Recompute;
 use imat_compile::sql::Sql;
 use imat_compile::sql::tids::{GROUPS, VALUES};
 
-use crate::change::flush::same_under_latest;
+use crate::catalog::statements::Recomputing;
+use crate::change::digest::same_under_latest;
 use crate::pg::delta::Delta;
-use crate::pg::spi::{Connection, Params, Prepared, Reach, Snapshot};
+use crate::pg::spi::{Connection, Params, Reach, Snapshot};
 
 /// How many groups the plans for many are made for.
 const EXPECTED: f64 = 10_000.0;
 
-/// See [`Recompute`]; prepared when they are first needed.
-#[derive(Default)]
-pub struct Statements {
-    groups: OnceCell<Prepared>,
-    values: OnceCell<Prepared>,
-    digest: OnceCell<Prepared>,
-    write: OnceCell<Prepared>,
-}
-
 /// Recomputes the rows with these tids; returns how many were written.
-pub fn run(connection: &Connection, of: &Recompute, prepared: &Statements, tids: &Params, can_be_stale: bool) -> u64 {
+pub fn run(connection: &Connection, of: &Recompute, prepared: &Recomputing, tids: &Params, can_be_stale: bool) -> u64 {
     let none = Params::default();
     let prepare = |sql: &Sql, params: &Params, reach| connection.prepare(sql, &params.types, reach);
     let execute = |statement, params| connection.execute(statement, params, Snapshot::Transaction);

@@ -11,14 +11,14 @@ use std::collections::BTreeSet;
 use imat_compile::sql::{Sql, ddl as sql};
 use pgrx::pg_sys::Oid;
 
-use crate::refuse;
-use crate::catalog::bookkeeping::{self, Entry, trusted};
+use crate::catalog::bookkeeping::{self, Entry, display, trusted};
 use crate::catalog::facts::{self, oid};
-use crate::change::{capture, trust};
-use crate::follow::ddl::display;
-use crate::pg::{spi, xact};
+use crate::catalog::running_ddl;
+use crate::change::foreign_keys;
 use crate::pg::error::warn;
 use crate::pg::lock::{self, Mode, Purpose};
+use crate::pg::{spi, xact};
+use crate::refuse;
 
 /// Triggers of these relations may have been disabled or enabled. Returns what has to be made anew.
 #[must_use]
@@ -34,7 +34,7 @@ pub fn follow(names: &[u32]) -> Vec<u32> {
     trusted(|| changed.iter().for_each(|decision| mark(decision.name, decision.off)));
     let healed = changed.iter().filter(|decision| decision.off.is_none()).map(|decision| decision.name);
     let healed: Vec<u32> = healed.collect();
-    healed.iter().for_each(|&name| trust::look_again(name));
+    healed.iter().for_each(|&name| foreign_keys::look_again(name));
     healed
 }
 
@@ -164,7 +164,7 @@ fn adjust(relations: &[Oid], disabled: bool) {
          ORDER BY t.tgrelid, t.tgname",
     );
     let params = [relations.to_vec().into(), sql::REPLICA.into(), disabled.into()];
-    capture::own_ddl(|| {
+    running_ddl::own_ddl(|| {
         for (relation, trigger) in spi::rows(&QUERY, &params, |row| (row.oid(1), row.need::<String>(2))) {
             facts::name(relation).iter().for_each(|relation| spi::run(&sql::enable_trigger(relation, &trigger)));
         }

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use imat_compile::sql::{Sql, ddl as sql};
 use pgrx::pg_sys::Oid;
 
-use crate::catalog::{content, objects, publication};
 use crate::catalog::bookkeeping::trusted;
-use crate::catalog::concern::{Bookkeeping, CLASS, RULE, TRIGGER, TYPE};
+use crate::catalog::dependents::{Bookkeeping, CLASS, RULE, TRIGGER, TYPE};
 use crate::catalog::facts::list as oids;
-use crate::change::capture;
+use crate::catalog::{content, object_locks, publication, running_ddl};
 use crate::follow::{ddl, restored};
+use crate::pg::entrance::Command;
 use crate::pg::{lookup, spi, xact};
 
 /// An object that the command created or altered.
@@ -52,16 +52,31 @@ impl Altered {
     }
 }
 
+/// A command begins that can alter a table, replace a view or drop an index.
+pub fn begins(alters_table: bool, command: &Command) {
+    if alters_table {
+        running_ddl::begin_alter();
+    }
+    match command {
+        Command::Alter { detached, retyped } => {
+            detached.iter().for_each(|&table| ddl::before_concurrent_detach(table));
+            retyped.iter().for_each(|(table, columns)| ddl::before_new_types(*table, columns));
+        }
+        Command::Drop(relations) => relations.iter().for_each(|&relation| ddl::before_index_drop(relation)),
+        Command::Replace(view) => ddl::before_view(*view),
+    }
+}
+
 /// A command is over; it may have altered a table.
 pub fn over(alters: bool) {
     // What is being dropped has no bookkeeping to look at.
-    if !capture::is_own_ddl()
+    if !running_ddl::is_own_ddl()
         && let Some(bookkeeping) = Bookkeeping::open()
     {
         follow(&bookkeeping, &altered());
     }
     if alters {
-        capture::end_alter();
+        running_ddl::end_alter();
     }
 }
 
@@ -83,8 +98,10 @@ fn altered() -> Vec<Altered> {
 
 fn follow(bookkeeping: &Bookkeeping, altered: &[Altered]) {
     const SUBSCRIPTION: u32 = 6100;
-    let callers =
-        objects::redefine(bookkeeping, altered.iter().filter(|one| !one.is_new()).map(|one| (one.class, one.object)));
+    let callers = object_locks::redefine(
+        bookkeeping,
+        altered.iter().filter(|one| !one.is_new()).map(|one| (one.class, one.object)),
+    );
     let relations = oids(altered.iter().filter(|one| one.class == CLASS).map(|one| one.object));
     let relations = bookkeeping.concerned(&relations);
     let rules: Vec<(u32, bool)> = altered.iter().filter_map(Altered::ruled).collect();
@@ -143,7 +160,7 @@ pub fn dropped() {
          WHERE d.classid IN ('pg_catalog.pg_class'::pg_catalog.regclass, 'pg_catalog.pg_trigger'::pg_catalog.regclass, \
              'pg_catalog.pg_cast'::pg_catalog.regclass)",
     );
-    if capture::is_own_ddl() {
+    if running_ddl::is_own_ddl() {
         return;
     }
     let Some(bookkeeping) = Bookkeeping::open() else { return };
@@ -155,7 +172,7 @@ pub fn dropped() {
     }
     let types: BTreeSet<u32> =
         rows.iter().filter_map(|(_, types)| types.as_ref()).flatten().map(|ty| ty.to_u32()).collect();
-    let callers = objects::redefine(&bookkeeping, types.into_iter().map(|ty| (TYPE, ty)));
+    let callers = object_locks::redefine(&bookkeeping, types.into_iter().map(|ty| (TYPE, ty)));
     if !callers.is_empty() {
         ddl::after_redefinition(&callers);
     }

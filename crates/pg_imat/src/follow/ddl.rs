@@ -6,23 +6,25 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
-use imat_compile::name::{QName, ident};
+use imat_compile::name::ident;
 use imat_compile::sql::{Sql, ddl as sql};
 use pgrx::pg_sys::Oid;
 
-use crate::refuse;
-use crate::build::create;
 use crate::build::analyze::{self, Subject};
+use crate::build::remove::remove;
+use crate::build::{create, definition, state};
+use crate::catalog::bookkeeping::{self, display, trusted};
 use crate::catalog::cache;
-use crate::catalog::bookkeeping::{self, trusted};
-use crate::catalog::concern::{self, Bookkeeping};
+use crate::catalog::dependents::Bookkeeping;
 use crate::catalog::facts::{self, oid};
-use crate::change::{capture, stale, trust};
+use crate::catalog::running_ddl::{self, own_ddl};
+use crate::change::rebuild::rebuild;
+use crate::change::{foreign_keys, stale};
 use crate::follow::{inheritance, restored};
-use crate::pg::{lookup, xact};
 use crate::pg::error::{raise, tell};
 use crate::pg::spi::{self, Param};
-use crate::verbs::manage::{rebuild, remove};
+use crate::pg::{lookup, xact};
+use crate::refuse;
 
 /// Something was dropped: removes maintained tables of which a part is gone, with the rest.
 /// `relations` are what was dropped, or has lost a trigger, and what inherits from it.
@@ -33,11 +35,11 @@ pub fn after_drop(relations: &[Oid]) {
             OR NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = i.state) \
             OR NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = i.definition)",
     );
-    if capture::is_own_ddl() {
+    if running_ddl::is_own_ddl() {
         return;
     }
     trusted(|| {
-        capture::own_ddl(|| {
+        own_ddl(|| {
             let parts = |row: &spi::Row| [row.oid(1), row.oid(2), row.oid(3)];
             while let Some(parts) = spi::first(&GONE, &[], parts) {
                 // PostgreSQL has told of the definition, which nobody knows.
@@ -58,13 +60,13 @@ pub fn after_drop(relations: &[Oid]) {
 /// so that what is wrong with one table stops nobody's work on others. The command may have done
 /// nothing but `give` them to another role.
 pub fn after_alter(relations: &[Oid], give: bool) {
-    if capture::is_own_ddl() {
+    if running_ddl::is_own_ddl() {
         return;
     }
     after_trigger(relations);
     trusted(|| {
         check_bases(relations);
-        capture::own_ddl(|| {
+        own_ddl(|| {
             follow_owners(relations);
             stale::restore_triggers(relations);
         });
@@ -76,21 +78,21 @@ pub fn after_alter(relations: &[Oid], give: bool) {
     if !give {
         anew.extend(trusted(|| whole(relations)));
     }
-    let rewritten: Vec<Oid> = capture::rewritten().into_iter().map(Oid::from).collect();
+    let rewritten: Vec<Oid> = running_ddl::rewritten().into_iter().map(Oid::from).collect();
     anew.extend(trusted(|| bookkeeping::affected(&rewritten)));
     inheritance::apply(members, anew);
-    capture::forget_rewritten();
+    running_ddl::forget_rewritten();
 }
 
 /// Triggers or rules of these relations were created or altered.
 pub fn after_trigger(relations: &[Oid]) {
-    if capture::is_own_ddl() {
+    if running_ddl::is_own_ddl() {
         return;
     }
     trusted(|| {
         check_triggers(relations, false);
         check_states(relations);
-        trust::follow_keys(relations);
+        foreign_keys::follow_keys(relations);
     });
 }
 
@@ -217,7 +219,7 @@ pub fn after_definition(views: &[Oid]) {
 
 /// Views were created or replaced.
 pub fn after_view(views: &[Oid]) {
-    if capture::is_own_ddl() {
+    if running_ddl::is_own_ddl() {
         return;
     }
     let returning = RETURNING.take();
@@ -234,7 +236,7 @@ pub fn after_view(views: &[Oid]) {
 /// Functions, operators, types or the like were replaced, altered or given another of their name:
 /// the maintained tables that use them are made anew, if they still can be.
 pub fn after_redefinition(names: &[Oid]) {
-    if capture::is_own_ddl() {
+    if running_ddl::is_own_ddl() {
         return;
     }
     let names = trusted(|| {
@@ -244,19 +246,13 @@ pub fn after_redefinition(names: &[Oid]) {
                 .unwrap_or_else(|why| raise(&refuse::unfit_redefinition(&display(entry.name), &why)));
             // Plans are made from the text, and PostgreSQL may print another one now.
             xact::invalidate(entry.definition);
-            if !create::is_read_as_meant(entry.owner, entry.construct.is_some(), &analysis) {
+            if !definition::is_read_as_meant(entry.owner, entry.construct.is_some(), &analysis) {
                 raise(&refuse::text_redefined(&display(entry.name)));
             }
         }
         names
     });
     rebuild(names.into_iter().collect());
-}
-
-/// What a relation is called in messages: one that is still being built, as it will be.
-pub fn display(relation: u32) -> String {
-    let target = bookkeeping::entry(relation).and_then(|entry| entry.target);
-    target.or_else(|| facts::name(relation)).map(|name: QName| name.to_string()).unwrap_or_default()
 }
 
 /// Our triggers by name: those of a base table, that for replication, that of a maintained table, that of a state.
@@ -319,38 +315,9 @@ fn check_states(relations: &[Oid]) {
     const STATES: Sql =
         Sql::fixed("SELECT i.name::oid, i.state::oid FROM imat_catalog.imat AS i WHERE i.state = ANY ($1) ORDER BY 1");
     let states = spi::rows(&STATES, &[relations.to_vec().into()], |row| (row.oid(1), row.oid(2)));
-    let unfit = |(name, state)| unfit_state(state).map(|action| refuse::maintained_altered(&action, &display(name)));
+    let unfit = |(name, state)| state::unfit(state).map(|action| refuse::maintained_altered(&action, &display(name)));
     if let Some(why) = states.into_iter().find_map(unfit) {
         raise(&why);
-    }
-}
-
-/// What somebody did to a state that would do so.
-pub fn unfit_state(state: u32) -> Option<String> {
-    const QUERY: Sql = Sql::fixed(
-        "SELECT a.action FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL (SELECT CASE \
-             WHEN c.relpersistence <> 'p' THEN 'turn off logging of' \
-             WHEN c.relrowsecurity AND c.relforcerowsecurity THEN 'force row-level security on' \
-             WHEN EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid) THEN 'create a rule on' \
-             WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgtype & 3 = 3) \
-                 THEN 'create a BEFORE row trigger on' \
-             WHEN EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE c.oid IN (h.inhparent, h.inhrelid)) \
-                 THEN 'use inheritance with' END) AS a(action) \
-         WHERE c.oid = $1 AND a.action IS NOT NULL",
-    );
-    spi::first(&QUERY, &[oid(state)], |row| row.need(1))
-}
-
-/// The marks of these states go with the definitions, which can then be dropped before anything else, as a dump with
-/// `--clean` does. PostgreSQL makes what a trigger names depend on it otherwise.
-pub fn yield_marks(states: impl IntoIterator<Item = u32>) {
-    let marks = states.into_iter().filter_map(|state| Some((state, lookup::our_trigger(state, sql::MARK)?)));
-    for (state, mark) in marks {
-        let on = lookup::DEPENDENCIES.find(&[(1, concern::TRIGGER), (2, mark)], [4, 5, 7]);
-        let is_definition = |&[class, relation, kind]: &[u32; 3]| {
-            class == concern::CLASS && relation != state && kind == u32::from(b'n')
-        };
-        on.into_iter().filter(is_definition).for_each(|[_, definition, _]| lookup::go_with(mark, definition));
     }
 }
 

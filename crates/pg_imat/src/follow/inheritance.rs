@@ -9,18 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
-use crate::refuse;
+use crate::build::remove::silence;
 use crate::build::{analyze, register};
-use crate::catalog::{cache, content};
-use crate::catalog::bookkeeping::{self, trusted};
+use crate::catalog::bookkeeping::{self, display, trusted};
 use crate::catalog::facts::oid;
-use crate::change::{capture, locks, stale, trust};
-use crate::follow::ddl::display;
-use crate::pg::{spi, xact};
+use crate::catalog::{cache, content, running_ddl};
+use crate::change::rebuild::rebuild_with;
+use crate::change::{capture, foreign_keys, locks, session, stale};
 use crate::pg::error::raise;
 use crate::pg::lock::{self, Mode, Purpose};
+use crate::pg::spi;
 use crate::pg::transition::Transition;
-use crate::verbs::manage::{rebuild_with, silence};
+use crate::refuse;
 
 /// A relation that now reaches a maintained table as, or no longer as, a base table.
 pub struct Member {
@@ -38,7 +38,7 @@ pub fn follow(relations: &[Oid]) -> Vec<Member> {
     trusted(|| {
         let members = changed(relations);
         members.iter().filter(|member| member.comes).for_each(check);
-        capture::own_ddl(|| members.iter().for_each(note));
+        running_ddl::own_ddl(|| members.iter().for_each(note));
         members.into_iter().filter(|member| !is_empty(member.relation)).collect()
     })
 }
@@ -55,7 +55,8 @@ pub fn apply(mut members: Vec<Member>, mut anew: BTreeSet<u32>) {
     let readers: BTreeSet<u32> = members.iter().flat_map(|member| cache::readers(member.base).to_vec()).collect();
     // Another event trigger of the command may have written to a new partition by way of its root, which was collected,
     // or have altered an old one. And rows can be newer than the transaction's snapshot: making all anew finds out.
-    let is_known = capture::is_plain_alter() && !capture::is_busy() && !lock::transaction_snapshot();
+    let is_known =
+        running_ddl::is_plain_alter(session::last_rows()) && !session::is_busy() && !lock::transaction_snapshot();
     if !is_known || !members.iter().all(|member| member.has_its_rows() && member.is_news(&members)) {
         anew.extend(names);
         members.clear();
@@ -63,7 +64,7 @@ pub fn apply(mut members: Vec<Member>, mut anew: BTreeSet<u32>) {
     anew.extend(members.iter().map(|member| member.name).filter(|&name| cache::maintained(name).entry.queued));
     if !anew.is_empty() || !members.is_empty() {
         locks::shut_out(readers.union(&anew).copied().collect());
-        came.iter().for_each(|(name, came)| trust::look_among(*name, came));
+        came.iter().for_each(|(name, came)| foreign_keys::look_among(*name, came));
         let changed: BTreeSet<u32> = members.iter().map(|member| member.name).collect();
         rebuild_with(anew, || collect(&members));
         // Queries read it, or don't, from now on, however old their snapshot is.
@@ -142,7 +143,7 @@ fn is_empty(relation: u32) -> bool {
 impl Member {
     /// Whether its rows are what they were when it came or went.
     fn has_its_rows(&self) -> bool {
-        self.is_table && !capture::rewritten().contains(&self.relation)
+        self.is_table && !running_ddl::rewritten().contains(&self.relation)
     }
 
     /// Whether all that follow the base table, and so get the rows, learn of it only now. One that was made since, while
@@ -164,6 +165,6 @@ fn collect(members: &[Member]) {
         members.iter().map(|member| (member.base, member.relation, member.comes)).collect();
     for (base, relation, comes) in changes {
         let capture = trusted(|| cache::capture(base, relation));
-        Transition::of_table(relation, comes, |rows| capture::collect_rows(xact::subtransaction(), &capture, rows));
+        Transition::of_table(relation, comes, |rows| capture::collect_rows(&capture, rows));
     }
 }

@@ -3,13 +3,14 @@
 use imat_compile::sql::{Sql, ddl as sql};
 use pgrx::pg_sys::Oid;
 
+use crate::build::mark::{self, Mark};
 use crate::catalog::bookkeeping::{self, trusted};
 use crate::catalog::facts::oid;
-use crate::change::{capture, stale};
-use crate::follow::ddl;
-use crate::follow::adopt::{self, Mark};
-use crate::pg::{lock, xact};
+use crate::catalog::{content, running_ddl};
+use crate::change::stale;
+use crate::follow::adopt;
 use crate::pg::spi::{self, Param};
+use crate::pg::{lock, xact};
 
 /// For how many milliseconds a restore waits for locks: its other jobs may be waiting for this one.
 const PATIENCE: u64 = 10;
@@ -18,12 +19,12 @@ const PATIENCE: u64 = 10;
 /// bookkeeping is adopted if it has no rows, and one with it is made anew if its rows, or those of a base table, are
 /// not those of the dump.
 pub fn follow(relations: &[Oid]) {
-    if capture::is_own_ddl() {
+    if running_ddl::is_own_ddl() {
         return;
     }
     xact::register();
-    ddl::yield_marks(relations.iter().map(|relation| relation.to_u32()));
-    let left = trusted(|| adopt::left_behind(relations));
+    mark::yield_marks(relations.iter().map(|relation| relation.to_u32()));
+    let left = trusted(|| mark::left_behind(relations));
     if !left.is_empty() {
         // Writers look for them again.
         xact::invalidate_all();
@@ -34,7 +35,7 @@ pub fn follow(relations: &[Oid]) {
 /// A dump has brought back bookkeeping, which may be the last that was missing.
 pub fn bookkeeping() {
     const RELATIONS: Sql = Sql::fixed("SELECT DISTINCT s.relation::oid FROM imat_catalog.source AS s");
-    if !capture::is_own_ddl() {
+    if !running_ddl::is_own_ddl() {
         xact::register();
         let torn = || torn(&spi::rows(&RELATIONS, &[], |row| Oid::from(row.oid(1))));
         complete(Vec::new(), trusted(torn));
@@ -58,7 +59,7 @@ fn complete(marks: Vec<Mark>, torn: Vec<u32>) {
         torn.iter().for_each(|&name| trusted(|| stale::mark_torn(name)));
     }
     let definitions = || torn.iter().filter_map(|&name| bookkeeping::entry(name)).map(|entry| entry.definition);
-    trusted(|| definitions().for_each(doubt_no_more));
+    trusted(|| definitions().for_each(bookkeeping::doubt_no_more));
 }
 
 /// A dump has brought back these views, one of which may be a definition. Tables have no rows yet when it does, unless they
@@ -79,12 +80,6 @@ pub fn defined(views: &[Oid]) {
          ON CONFLICT DO NOTHING",
     );
     trusted(|| spi::run_with(&DOUBT, &[views.to_vec().into()]));
-}
-
-/// What a definition stands for has been made anew.
-pub fn doubt_no_more(definition: u32) {
-    const CERTAIN: Sql = Sql::fixed("DELETE FROM imat_catalog.doubtful AS d WHERE d.definition = $1");
-    spi::run_with(&CERTAIN, &[oid(definition)]);
 }
 
 /// The size of a table. A query would be planned as the extension's owner, which evaluates constants in the expressions
@@ -114,8 +109,18 @@ fn torn(relations: &[Oid]) -> Vec<u32> {
     names.into_iter().filter(|&name| bookkeeping::is_complete(name)).collect()
 }
 
+/// Whether a row of the bookkeeping that a dump brings, told by its first columns, is known already.
+pub fn is_known(table: &[u8], columns: [u32; 3]) -> bool {
+    !running_ddl::is_own_ddl()
+        && match table {
+            b"imat" => is_known_table(columns[0], columns[1]),
+            b"content" => content::is_known(columns[0]),
+            _ => is_known_source(columns),
+        }
+}
+
 /// Whether a row of `imat_catalog.imat` that a dump brings is of a table that was adopted, or will be.
-pub fn is_known(name: u32, state: u32) -> bool {
+fn is_known_table(name: u32, state: u32) -> bool {
     const QUERY: Sql = Sql::fixed(
         "SELECT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.name = $1) \
              OR EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $2 AND t.tgname = $3) \
@@ -126,7 +131,7 @@ pub fn is_known(name: u32, state: u32) -> bool {
 }
 
 /// The same of a row of `imat_catalog.source`, by its key.
-pub fn is_known_source([name, base, relation]: [u32; 3]) -> bool {
+fn is_known_source([name, base, relation]: [u32; 3]) -> bool {
     const QUERY: Sql = Sql::fixed(
         "SELECT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.name = $1 AND s.base = $2 AND s.relation = $3) \
              OR NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.name = $1) \

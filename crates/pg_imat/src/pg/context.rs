@@ -90,7 +90,7 @@ pub fn leave(context: Context) {
 }
 
 /// Runs `body` between [`enter`] and [`leave`].
-pub fn within<T>(role: Role, settings: &[(String, String)], body: impl FnOnce() -> T) -> T {
+pub fn as_role<T>(role: Role, settings: &[(String, String)], body: impl FnOnce() -> T) -> T {
     let context = enter(role, settings);
     let value = body();
     leave(context);

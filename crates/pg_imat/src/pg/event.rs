@@ -5,9 +5,8 @@ use std::ffi::CStr;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use super::entrance::{Command, entrances};
 use super::image::V1;
-use crate::change::capture;
-use crate::follow::{command, ddl};
 
 /// A relation by the name that a command gives, if there is one.
 unsafe fn relation(name: *mut pg_sys::RangeVar) -> Option<u32> {
@@ -59,27 +58,21 @@ pub extern "C-unwind" fn imat_before_command(fcinfo: pg_sys::FunctionCallInfo) -
     // is to the struct that the node's tag says it is.
     unsafe {
         let Some(data) = data(fcinfo) else { return pg_sys::Datum::null() };
-        if data.tag == pg_sys::CommandTag::CMDTAG_ALTER_TABLE {
-            capture::begin_alter();
-        }
         let command = data.parsetree;
-        match (*command).type_ {
+        let command = match (*command).type_ {
             T_AlterTableStmt => {
                 let command = &*command.cast::<pg_sys::AlterTableStmt>();
-                if detaches_concurrently(command) {
-                    relation(command.relation).into_iter().for_each(ddl::before_concurrent_detach);
-                }
-                let retyped = retyped(command);
-                if !retyped.is_empty() {
-                    relation(command.relation).into_iter().for_each(|table| ddl::before_new_types(table, &retyped));
+                let retyped = Some(retyped(command)).filter(|columns| !columns.is_empty());
+                Command::Alter {
+                    detached: detaches_concurrently(command).then(|| relation(command.relation)).flatten(),
+                    retyped: retyped.and_then(|columns| Some((relation(command.relation)?, columns))),
                 }
             }
-            T_DropStmt => {
-                dropped(&*command.cast::<pg_sys::DropStmt>()).into_iter().for_each(ddl::before_index_drop);
-            }
-            T_ViewStmt => ddl::before_view(relation((*command.cast::<pg_sys::ViewStmt>()).view)),
-            _ => ddl::before_view(None),
-        }
+            T_DropStmt => Command::Drop(dropped(&*command.cast::<pg_sys::DropStmt>())),
+            T_ViewStmt => Command::Replace(relation((*command.cast::<pg_sys::ViewStmt>()).view)),
+            _ => Command::Replace(None),
+        };
+        (entrances().command_begins)(data.tag == pg_sys::CommandTag::CMDTAG_ALTER_TABLE, &command);
     }
     pg_sys::Datum::null()
 }
@@ -100,7 +93,7 @@ unsafe fn data<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Option<&'a pg_sys::Event
 pub extern "C-unwind" fn imat_on_change(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the data is valid for the call.
     if let Some(data) = unsafe { data(fcinfo) } {
-        command::over(data.tag == pg_sys::CommandTag::CMDTAG_ALTER_TABLE);
+        (entrances().command_ends)(data.tag == pg_sys::CommandTag::CMDTAG_ALTER_TABLE);
     }
     pg_sys::Datum::null()
 }
@@ -111,7 +104,7 @@ pub extern "C-unwind" fn imat_on_change(fcinfo: pg_sys::FunctionCallInfo) -> pg_
 pub extern "C-unwind" fn imat_on_drop(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: as above.
     if unsafe { data(fcinfo) }.is_some() {
-        command::dropped();
+        (entrances().objects_dropped)();
     }
     pg_sys::Datum::null()
 }

@@ -6,8 +6,8 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use super::entrance::{Reading, entrances};
 use super::{content, lock, merge, progress};
-use crate::change::capture::{self, Reading};
 
 static mut START: pg_sys::ExecutorStart_hook_type = None;
 static mut FINISH: pg_sys::ExecutorFinish_hook_type = None;
@@ -35,10 +35,10 @@ pub fn install() {
 unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
     // SAFETY: the query is the executor's, and outlives the call.
     unsafe {
-        if capture::is_waiting() {
+        if (entrances().is_waiting)() {
             before(query, flags);
         }
-        if !capture::is_own_statement() {
+        if !(entrances().is_own_statement)() {
             require_content(query, flags);
         }
         match START {
@@ -57,7 +57,7 @@ unsafe extern "C-unwind" fn finish(query: *mut pg_sys::QueryDesc) {
             Some(previous) => previous(query),
             None => standard_ExecutorFinish(query),
         }
-        capture::end_merges(count);
+        (entrances().merges_end)(count);
     }
 }
 
@@ -65,7 +65,7 @@ unsafe extern "C-unwind" fn finish(query: *mut pg_sys::QueryDesc) {
 unsafe extern "C-unwind" fn begin_merges(query: *mut pg_sys::QueryDesc) -> usize {
     // SAFETY: as above.
     let merged = unsafe { merge::merged((*query).plannedstmt) };
-    capture::begin_merges(&merged);
+    (entrances().merges_begin)(&merged);
     merged.len()
 }
 
@@ -86,7 +86,7 @@ unsafe extern "C-unwind" fn before(query: *mut pg_sys::QueryDesc, flags: i32) {
             return;
         }
         let reading = reading((*query).plannedstmt, (*snapshot).regd_count == 1);
-        if (reading.opaque || !reading.tables.is_empty()) && capture::before_read(&reading) {
+        if (reading.opaque || !reading.tables.is_empty()) && (entrances().before_read)(&reading) {
             (*snapshot).curcid = pg_sys::GetCurrentCommandId(false);
         }
     }

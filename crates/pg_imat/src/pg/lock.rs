@@ -49,7 +49,7 @@ pub enum Purpose {
     /// Nobody writes what is about to be made anew, nor what it is made of; known before the flush has other locks.
     ShutOut,
     /// The same, as it is known when its turn has come.
-    Alone,
+    Rebuild,
     /// Nobody writes a partition or child that comes or goes.
     Member,
     /// Triggers stay as enabled as they are.

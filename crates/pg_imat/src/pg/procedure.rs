@@ -6,9 +6,8 @@ use std::ffi::CString;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use super::entrance::entrances;
 use super::image::V1;
-use crate::refuse;
-use crate::verbs::api;
 
 /// The transactions of a procedure, one after the other. Each is begun by [`Transactions::next`].
 pub struct Transactions(());
@@ -25,11 +24,14 @@ pub enum Reads {
 }
 
 impl Transactions {
-    /// The caller is the procedure, in a context in which it may commit.
-    fn begin() -> Self {
-        // SAFETY: closed by `end`, or by PostgreSQL after an error.
+    /// Runs `body` with them. The caller is a procedure, in a context in which it may commit.
+    pub fn during(body: impl FnOnce(&Self)) {
+        // SAFETY: closed at the end, or by PostgreSQL after an error.
         unsafe { pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32) };
-        Self(())
+        body(&Self(()));
+        // SAFETY: opened above.
+        unsafe { pg_sys::SPI_finish() };
+        tell_statement();
     }
 
     /// Commits, and begins another one.
@@ -47,11 +49,6 @@ impl Transactions {
                 pg_sys::EnsurePortalSnapshotExists();
             }
         }
-    }
-
-    fn end(self) {
-        // SAFETY: opened by `begin`.
-        unsafe { pg_sys::SPI_finish() };
     }
 
     /// Sleeps between two transactions.
@@ -108,17 +105,7 @@ pub extern "C-unwind" fn imat_create_online(fcinfo: pg_sys::FunctionCallInfo) ->
             atomic,
         )
     };
-    let call = api::Call::new(view.as_deref(), online, schema.as_deref());
-    match call.online {
-        false => call.at_once(),
-        true if atomic => super::error::raise(&refuse::online_in_transaction()),
-        true => {
-            let transactions = Transactions::begin();
-            call.online(&transactions);
-            transactions.end();
-            tell_statement();
-        }
-    }
+    (entrances().create_procedure)(view.as_deref(), online, schema.as_deref(), atomic);
     pg_sys::Datum::null()
 }
 

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::delta::Values;
+use super::values::Values;
 
 /// The rows that a trigger saw, which are the transition tables of one statement or what it is fired for; or
 /// those of a table that comes or goes as a whole.

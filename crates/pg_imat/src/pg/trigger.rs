@@ -5,19 +5,10 @@ use std::ffi::CStr;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use super::entrance::{Event, entrances};
 use super::image::V1;
 use super::transition::Transition;
 use super::{bare, error, memory, xact};
-use crate::catalog::content;
-use crate::change::capture;
-use crate::follow::restored;
-
-/// What fired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    Rows,
-    Truncate,
-}
 
 /// How many triggers are running, each within the one before.
 pub fn depth() -> i32 {
@@ -60,7 +51,7 @@ pub extern "C-unwind" fn imat_open(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::
     };
     xact::register();
     memory::require();
-    capture::open(relation, is_ours);
+    (entrances().statement_begins)(relation, is_ours);
     pg_sys::Datum::null()
 }
 
@@ -79,7 +70,7 @@ pub extern "C-unwind" fn imat_capture(fcinfo: pg_sys::FunctionCallInfo) -> pg_sy
         (event, (*data.tg_relation).rd_id.to_u32(), Transition::of_statement(data), is_ours)
     };
     xact::register();
-    capture::close(relation, event, &transition, is_ours);
+    (entrances().statement_ends)(relation, event, &transition, is_ours);
     pg_sys::Datum::null()
 }
 
@@ -93,7 +84,7 @@ pub extern "C-unwind" fn imat_guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys:
         let name = CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr());
         ((*relation).rd_id.to_u32(), name.to_string_lossy())
     };
-    capture::guard(relation, &name);
+    (entrances().state_changed)(relation, &name);
     pg_sys::Datum::null()
 }
 
@@ -109,7 +100,7 @@ pub extern "C-unwind" fn imat_replica(fcinfo: pg_sys::FunctionCallInfo) -> pg_sy
     };
     xact::register();
     memory::require();
-    capture::row(relation, &row, is_ours);
+    (entrances().row_replicated)(relation, &row, is_ours);
     pg_sys::Datum::null()
 }
 
@@ -127,7 +118,7 @@ pub extern "C-unwind" fn imat_definition(_fcinfo: pg_sys::FunctionCallInfo) -> p
 pub extern "C-unwind" fn imat_arrive(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the data is valid for the call.
     if unsafe { data(fcinfo) }.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0 {
-        restored::bookkeeping();
+        (entrances().bookkeeping_arrived)();
         return pg_sys::Datum::null();
     }
     // SAFETY: as above; the first columns of the bookkeeping are these.
@@ -145,12 +136,7 @@ pub extern "C-unwind" fn imat_arrive(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys
         let name = CStr::from_ptr((*(*data.tg_relation).rd_rel).relname.data.as_ptr());
         (data.tg_trigtuple, name, [column(1), column(2), column(3)])
     };
-    let known = !capture::is_own_ddl()
-        && match table.to_bytes() {
-            b"imat" => restored::is_known(columns[0], columns[1]),
-            b"content" => content::is_known(columns[0]),
-            _ => restored::is_known_source(columns),
-        };
+    let known = (entrances().is_known)(table.to_bytes(), columns);
     if known { pg_sys::Datum::null() } else { pg_sys::Datum::from(row) }
 }
 

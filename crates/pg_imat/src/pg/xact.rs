@@ -8,8 +8,8 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
+use super::entrance::entrances;
 use super::{bare, context};
-use crate::change::capture;
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
@@ -77,7 +77,7 @@ pub fn compiling<T>(compile: impl FnOnce() -> T) -> T {
 }
 
 fn depends_on(relation: u32) -> bool {
-    pg_sys::Oid::from(relation) == pg_sys::Oid::INVALID || crate::catalog::cache::depends_on(relation)
+    pg_sys::Oid::from(relation) == pg_sys::Oid::INVALID || (entrances().depends_on)(relation)
 }
 
 /// Takes note of what other sessions have committed to the catalogs.
@@ -122,12 +122,13 @@ pub fn register() {
 unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
     use pg_sys::XactEvent::*;
     match event {
-        XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE | XACT_EVENT_PARALLEL_PRE_COMMIT => capture::before_commit(),
+        XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE | XACT_EVENT_PARALLEL_PRE_COMMIT => {
+            (entrances().before_commit)()
+        }
         _ => {
-            capture::end_transaction();
+            (entrances().transaction_ends)();
             super::planner::forget();
             super::clock::forget();
-            crate::catalog::objects::forget();
             super::progress::forget();
         }
     }
@@ -142,9 +143,9 @@ unsafe extern "C-unwind" fn subtransaction_ended(
 ) {
     use pg_sys::SubXactEvent::*;
     match event {
-        SUBXACT_EVENT_COMMIT_SUB => capture::release_subtransaction(mine, parent),
+        SUBXACT_EVENT_COMMIT_SUB => (entrances().subtransaction_released)(mine, parent),
         SUBXACT_EVENT_ABORT_SUB => {
-            capture::abort_subtransaction(mine);
+            (entrances().subtransaction_aborted)(mine);
             super::planner::forget();
             super::clock::forget();
         }

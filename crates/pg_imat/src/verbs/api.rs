@@ -4,17 +4,17 @@ use pgrx::JsonB;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
-use crate::refuse;
+use crate::build::create::{self, Filling};
+use crate::build::query_view::QueryView;
+use crate::build::register::Source;
 use crate::build::{analyze, online};
-use crate::build::create::{self, Filling, Source};
-use crate::build::query_view::Passing;
-use crate::catalog::{bookkeeping, content};
-use crate::catalog::concern::Bookkeeping;
-use crate::change::capture;
-use crate::pg::{context, xact};
+use crate::catalog::dependents::Bookkeeping;
+use crate::catalog::{bookkeeping, content, facts, names, running_ddl};
 use crate::pg::error::{ok, raise};
 use crate::pg::procedure::Transactions;
-use crate::verbs::manage;
+use crate::pg::{context, xact};
+use crate::refuse;
+use crate::verbs::{check, drop, explain, refresh, verify};
 
 /// Makes `schema.view` a table that is always equal to the view's query. The name has a default so that whoever forgets it
 /// is told so, and not that there is no such function.
@@ -39,27 +39,14 @@ fn given<'a>(argument: Option<&'a str>, name: &str) -> &'a str {
     argument.unwrap_or_else(|| raise(&refuse::null_argument(name)))
 }
 
-/// What the procedure is called with.
-pub struct Call<'a> {
-    view: &'a str,
-    pub online: bool,
-    schema: &'a str,
-}
-
-impl<'a> Call<'a> {
-    pub fn new(view: Option<&'a str>, online: Option<bool>, schema: Option<&'a str>) -> Self {
-        let online = online.unwrap_or_else(|| raise(&refuse::null_argument("online")));
-        Self { view: given(view, "view"), online, schema: schema.unwrap_or("imat") }
-    }
-
-    /// In the caller's transaction.
-    pub fn at_once(&self) {
-        from_view(self.view, self.schema);
-    }
-
-    /// In transactions of its own.
-    pub fn online(&self, transactions: &Transactions) {
-        online::create(transactions, || source(self.view), self.schema);
+/// `CALL create_imat(view, online, schema)`, which can't commit where it is `atomic`.
+pub fn create_procedure(view: Option<&str>, online: Option<bool>, schema: Option<&str>, atomic: bool) {
+    let online = online.unwrap_or_else(|| raise(&refuse::null_argument("online")));
+    let (view, schema) = (given(view, "view"), schema.unwrap_or("imat"));
+    match online {
+        false => _ = from_view(view, schema),
+        true if atomic => raise(&refuse::online_in_transaction()),
+        true => Transactions::during(|transactions| online::create(transactions, || source(view), schema)),
     }
 }
 
@@ -69,10 +56,10 @@ fn from_view(view: &str, schema: &str) -> u32 {
 
 /// A view that the caller may have maintained.
 fn source(view: &str) -> Source {
-    let relation = bookkeeping::named(view).unwrap_or_else(|| raise(&refuse::missing(view)));
+    let relation = names::named(view).unwrap_or_else(|| raise(&refuse::missing(view)));
     let caller = context::user();
     let (name, owned, kind) = bookkeeping::trusted(|| {
-        let name = crate::catalog::facts::name(relation).unwrap_or_else(|| raise(&refuse::missing(view)));
+        let name = facts::name(relation).unwrap_or_else(|| raise(&refuse::missing(view)));
         (name, analyze::owns(caller, relation), analyze::describe_kind(relation))
     });
     if let Some(kind) = kind {
@@ -86,11 +73,11 @@ fn source(view: &str) -> Source {
 }
 
 fn from_query(name: &str, schema: &str, query: &str) -> u32 {
-    let passing = ok(Passing::create(query));
+    let query_view = ok(QueryView::create(query));
     let source =
-        Source { view: passing.view, name: ok(bookkeeping::identifier(name)), origin: None, owner: context::user() };
+        Source { view: query_view.view, name: ok(names::identifier(name)), origin: None, owner: context::user() };
     let created = ok(create::create(&source, schema, Filling::Now));
-    passing.drop();
+    query_view.drop();
     created
 }
 
@@ -98,14 +85,14 @@ fn from_query(name: &str, schema: &str, query: &str) -> u32 {
 #[pg_extern]
 fn drop_imat(name: Option<&str>) {
     xact::require_writable(c"drop_imat()");
-    ok(manage::drop(given(name, "name")));
+    ok(drop::drop(given(name, "name")));
 }
 
 /// Makes the maintained table anew from its base tables.
 #[pg_extern]
 fn refresh_imat(name: Option<&str>) {
     xact::require_writable(c"refresh_imat()");
-    ok(manage::refresh(given(name, "name")));
+    ok(refresh::refresh(given(name, "name")));
 }
 
 /// The rows in which a maintained table and its query differ: none, if all is well.
@@ -118,14 +105,14 @@ fn verify_imat(
     if repair {
         xact::require_writable(c"verify_imat(repair)");
     }
-    let differences = ok(manage::verify(given(name, "name"), repair));
+    let differences = ok(verify::verify(given(name, "name"), repair));
     TableIterator::new(differences.into_iter().map(|difference| (difference.kind, difference.times, difference.row)))
 }
 
 /// How a maintained table is kept: strategy, locks, statements.
 #[pg_extern]
 fn explain_imat(name: Option<&str>) -> SetOfIterator<'static, String> {
-    SetOfIterator::new(ok(manage::explain(given(name, "name"))))
+    SetOfIterator::new(ok(explain::explain(given(name, "name"))))
 }
 
 /// Whether and how a query would be maintained, and if not, why and what to do.
@@ -144,19 +131,19 @@ fn check_imat(
 > {
     // It makes the query a view that passes.
     xact::require_writable(c"check_imat()");
-    let check = ok(manage::check(given(query, "query")));
+    let check = ok(check::check(given(query, "query")));
     TableIterator::once((check.maintainable, check.strategy.map(str::to_owned), check.reason, check.hint))
 }
 
 /// What the event trigger of rewritten tables found out.
 #[pg_extern(sql = r#"
-CREATE FUNCTION imat_catalog.told(event text, objects oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-REVOKE ALL ON FUNCTION imat_catalog.told(text, oid[]) FROM PUBLIC;
+CREATE FUNCTION imat_catalog.rewrites(event text, objects oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+REVOKE ALL ON FUNCTION imat_catalog.rewrites(text, oid[]) FROM PUBLIC;
 "#)]
-fn told(event: &str, objects: Vec<Oid>) {
+fn rewrites(event: &str, objects: Vec<Oid>) {
     match event {
         "versions to be lost" => content::begin_over(&objects),
-        "rows to be rewritten" => objects.iter().for_each(|relation| capture::before_rewrite(relation.to_u32())),
+        "rows to be rewritten" => objects.iter().for_each(|relation| running_ddl::before_rewrite(relation.to_u32())),
         _ => raise(&refuse::unknown_event(event)),
     }
 }
@@ -168,6 +155,6 @@ CREATE FUNCTION imat_catalog.concerned_now(relations oid[]) RETURNS oid[] LANGUA
 REVOKE ALL ON FUNCTION imat_catalog.concerned_now(oid[]) FROM PUBLIC;
 "#)]
 fn concerned_now(relations: Vec<Oid>) -> Vec<Oid> {
-    let bookkeeping = Bookkeeping::open().filter(|_| !capture::is_own_ddl());
+    let bookkeeping = Bookkeeping::open().filter(|_| !running_ddl::is_own_ddl());
     bookkeeping.map(|bookkeeping| bookkeeping.concerned(&relations)).unwrap_or_default()
 }

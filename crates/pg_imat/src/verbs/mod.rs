@@ -1,2 +1,9 @@
+//! What users call: each verb, and how SQL gets there.
+
 pub mod api;
-pub mod manage;
+pub mod check;
+pub mod drop;
+pub mod explain;
+pub mod named;
+pub mod refresh;
+pub mod verify;

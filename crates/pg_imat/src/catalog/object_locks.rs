@@ -13,13 +13,10 @@ use std::collections::BTreeSet;
 use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
-use crate::catalog::concern::{self, Bookkeeping};
+use crate::catalog::dependents::{self, Bookkeeping, Object};
 use crate::catalog::facts::oid;
-use crate::pg::{spi, xact};
 use crate::pg::lock::{self, Mode};
-
-/// Class and OID.
-pub type Object = (u32, u32);
+use crate::pg::{spi, xact};
 
 /// So many a transaction locks one by one, and then all. One that restores a dump would fill the lock table.
 const MOST: u32 = 64;
@@ -50,7 +47,7 @@ pub fn keep(view: u32, kept: &mut BTreeSet<Object>) -> bool {
 
 /// The maintained tables whose query can mean something else since these objects were altered.
 pub fn redefine(bookkeeping: &Bookkeeping, altered: impl IntoIterator<Item = Object>) -> Vec<Oid> {
-    let objects: BTreeSet<Object> = altered.into_iter().flat_map(concern::redefined).collect();
+    let objects: BTreeSet<Object> = altered.into_iter().flat_map(dependents::redefined).collect();
     if objects.is_empty() {
         return Vec::new();
     }
@@ -67,6 +64,6 @@ fn alter(object: Object) {
 }
 
 /// The transaction has ended.
-pub fn forget() {
+pub fn end_transaction() {
     ALTERED.set(0);
 }

@@ -9,15 +9,15 @@ use imat_compile::name::QName;
 use imat_compile::sql::{Sql, ddl};
 
 use crate::catalog::facts::oid;
-use crate::pg::context::{Role, with_path, with_text, within};
+use crate::pg::context::{Role, as_role, with_path, with_text};
 use crate::pg::spi::{self, Param};
 
-pub struct Workshop {
+pub struct Scratch {
     schema: String,
     owner: u32,
 }
 
-impl Workshop {
+impl Scratch {
     /// Opens one for a role; the caller is trusted.
     pub fn open(owner: u32) -> Self {
         const TAKEN: Sql = Sql::fixed("SELECT 1 FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1");
@@ -45,12 +45,12 @@ impl Workshop {
 
     /// Runs a statement as the role, under these settings.
     pub fn run_under(&self, settings: &[(String, String)], sql: &Sql) {
-        self.within(settings, || with_text(|| spi::run(sql)));
+        self.as_role(settings, || with_text(|| spi::run(sql)));
     }
 
     /// Runs `body` as the role.
-    pub fn within<T>(&self, settings: &[(String, String)], body: impl FnOnce() -> T) -> T {
-        within(Role::Restricted(self.owner), &with_path(settings.to_vec()), body)
+    pub fn as_role<T>(&self, settings: &[(String, String)], body: impl FnOnce() -> T) -> T {
+        as_role(Role::Restricted(self.owner), &with_path(settings.to_vec()), body)
     }
 
     /// Moves something out of it.

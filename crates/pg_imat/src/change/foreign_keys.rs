@@ -14,11 +14,11 @@ use pgrx::pg_sys::Oid;
 use crate::catalog::bookkeeping::{self, Entry, trusted};
 use crate::catalog::cache::{self, Maintained};
 use crate::catalog::facts::{self, oid};
-use crate::change::flush;
-use crate::change::blame::Doing;
-use crate::pg::xact;
+use crate::change::locks;
+use crate::change::owner::{Task, as_owner};
 use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{self, Connection, Params, Reach, Snapshot};
+use crate::pg::xact;
 
 /// Never again relies on the keys of a maintained table. Whoever writes a referenced table next must know that, so
 /// those who do are waited for, and kept from it until this transaction is over. Writers of the other tables never
@@ -42,17 +42,12 @@ pub fn unchecked(name: u32) {
     distrust(&cache::maintained(name).entry);
 }
 
-/// Whether a maintained table relies on foreign keys, or would if they were validated.
-pub fn relies_on_keys(maintained: &Maintained) -> bool {
-    maintained.entry.trusts_keys
-        && !maintained.is_whole()
-        && maintained.bases.len() > 1
-        && !trusted(|| bookkeeping::referenced(maintained.entry.name)).is_empty()
-}
-
 /// Keys of these relations may not be what they were. What got past one stays when nothing can any more.
 pub fn follow_keys(relations: &[Oid]) {
-    bookkeeping::over_passable_keys(relations).into_iter().filter_map(bookkeeping::entry).for_each(|entry| distrust(&entry));
+    bookkeeping::over_passable_keys(relations)
+        .into_iter()
+        .filter_map(bookkeeping::entry)
+        .for_each(|entry| distrust(&entry));
 }
 
 /// Whether none of these queries finds an orphan, whatever the transaction's snapshot.
@@ -75,7 +70,7 @@ pub fn look_again(name: u32) {
         return;
     }
     // Of what is not committed yet nothing is seen.
-    flush::alone(maintained).iter().for_each(|maintained| look(maintained));
+    locks::keep_writers_out(maintained).iter().for_each(|maintained| look(maintained));
 }
 
 /// Looks for orphans among all rows.
@@ -101,7 +96,7 @@ pub fn look_among(name: u32, came: &[(u32, u32)]) {
 }
 
 fn ask(maintained: &Maintained, queries: &[Sql]) {
-    if !queries.is_empty() && !flush::within(maintained, Doing::Checking, || hold(queries)) {
+    if !queries.is_empty() && !as_owner(maintained, Task::Checking, || hold(queries)) {
         distrust(&maintained.entry);
     }
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use imat_compile::sql::ddl;
 use pgrx::pg_sys::Oid;
 
-use crate::catalog::objects::Object;
 use crate::pg::lookup::{self, By};
+
+/// Class and OID.
+pub type Object = (u32, u32);
 
 /// Catalogs as the classes of objects.
 pub const CLASS: u32 = 1259;

@@ -1,0 +1,103 @@
+//! The prepared statements of a maintained table, by what they are for.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use imat_compile::name::QName;
+use imat_compile::plan::locks::Side;
+use imat_compile::plan::{Flush, Plan, TableUse};
+
+use crate::catalog::extent::Extent;
+use crate::pg::record::Record;
+use crate::pg::spi::Prepared;
+
+/// The statements of a flush, each prepared when it is first needed. The state may be empty before the upsert, and a
+/// plan made for an empty table serves no other.
+pub struct Statements {
+    pub flush: Flush,
+    pub extent: Extent,
+    pub digest: OnceCell<Prepared>,
+    pub write: OnceCell<Prepared>,
+    pub watched: OnceCell<Prepared>,
+    pub twins: OnceCell<Prepared>,
+    pub recompute: Recomputing,
+    pub delete: OnceCell<Prepared>,
+}
+
+impl Statements {
+    pub fn new(flush: Flush, extent: Extent) -> Self {
+        Self {
+            flush,
+            extent,
+            digest: OnceCell::new(),
+            write: OnceCell::new(),
+            watched: OnceCell::new(),
+            twins: OnceCell::new(),
+            recompute: Recomputing::default(),
+            delete: OnceCell::new(),
+        }
+    }
+}
+
+/// See [`imat_compile::plan::Recompute`].
+#[derive(Default)]
+pub struct Recomputing {
+    pub groups: OnceCell<Prepared>,
+    pub values: OnceCell<Prepared>,
+    pub digest: OnceCell<Prepared>,
+    pub write: OnceCell<Prepared>,
+}
+
+/// What one kind of change of a maintained table locks, prepared.
+pub enum Locks {
+    Rows,
+    View,
+    Keys(Vec<(Vec<(u16, Side)>, Keys)>),
+}
+
+/// See [`imat_compile::plan::locks::Keys`].
+pub enum Keys {
+    Query(Prepared),
+    Columns(Vec<(u16, Side, Record)>),
+    All,
+}
+
+/// The queue of one base table, while a maintained table is being built.
+pub struct Queue {
+    pub base: u32,
+    pub name: QName,
+    pub append: OnceCell<Prepared>,
+    pub note: OnceCell<Prepared>,
+}
+
+impl Queue {
+    pub fn new(base: u32, name: QName) -> Self {
+        Self { base, name, append: OnceCell::new(), note: OnceCell::new() }
+    }
+
+    /// The place of the base table in a plan, and what that uses of it.
+    pub fn table<'a>(&self, plan: &'a Plan) -> Option<(usize, &'a TableUse)> {
+        plan.tables.iter().enumerate().find(|(_, table)| table.oid == self.base)
+    }
+}
+
+/// What was made for some kinds of changes. There are few, which are sooner compared than hashed.
+pub struct Made<Kind, T>(RefCell<Vec<(Kind, Rc<T>)>>);
+
+impl<Kind, T> Default for Made<Kind, T> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<Kind, T> Made<Kind, T> {
+    pub fn get_or(&self, is_it: impl Fn(&Kind) -> bool, make: impl FnOnce() -> (Kind, T)) -> Rc<T> {
+        if let Some((_, found)) = self.0.borrow().iter().find(|(kind, _)| is_it(kind)) {
+            return found.clone();
+        }
+        let (kind, made) = make();
+        let made = Rc::new(made);
+        self.0.borrow_mut().push((kind, made.clone()));
+        made
+    }
+}

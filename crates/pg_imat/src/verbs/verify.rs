@@ -1,0 +1,63 @@
+//! `verify_imat`: is a maintained table what its query returns?
+
+use imat_compile::error::Error;
+use imat_compile::facts::{Class, Type};
+use imat_compile::sql::ddl::{self, Compare};
+
+use crate::catalog::bookkeeping::trusted;
+use crate::catalog::{cache, facts};
+use crate::change::session;
+use crate::pg::context::{Role, as_role, with_path};
+use crate::pg::error::warn;
+use crate::pg::spi::{self, Snapshot};
+use crate::refuse;
+use crate::verbs::named::finished;
+use crate::verbs::refresh::remake;
+
+/// A row in which a maintained table and its query differ.
+pub struct Difference {
+    pub kind: String,
+    pub times: i64,
+    pub row: pgrx::JsonB,
+}
+
+/// Compares a maintained table with its query.
+pub fn verify(name: &str, repair: bool) -> Result<Vec<Difference>, Error> {
+    let entry = finished(name)?;
+    session::require_idle("verify a maintained table");
+    cache::fresh();
+    cache::maintained(entry.name);
+    let differences = as_role(Role::Restricted(entry.owner), &with_path(entry.settings()), || {
+        let names = (facts::name(entry.name), facts::name(entry.definition));
+        let (Some(result), Some(definition)) = names else { return Vec::new() };
+        let types = facts::column_types(entry.definition);
+        let columns: Vec<(String, Compare)> = facts::column_names(entry.definition)
+            .into_iter()
+            .zip(types)
+            .map(|(column, ty)| (column, comparison(&ty)))
+            .collect();
+        // As the session sees both.
+        let differences = ddl::differences(&result, &definition, &columns);
+        spi::rows_under(Snapshot::Transaction, &differences, &[], |row| Difference {
+            kind: row.need(1),
+            times: row.need(2),
+            row: row.need(3),
+        })
+    });
+    if repair && !differences.is_empty() {
+        remake(&entry);
+    } else if let Some(reason) = &entry.stale {
+        let display = trusted(|| facts::name(entry.name));
+        warn(&refuse::stale(&display.map_or_else(|| name.to_owned(), |name| name.to_string()), reason));
+    }
+    Ok(differences)
+}
+
+fn comparison(ty: &Type) -> Compare {
+    match ty.class {
+        Class::Float4 => Compare::Real,
+        Class::Float8 => Compare::Double,
+        Class::Numeric => Compare::Numeric,
+        _ => Compare::Image,
+    }
+}
