@@ -1,6 +1,6 @@
 //! One round: a fresh schema, its views, and statements with a comparison after each.
 
-use super::dml::{self, Action, inside};
+use super::dml::{self, Action, TWIN, inside};
 use super::schema::{self, Schema};
 use super::script::{Progress, Script, Step};
 use super::session::Session;
@@ -11,8 +11,6 @@ use crate::dice::Dice;
 use crate::pg::{self, CONNECTION_LOST, PgError, Result, Row, ident};
 use crate::target::{self, Maintained, Target};
 use postgres::Client;
-
-const TWIN: &str = "oracle_twin";
 
 /// Everything a round is made of, before any statement runs.
 pub struct World {

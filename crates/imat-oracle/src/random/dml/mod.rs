@@ -17,6 +17,9 @@ use crate::pg::ident;
 /// Stands for the schema of the maintained tables; a replay against plain views puts another in.
 pub const IMAT: &str = "{imat}";
 
+/// The schema in which there are plain views in place of them.
+pub const TWIN: &str = "oracle_twin";
+
 /// How a statement reaches the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
