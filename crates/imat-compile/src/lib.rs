@@ -15,7 +15,6 @@ pub mod error;
 pub mod facts;
 pub mod lower;
 pub mod name;
-pub mod ops;
 pub mod parse;
 pub mod plan;
 pub mod rel;

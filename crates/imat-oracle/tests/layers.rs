@@ -7,8 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A crate and its layers, the lowest first, as ARCHITECTURE.md's code map has them.
-const HOUSES: [(&str, &[&str]); 1] =
-    [("pg_imat", &["refuse", "pg", "catalog", "change", "build", "follow", "verbs", "lib"])];
+const HOUSES: [(&str, &[&str]); 2] = [
+    (
+        "imat-compile",
+        &["error", "name", "facts", "scalar", "view", "parse", "rel", "zset", "lower", "plan", "sql", "lib"],
+    ),
+    ("pg_imat", &["refuse", "pg", "catalog", "change", "build", "follow", "verbs", "lib"]),
+];
 
 /// So many files may need each other, if they are in one folder.
 const MOST: usize = 3;
@@ -39,8 +44,10 @@ fn few_files_need_each_other() {
         let circles = circles(&imports(house));
         println!("{house}: {circles:?}");
         for circle in circles {
-            let folders: BTreeSet<_> =
-                circle.iter().map(|file| file.rsplit_once('/').map(|(folder, _)| folder)).collect();
+            // What stands in a folder's mod.rs belongs to the folder.
+            let is_inside = |file: &&String| !circle.iter().any(|other| other.starts_with(&format!("{file}/")));
+            let folder = |file: &String| file.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+            let folders: BTreeSet<_> = circle.iter().filter(is_inside).map(folder).collect();
             assert!(
                 circle.len() <= MOST && folders.len() == 1,
                 "{house}: these need each other: {}",

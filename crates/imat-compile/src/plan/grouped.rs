@@ -5,17 +5,13 @@ use std::collections::HashSet;
 use crate::error::Unsupported;
 use crate::facts::{Class, Type};
 use crate::lower::Core;
-use crate::name::QName;
 use crate::plan::aggregate::{Call, Components, Scale, decompose};
 use crate::plan::component::{Component, Kind};
 use crate::plan::implied::{Implied, implied};
 use crate::plan::source::Source;
-use crate::plan::{
-    Body, Flush, Key, Options, Plan, Reading, Signs, Size, StateColumn, Strategy, Types, hidden_name, nulls,
-};
+use crate::plan::{Body, Key, Options, Plan, Reading, Signs, Size, StateColumn, Strategy, Types, hidden_name, nulls};
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
-use crate::sql::{grouped as sql, tids};
 use crate::view::{Aggregate, Grouping, View};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,34 +54,13 @@ impl Grouped {
         self.components[self.rows].column
     }
 
-    pub(crate) fn content(&self, plan: &Plan) -> (Vec<String>, String) {
-        sql::content(plan, self)
-    }
-
-    pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
-        let mixed = size.mixes(signs);
-        let signs = match size {
+    /// What is known of the weights of the change that such deltas make of the view.
+    pub(crate) fn signs(&self, changed: &TableSet, signs: Signs, size: Size) -> Signs {
+        match size {
             _ if !self.source.is_one_term(changed) => Signs::Net,
             Size::One(fate) => fate.signs(),
             Size::Small | Size::Large if signs == Signs::Net && self.source.is_summed(changed) => Signs::Statement,
             Size::Small | Size::Large => signs,
-        };
-        let joined = self.source.core.tables.len() > 1 || self.source.core.self_join;
-        let recomputes = self.recomputes(signs);
-        let one = match size {
-            Size::One(fate) => self.source.one(changed).map(|one| (one, fate)),
-            Size::Small | Size::Large => None,
-        };
-        let apply = match &one {
-            Some((one, fate)) => sql::apply_one(plan, self, state, one, *fate),
-            None => sql::apply(plan, self, state, changed, signs, mixed),
-        };
-        Flush {
-            digest: joined.then(|| sql::digest(plan, self, changed, signs, mixed)),
-            apply,
-            returns: signs.removals() || recomputes,
-            recompute: recomputes.then(|| tids::recompute(plan, self, state, size)),
-            delete: (signs.removals() && plan.key != Key::Single).then(|| tids::delete(plan, state)),
         }
     }
 

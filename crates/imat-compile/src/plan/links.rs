@@ -2,19 +2,19 @@
 
 use crate::facts::{Table, hashes};
 use crate::lower::Core;
-use crate::ops::Scan;
+use crate::rel::ops::Scan;
 use crate::rel::term::Term;
 use crate::scalar::Scalar;
 
 /// What a term equates.
-pub(super) struct Links<'a> {
+pub(crate) struct Links<'a> {
     pub leaves: &'a [Scan],
     pub tables: &'a [Table],
     pub equal: Vec<(End, End)>,
 }
 
 /// A column of a leaf, and what of it is equal to another's.
-pub(super) struct End {
+pub(crate) struct End {
     pub leaf: usize,
     pub column: usize,
     pub value: Scalar,
@@ -152,7 +152,7 @@ fn hash_of(column: u32, ty: &str) -> Option<u32> {
 }
 
 /// The leaf, and the place in it, of a column of the product row.
-pub(super) fn locate(leaves: &[Scan], position: usize) -> (usize, usize) {
+pub(crate) fn locate(leaves: &[Scan], position: usize) -> (usize, usize) {
     let mut column = position;
     for (leaf, scan) in leaves.iter().enumerate() {
         if column < scan.width {

@@ -27,14 +27,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lower::Core;
 use crate::name::ident;
-use crate::ops::Scan;
 use crate::plan::links::{Links, locate};
 use crate::plan::references::Idle;
 use crate::plan::source::Row;
+use crate::rel::ops::Scan;
 use crate::rel::term::Term;
 use crate::rel::{Image, Rel, TableSet};
 use crate::scalar::Scalar;
-use crate::sql::{Sql, locks as sql};
 
 /// Which end of an edge is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,24 +51,19 @@ impl Side {
     }
 }
 
-/// A part of the keys that a flush locks: found by one statement, under a snapshot that is taken
-/// when the locks of the parts before it are held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// The edges whose keys it finds, in the order in which they are locked.
+/// A part of the keys that a flush locks, not put into words: see [`crate::sql::locks::Step`].
+pub(crate) struct Part {
     pub sides: Vec<(u16, Side)>,
-    pub keys: Keys,
+    pub keys: PartKeys,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Keys {
-    /// Returns `edge`, `side` (0 is the child's) and the hash of a `key`, integers all: one row for
-    /// each changed one, or, where rows are followed from leaf to leaf, no more than `$1`.
-    Query(Sql),
-    /// `hash_record` of these of the only changed row's columns, by their position among those that its table's
-    /// delta has, where none is NULL; 0 of no columns.
+pub(crate) enum PartKeys {
+    /// Rows, and of each edge, side and key. They are followed from leaf to leaf, or are the changed ones.
+    Rows {
+        queries: Vec<(Rel, [Scalar; 3])>,
+        followed: bool,
+    },
     Columns(Vec<(u16, Side, Vec<usize>)>),
-    /// Which they are is not asked, since that can be no fewer than all.
     All,
 }
 
@@ -118,7 +112,7 @@ impl Tree {
     /// What to lock when these tables change, some of them so that it makes no difference by itself. Their
     /// rows lock all but what leads to rows that reference them, of which nobody else can have any: rows
     /// that this transaction goes on to add there will meet others by way of them.
-    pub fn steps(&self, changed: &TableSet, idle: &Idle, row: Option<Row<'_>>, core: &Core) -> Vec<Step> {
+    pub fn steps(&self, changed: &TableSet, idle: &Idle, row: Option<Row<'_>>, core: &Core) -> Vec<Part> {
         let table = |leaf: usize| self.leaves[leaf].table;
         let leaves =
             (0..self.leaves.len()).filter(|&leaf| changed.contains(&table(leaf)) || idle.contains_key(&table(leaf)));
@@ -204,21 +198,18 @@ impl Tree {
         path.windows(2).any(|pair| pair == [child, parent])
     }
 
-    fn step(&self, needs: &[Need], row: Option<Row<'_>>, core: &Core) -> Step {
+    fn step(&self, needs: &[Need], row: Option<Row<'_>>, core: &Core) -> Part {
         let sides: BTreeSet<(u16, Side)> = needs.iter().map(|need| (need.edge as u16, need.side)).collect();
         let columns = row.and_then(|row| needs.iter().map(|need| self.columns(need, row, core)).collect());
-        let query = || {
-            let follows = needs.iter().any(|need| self.way(need).len() > 1);
-            let queries: Vec<(Rel, [Scalar; 3])> = needs.iter().map(|need| self.query(need)).collect();
-            let query = sql::keys(&queries, &core.tables, follows);
-            row.map_or(query.clone(), |row| query.over(&row.relation(2)))
-        };
         let keys = match columns {
-            _ if self.meets_all(needs) => Keys::All,
-            Some(columns) => Keys::Columns(columns),
-            None => Keys::Query(query()),
+            _ if self.meets_all(needs) => PartKeys::All,
+            Some(columns) => PartKeys::Columns(columns),
+            None => PartKeys::Rows {
+                queries: needs.iter().map(|need| self.query(need)).collect(),
+                followed: needs.iter().any(|need| self.way(need).len() > 1),
+            },
         };
-        Step { sides: sides.into_iter().collect(), keys }
+        Part { sides: sides.into_iter().collect(), keys }
     }
 
     /// What is equal at the end that is locked.
@@ -245,7 +236,7 @@ impl Tree {
         let (ends, way): (Vec<&Scalar>, _) = (self.ends(need).collect(), self.way(need));
         let equal = way.windows(2).flat_map(|pair| self.matching(pair[0]));
         let place = |scalar: &Scalar| scalar.map_columns(|position| self.place(position, way));
-        let known = ends.iter().map(|key| sql::is_not_null(key));
+        let known = ends.iter().map(|key| is_not_null(key));
         let conjuncts: Vec<Scalar> = equal.chain(known).map(|scalar| place(&scalar)).collect();
         let scan = |(step, &leaf): (usize, &usize)| {
             let image = if step == 0 { Image::Delta } else { Image::New };
@@ -253,7 +244,7 @@ impl Tree {
         };
         let product = way.iter().enumerate().map(scan).reduce(Rel::cross).unwrap_or_else(Rel::unit);
         let side = if need.side == Side::Child { "0" } else { "1" };
-        let outputs = [Scalar::text(need.edge.to_string()), Scalar::text(side), place(&sql::hash(&ends))];
+        let outputs = [Scalar::text(need.edge.to_string()), Scalar::text(side), place(&hash(&ends))];
         (product.filter_all(conjuncts), outputs)
     }
 
@@ -286,6 +277,28 @@ fn add_edges(leaf: usize, parents: &[Option<usize>], links: &Links<'_>, edges: &
         let keys = keys.map(|(child, parent)| (child.value.clone(), parent.value.clone())).collect();
         edges.push(Edge { child, parent: leaf, keys });
     }
+}
+
+/// A number that equal keys share. PostgreSQL's hash of a record is made of its fields' hashes,
+/// which agree among the types of one operator family.
+fn hash(keys: &[&Scalar]) -> Scalar {
+    if keys.is_empty() {
+        return Scalar::text("0");
+    }
+    let mut hash = Scalar::text("pg_catalog.hash_record(ROW(");
+    for (position, key) in keys.iter().enumerate() {
+        hash.push_text(if position == 0 { "" } else { ", " });
+        hash.push(key);
+    }
+    hash.push_text("))");
+    hash
+}
+
+/// A NULL is equal to nothing.
+fn is_not_null(key: &Scalar) -> Scalar {
+    let mut test = key.clone();
+    test.push_text(" IS NOT NULL");
+    test
 }
 
 #[cfg(test)]

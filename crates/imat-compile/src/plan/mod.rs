@@ -9,7 +9,7 @@ pub mod aggregate;
 pub mod component;
 pub mod grouped;
 mod implied;
-mod links;
+pub(crate) mod links;
 pub mod locks;
 mod nulls;
 pub(crate) mod order;
@@ -22,12 +22,11 @@ use crate::error::Unsupported;
 use crate::facts::Type;
 use crate::lower;
 use crate::name::{QName, ident};
-use crate::plan::locks::{Step, Tree};
-use crate::plan::references::{Idle, Reference};
-use crate::plan::source::{Row, Source};
+use crate::plan::locks::Tree;
+use crate::plan::references::Idle;
+use crate::plan::source::Source;
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
-use crate::sql::{Sql, rebuild};
 use crate::view::View;
 
 /// How a view is kept current, from cheapest to dearest.
@@ -58,17 +57,6 @@ pub struct TableUse {
     pub name: QName,
     /// Attribute numbers, ascending. The delta's columns are `c<number>`, then `w`.
     pub columns: Vec<i16>,
-}
-
-/// What must be locked before a flush reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Locking {
-    /// Nothing: the group's row is lock enough.
-    Rows,
-    /// The join keys of the changed rows, step by step.
-    Keys(Vec<Step>),
-    /// The view, exclusively.
-    View,
 }
 
 /// What a plan depends on besides the view.
@@ -157,62 +145,9 @@ pub enum Size {
 
 impl Size {
     /// Whether such a delta may hold both rows that came and rows that are gone.
-    fn mixes(self, signs: Signs) -> bool {
+    pub(crate) fn mixes(self, signs: Signs) -> bool {
         signs.removals() && !matches!(self, Size::One(_))
     }
-}
-
-/// The statements that apply one delta, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flush {
-    /// A number that depends on all that `apply` reads besides the delta. Under a transaction
-    /// snapshot it must be the same when taken under the latest one.
-    pub digest: Option<Sql>,
-    pub apply: Apply,
-    /// Whether `apply.write` returns what follows up on it.
-    pub returns: bool,
-    pub recompute: Option<Recompute>,
-    /// Deletes the emptied rows with the tids of `$1`.
-    pub delete: Option<Sql>,
-}
-
-/// The upsert. It returns one row: the tids of emptied rows, of rows to recompute, and the number
-/// of rows whose multiplicity fell below zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Apply {
-    pub write: Sql,
-    /// The same under a transaction snapshot. Its row goes on with the tids of all rows that were written.
-    pub watched: Sql,
-    /// Returns a row if, among those of `$1`, there is a second row for a key whose first one another transaction has
-    /// deleted since the snapshot: both would be seen.
-    pub twins: Sql,
-}
-
-/// Recomputes rows of the state; their digest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recompute {
-    /// Those with the tids of `$1`.
-    Few { write: Sql, digest: Sql },
-    /// Step by step. `groups` returns the groups with the tids of `$1`, which are kept as
-    /// [`crate::sql::tids::GROUPS`]; `values` and `digest` read these. `write` reads the values as [`crate::sql::tids::VALUES`].
-    Many { groups: Sql, values: Sql, digest: Sql, write: Sql },
-}
-
-/// The statements that make the state anew. An empty one is populated, and one that is to be empty is
-/// cleared. Of others only what differs is written: `difference` is kept as [`crate::sql::rebuild::DIFFERENCE`], which `delete`
-/// and `insert` read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rebuild {
-    /// As in [`Flush`].
-    pub digest: Sql,
-    pub filled: Sql,
-    pub populate: Sql,
-    /// Returns nothing if the state is to be empty because a table is.
-    pub possible: Option<Sql>,
-    pub clear: Sql,
-    pub difference: Sql,
-    pub delete: Sql,
-    pub insert: Sql,
 }
 
 /// A maintained view.
@@ -225,11 +160,11 @@ pub struct Plan {
     pub key: Key,
     /// The outputs over the state's columns, where the state is not itself the result.
     pub reading: Option<Reading>,
-    body: Body,
+    pub(crate) body: Body,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Body {
+pub(crate) enum Body {
     Grouped(Box<grouped::Grouped>),
     Rows(Box<rows::Rows>),
 }
@@ -265,81 +200,6 @@ impl Plan {
         rows::whole(construct, outputs, tables, definition)
     }
 
-    /// Creates the state table and its unique key.
-    pub fn create(&self, state: &QName) -> Vec<Sql> {
-        let columns: Vec<String> =
-            self.columns.iter().map(|column| format!("{} {}", ident(&column.name), column.ty)).collect();
-        // Free space keeps updates on the page, so that they need no index entry.
-        let mut statements =
-            vec![Sql::new(format!("CREATE TABLE {state} ({}) WITH (fillfactor = 70)", columns.join(", ")))];
-        if let Some(target) = self.conflict_target() {
-            let nulls = match self.key {
-                Key::Columns { nulls_not_distinct: true } => " NULLS NOT DISTINCT",
-                _ => "",
-            };
-            statements.push(Sql::new(format!("CREATE UNIQUE INDEX ON {state} {target}{nulls}")));
-        }
-        statements
-    }
-
-    /// The SELECT of the view over the state, where there is one.
-    pub fn reading(&self, state: &QName) -> Option<Sql> {
-        let reading = self.reading.as_ref()?;
-        let column = |position: usize| format!("s.{}", ident(&self.columns[position].name));
-        let outputs: Vec<String> = reading
-            .outputs
-            .iter()
-            .map(|(name, ty, expr)| {
-                // A reader's condition on it can be computed before HAVING.
-                let guards = reading.having.iter().filter(|_| expr.as_column().is_none());
-                format!("({})::{ty} AS {}", expr.guarded(guards).render(column), ident(name))
-            })
-            .collect();
-        let repeat = match reading.multiplicity {
-            Some(n) => format!(" CROSS JOIN LATERAL pg_catalog.generate_series(1::bigint, {})", column(n)),
-            None => String::new(),
-        };
-        let having = match &reading.having {
-            Some(having) => format!(" WHERE {}", having.render(column)),
-            None => String::new(),
-        };
-        Some(Sql::new(format!("SELECT {} FROM {state} AS s{repeat}{having}", outputs.join(", "))))
-    }
-
-    /// What the state holds when it is right: the names of its columns, and a SELECT of them from the
-    /// tables as they are now.
-    pub(crate) fn content(&self) -> (Vec<String>, String) {
-        match &self.body {
-            Body::Grouped(grouped) => grouped.content(self),
-            Body::Rows(rows) => rows.content(self),
-        }
-    }
-
-    /// Applies the deltas of the `changed` tables. With [`Size::One`], that is one row, of which the
-    /// statements over the delta have the columns as `$1`, `$2`, ….
-    pub fn flush(&self, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
-        let flush = match &self.body {
-            Body::Grouped(grouped) => grouped.flush(self, state, changed, signs, size),
-            Body::Rows(rows) => rows.flush(self, state, changed, size.mixes(signs)),
-        };
-        let Some(row) = self.row(changed.iter(), size) else { return flush };
-        let over = |sql: Sql| sql.over(&row.relation(1));
-        let Apply { write, watched, twins } = flush.apply;
-        let apply = Apply { write: over(write), watched: over(watched), twins };
-        Flush { digest: flush.digest.map(over), apply, ..flush }
-    }
-
-    fn row<'a>(&self, mut tables: impl Iterator<Item = &'a usize>, size: Size) -> Option<Row<'_>> {
-        let Size::One(fate) = size else { return None };
-        let &table = tables.next()?;
-        Some(Row { table, columns: &self.tables[table].columns, fate })
-    }
-
-    /// Makes the state what it would be if it were new.
-    pub fn rebuild(&self, state: &QName) -> Rebuild {
-        rebuild::statements(self, state)
-    }
-
     /// Whether the state is empty as soon as one of the tables is.
     pub(crate) fn needs_every_table(&self) -> bool {
         match &self.body {
@@ -348,14 +208,7 @@ impl Plan {
         }
     }
 
-    /// What must be locked before a change of these tables is applied, and when others change idly.
-    /// With [`Size::One`] the changed row's columns are `$2`, `$3`, ….
-    pub fn locking(&self, changed: &TableSet, idle: &Idle, size: Size) -> Locking {
-        let row = self.row(changed.iter().chain(idle.keys()), size);
-        self.source().map_or(Locking::View, |source| source.locking(changed, idle, row))
-    }
-
-    fn source(&self) -> Option<&Source> {
+    pub(crate) fn source(&self) -> Option<&Source> {
         match &self.body {
             Body::Grouped(grouped) => Some(&grouped.source),
             Body::Rows(rows) => rows.source(),
@@ -366,22 +219,6 @@ impl Plan {
     /// in `one_way` rows were only added, or from them only taken away.
     pub fn idle(&self, changed: &TableSet, one_way: &TableSet) -> Idle {
         self.source().map_or_else(Idle::new, |source| references::idle(&source.references, changed, one_way))
-    }
-
-    /// Queries that return a row where such a foreign key doesn't hold.
-    pub fn orphans(&self) -> Vec<Sql> {
-        let source = self.source().into_iter();
-        source.flat_map(|source| source.references.iter().map(|reference| reference.orphan(&source.core))).collect()
-    }
-
-    /// The same of the rows of a relation that came to this base table.
-    pub fn orphans_among(&self, base: u32, relation: &QName) -> Vec<Sql> {
-        let source = self.source().into_iter();
-        let among = |source: &'_ Source| -> Vec<Sql> {
-            let orphan = |reference: &Reference| reference.orphan_among(&source.core, base, relation);
-            source.references.iter().filter_map(orphan).collect()
-        };
-        source.flat_map(among).collect()
     }
 
     /// What the keys of an edge are, by the numbers of [`Plan::locking`].
@@ -404,23 +241,6 @@ impl Plan {
             && self.key_columns().iter().all(|key| columns.contains(key))
     }
 
-    /// The position of the column that counts a state row's rows.
-    pub(crate) fn count_column(&self) -> String {
-        let position = match &self.body {
-            Body::Grouped(grouped) => grouped.count_column(),
-            Body::Rows(_) => self.columns.len() - 1,
-        };
-        ident(&self.columns[position].name)
-    }
-
-    pub(crate) fn key_columns(&self) -> Vec<String> {
-        let keys = match &self.body {
-            Body::Grouped(grouped) => grouped.key_columns(),
-            Body::Rows(_) => (0..self.columns.len() - 1).collect(),
-        };
-        keys.into_iter().map(|position| ident(&self.columns[position].name)).collect()
-    }
-
     /// The keys of groups, in the order of their columns in [`Plan::key_columns`].
     pub(crate) fn group_keys(&self) -> &[grouped::GroupKey] {
         match &self.body {
@@ -435,25 +255,6 @@ impl Plan {
         let keys = self.group_keys().iter().filter_map(|key| key.implied.as_ref());
         let column = |column| self.source()?.column(column).map(|(table, column)| (table, column.name.clone()));
         keys.filter_map(|implied| column(implied.column)).collect()
-    }
-
-    /// What ON CONFLICT infers the key's index from, parentheses included.
-    pub(crate) fn conflict_target(&self) -> Option<String> {
-        match self.key {
-            Key::Single => None,
-            Key::Columns { .. } => Some(format!("({})", self.key_columns().join(", "))),
-            Key::Image => Some(format!("({})", self.key_image(""))),
-        }
-    }
-
-    /// What the index of an image key is over, of the row `prefix`.
-    pub(crate) fn key_image(&self, prefix: &str) -> String {
-        let columns = self.key_columns().into_iter().enumerate().map(|(key, column)| match &self.body {
-            // One image for all scales of a number.
-            Body::Grouped(grouped) if grouped.keys[key].scaled => format!("pg_catalog.trim_scale({prefix}{column})"),
-            _ => format!("{prefix}{column}"),
-        });
-        format!("(imat_catalog.row_image(ROW({})))", columns.collect::<Vec<_>>().join(", "))
     }
 
     /// A name like `wanted` that no column of the state has.

@@ -7,20 +7,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::{ForeignKey, Table};
+use crate::facts::ForeignKey;
 use crate::lower::Core;
-use crate::name::QName;
 use crate::plan::links::Links;
 use crate::rel::TableSet;
 use crate::rel::term::Term;
-use crate::sql::{Sql, locks as sql};
 
 /// A foreign key that a join is over; tables by their position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
-    child: usize,
-    parent: usize,
-    key: ForeignKey,
+    pub child: usize,
+    pub parent: usize,
+    pub key: ForeignKey,
 }
 
 /// The references of a core to tables that it reads once.
@@ -71,19 +69,4 @@ pub(crate) fn idle(references: &[Reference], changed: &TableSet, one_way: &Table
         }
     }
     idle
-}
-
-impl Reference {
-    /// Returns a row where a value of the key is nowhere in the referenced table.
-    pub fn orphan(&self, core: &Core) -> Sql {
-        sql::orphan(&core.tables[self.child], &core.tables[self.parent], &self.key)
-    }
-
-    /// The same among the rows of a relation of the referencing table, if that is this one. Its columns have the
-    /// same names.
-    pub fn orphan_among(&self, core: &Core, base: u32, relation: &QName) -> Option<Sql> {
-        let child = &core.tables[self.child];
-        let among = || Table { name: relation.clone(), ..child.clone() };
-        (child.oid == base).then(|| sql::orphan(&among(), &core.tables[self.parent], &self.key))
-    }
 }

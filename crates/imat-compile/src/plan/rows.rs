@@ -5,10 +5,8 @@ use crate::facts::Type;
 use crate::lower::Core;
 use crate::name::QName;
 use crate::plan::source::Source;
-use crate::plan::{Body, Flush, Key, Plan, Reading, StateColumn, Strategy, TableUse, Types, hidden_name};
-use crate::rel::TableSet;
+use crate::plan::{Body, Key, Plan, Reading, StateColumn, Strategy, TableUse, Types, hidden_name};
 use crate::scalar::Scalar;
-use crate::sql::rows as sql;
 use crate::view::View;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,28 +24,10 @@ pub(crate) enum Query {
 }
 
 impl Rows {
-    pub(crate) fn content(&self, plan: &Plan) -> (Vec<String>, String) {
-        sql::content(plan, &self.query)
-    }
-
     pub(crate) fn source(&self) -> Option<&Source> {
         match &self.query {
             Query::Source { source, .. } => Some(source),
             Query::Definition(_) => None,
-        }
-    }
-
-    pub(crate) fn flush(&self, plan: &Plan, state: &QName, changed: &TableSet, mixed: bool) -> Flush {
-        let reads = match &self.query {
-            Query::Source { source, .. } => source.core.self_join || source.core.tables.len() > 1,
-            Query::Definition(_) => true,
-        };
-        Flush {
-            digest: reads.then(|| sql::digest(plan, &self.query, state, changed, mixed)),
-            apply: sql::apply(plan, &self.query, state, changed, mixed),
-            returns: true,
-            recompute: None,
-            delete: Some(crate::sql::tids::delete(plan, state)),
         }
     }
 }

@@ -1,29 +1,27 @@
 //! What a plan reads: the joins and filters of its view.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::error::Unsupported;
 use crate::facts::{Column, Table};
 use crate::lower::Core;
-use crate::plan::links::{Links, locate};
-use crate::plan::locks::Tree;
+use crate::plan::links::locate;
 use crate::plan::order::Order;
-use crate::plan::references::{self, Idle, Reference};
-use crate::plan::{Fate, Locking, TableUse};
+use crate::plan::references::{self, Reference};
+use crate::plan::{Fate, TableUse};
+use crate::rel::TableSet;
 use crate::rel::term::Term;
-use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
-use crate::sql::render::{self, pairs};
 
 /// The joins and filters of a view, ready to be read as they are or as a delta.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
-    pub(super) core: Core,
+    pub core: Core,
     /// The scope columns that are read, ascending; `x<position>` in the rendered subquery.
-    used: Vec<usize>,
+    pub used: Vec<usize>,
     /// What is computed of the scope row.
-    computed: Vec<Scalar>,
-    pub(super) references: Vec<Reference>,
+    pub computed: Vec<Scalar>,
+    pub references: Vec<Reference>,
 }
 
 /// PostgreSQL's limit for the columns of a SELECT is 1664; besides the scope row there are weights and the like.
@@ -32,30 +30,9 @@ const MOST_COLUMNS: usize = 1600;
 /// The only changed row: its table, and the columns that are parameters.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
-    pub(super) table: usize,
-    pub(super) columns: &'a [i16],
-    pub(super) fate: Fate,
-}
-
-impl Row<'_> {
-    /// The delta that it is, with the parameters from the `first` on: see [`Sql::over`].
-    pub(super) fn relation(&self, first: usize) -> String {
-        render::row(self.table, self.columns, self.fate, first)
-    }
-}
-
-/// A change of which one changed row is at most one row.
-pub(crate) struct One {
-    /// FROM and WHERE.
-    pub rest: String,
-    columns: BTreeMap<usize, String>,
-}
-
-impl One {
-    /// The text of a scope column.
-    pub fn column(&self, column: usize) -> String {
-        self.columns.get(&column).cloned().unwrap_or_default()
-    }
+    pub table: usize,
+    pub columns: &'a [i16],
+    pub fate: Fate,
 }
 
 impl Source {
@@ -66,33 +43,10 @@ impl Source {
         if used.len() >= MOST_COLUMNS {
             return Err(Unsupported::new("more columns of its tables than a SELECT can have"));
         }
-        render::blocks(&core.rel, &[], &core.tables)?;
+        Term::all(&core.rel)?;
         let references = references::all(&core);
         let computed = scalars.iter().copied().cloned().collect();
         Ok(Self { core, used, computed, references })
-    }
-
-    fn outputs(&self) -> (Vec<Scalar>, Vec<String>) {
-        self.used.iter().map(|&column| (Scalar::column(column), format!("x{column}"))).unzip()
-    }
-
-    /// The rows as they are now, each with `w = 1`.
-    pub(crate) fn now(&self) -> String {
-        self.render(&self.core.rel)
-    }
-
-    /// The same with these more columns, `k0`, `k1` and so on, which no condition makes be computed of other rows.
-    pub(crate) fn now_with(&self, more: &[&Scalar]) -> String {
-        let (mut outputs, mut names) = self.outputs();
-        let own = outputs.len();
-        outputs.extend(more.iter().copied().cloned());
-        names.extend((0..more.len()).map(|number| format!("k{number}")));
-        let mut blocks = render::blocks(&self.core.rel, &outputs, &self.core.tables).expect("a core is linear");
-        for block in &mut blocks {
-            let guarded: Vec<String> = block.outputs[own..].iter().map(|output| block.guarded(output)).collect();
-            block.outputs.splice(own.., guarded);
-        }
-        render::union_all(&blocks, &names).expect("a view reads tables")
     }
 
     /// Whether an expression over the scope row has a value in any row of the tables.
@@ -107,25 +61,6 @@ impl Source {
         let (leaf, column) = locate(&term.leaves, term.resolve(&Scalar::column(scope)).as_column()?);
         let table = term.leaves[leaf].table;
         Some((table, &self.core.tables[table].columns[column]))
-    }
-
-    /// The change, given which tables have a delta. It is `mixed` where rows may both have come and gone.
-    pub(crate) fn delta(&self, changed: &TableSet, mixed: bool) -> String {
-        let Core { rel, tables, .. } = &self.core;
-        let delta = rel.delta(changed);
-        if !mixed || !pairs::are_frail(rel, &self.computed, tables, changed) {
-            return self.render(&delta);
-        }
-        let (outputs, names) = self.outputs();
-        let select = pairs::select(&delta, &outputs, &names, tables, changed).expect("a core is linear");
-        select.expect("a change of a table changes a view that reads it")
-    }
-
-    fn render(&self, rel: &Rel) -> String {
-        let (outputs, names) = self.outputs();
-        // A core is joins and filters, which are linear, and `new` saw it render.
-        let blocks = render::blocks(rel, &outputs, &self.core.tables).expect("a core is linear");
-        render::union_all(&blocks, &names).expect("a change of a table changes a view that reads it")
     }
 
     /// Whether these tables change so that each row of the change is made of one changed row: with several, or two
@@ -144,24 +79,9 @@ impl Source {
         })
     }
 
-    /// The change of one row, where that is joined to no more than one of every other table.
-    pub(crate) fn one(&self, changed: &TableSet) -> Option<One> {
-        let [term] = Term::all(&self.core.rel).ok()?.try_into().ok()?;
-        let mut leaves = (0..term.leaves.len()).filter(|&leaf| changed.contains(&term.leaves[leaf].table));
-        let (Some(leaf), None) = (leaves.next(), leaves.next()) else { return None };
-        if !term.repeats.is_empty() || !Links::new(&term, &self.core).is_many_to_one(leaf) {
-            return None;
-        }
-        let (outputs, _) = self.outputs();
-        let [block] =
-            render::blocks(&self.core.rel.delta(changed), &outputs, &self.core.tables).ok()?.try_into().ok()?;
-        let columns = self.used.iter().copied().zip(block.outputs.iter().map(|output| format!("({output})")));
-        Some(One { rest: block.rest(), columns: columns.collect() })
-    }
-
     pub(super) fn tables(&self) -> Result<Vec<TableUse>, Unsupported> {
         let scalars: Vec<Scalar> = self.used.iter().map(|&column| Scalar::column(column)).collect();
-        let used = render::used_columns(&self.core, &scalars)?;
+        let used = used_columns(&self.core, &scalars)?;
         let number = |table: &Table, column: usize| table.columns[column].number;
         Ok(self
             .core
@@ -175,12 +95,20 @@ impl Source {
             })
             .collect())
     }
+}
 
-    pub(super) fn locking(&self, changed: &TableSet, idle: &Idle, row: Option<Row<'_>>) -> Locking {
-        match Tree::new(&self.core) {
-            Some(tree) if tree.is_leaf() => Locking::Rows,
-            Some(tree) => Locking::Keys(tree.steps(changed, idle, row, &self.core)),
-            None => Locking::View,
+/// Per table, the column positions that the core's predicates and the scope-row expressions
+/// `scalars` read, sorted. A change that touches none of them changes no result, so a delta
+/// carries no others.
+pub(crate) fn used_columns(core: &Core, scalars: &[Scalar]) -> Result<Vec<Vec<usize>>, Unsupported> {
+    let mut used = vec![BTreeSet::new(); core.tables.len()];
+    for term in Term::all(&core.rel)? {
+        let resolved: Vec<_> = scalars.iter().map(|scalar| term.resolve(scalar)).collect();
+        let read = term.filter.iter().chain(&resolved).flat_map(Scalar::columns);
+        for position in read.chain(term.repeats.iter().copied()) {
+            let (leaf, column) = locate(&term.leaves, position);
+            used[term.leaves[leaf].table].insert(column);
         }
     }
+    Ok(used.into_iter().map(|set| set.into_iter().collect()).collect())
 }

@@ -1,7 +1,7 @@
 //! Constructors, so that a rule reads like its formula.
 
 use super::{Image, Rel};
-use crate::ops::{Aggregate, Distinct, Filter, Join, Negate, Project, Repeat, Scan, Union, Values};
+use crate::rel::ops::{Aggregate, Distinct, Filter, Join, Negate, Project, Repeat, Scan, Union, Values};
 use crate::scalar::Scalar;
 
 impl Rel {

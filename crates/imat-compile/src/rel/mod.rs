@@ -9,12 +9,13 @@
 //! **Invariant:** an operator may not inspect which operator feeds it.
 
 mod build;
+pub mod ops;
 pub mod term;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::ops::{Aggregate, Distinct, Filter, Join, Negate, Operator, Project, Repeat, Scan, Union, Values};
+use crate::rel::ops::{Aggregate, Distinct, Filter, Join, Negate, Operator, Project, Repeat, Scan, Union, Values};
 
 /// A relation: an operator over its input relations.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::Rel;
 use crate::error::Unsupported;
-use crate::ops::Scan;
+use crate::rel::ops::Scan;
 use crate::scalar::Scalar;
 
 /// One signed product. Expressions are over the columns of all leaves, one leaf after the

@@ -7,11 +7,12 @@
 use crate::name::{QName, ident};
 use crate::plan::component::{Component, Kind};
 use crate::plan::grouped::{GroupKey, Grouped};
-use crate::plan::source::One;
-use crate::plan::{Apply, Fate, Key, Plan, Signs};
+use crate::plan::{Fate, Key, Plan, Signs, Size};
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
-use crate::sql::Sql;
+use crate::sql::source::One;
+use crate::sql::statements::{Apply, Flush};
+use crate::sql::{Sql, tids};
 
 pub(super) fn scope(column: usize) -> String {
     format!("d.x{column}")
@@ -42,6 +43,30 @@ pub(super) fn over_rows<'a>(plan: &'a Plan, grouped: &'a Grouped) -> impl Iterat
 
 fn key_values<'a>(plan: &'a Plan, grouped: &'a Grouped) -> impl Iterator<Item = String> + 'a {
     grouped.keys.iter().map(|key| format!("{} AS {}", key.expr.render(scope), name(plan, key.column)))
+}
+
+/// See [`Plan::flush`].
+pub fn flush(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
+    let mixed = size.mixes(signs);
+    let signs = grouped.signs(changed, signs, size);
+    let core = &grouped.source.core;
+    let joined = core.tables.len() > 1 || core.self_join;
+    let recomputes = grouped.recomputes(signs);
+    let one = match size {
+        Size::One(fate) => grouped.source.one(changed).map(|one| (one, fate)),
+        Size::Small | Size::Large => None,
+    };
+    let apply = match &one {
+        Some((one, fate)) => apply_one(plan, grouped, state, one, *fate),
+        None => apply(plan, grouped, state, changed, signs, mixed),
+    };
+    Flush {
+        digest: joined.then(|| digest(plan, grouped, changed, signs, mixed)),
+        apply,
+        returns: signs.removals() || recomputes,
+        recompute: recomputes.then(|| tids::recompute(plan, grouped, state, size)),
+        delete: (signs.removals() && plan.key != Key::Single).then(|| tids::delete(plan, state)),
+    }
 }
 
 /// See [`Plan::content`]. What was retracted is NULL.
@@ -183,7 +208,7 @@ fn needs_recompute(plan: &Plan, grouped: &Grouped, signs: Signs) -> String {
 }
 
 /// Applies a delta of many rows, in key order.
-pub fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs, mixed: bool) -> Apply {
+fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs, mixed: bool) -> Apply {
     let mut delta = delta(plan, grouped, changed, signs, mixed);
     if !grouped.keys.is_empty() {
         delta.select += &format!(" ORDER BY {}", positions(grouped.keys.len()));
@@ -192,7 +217,7 @@ pub fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, 
 }
 
 /// Applies the change of one row.
-pub fn apply_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, fate: Fate) -> Apply {
+fn apply_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, fate: Fate) -> Apply {
     write(plan, grouped, state, &delta_of_one(plan, grouped, one, fate), fate.signs())
 }
 
@@ -225,7 +250,7 @@ pub(super) fn frail_keys(grouped: &Grouped) -> Vec<&Scalar> {
 }
 
 /// What the upsert would write, as one number.
-pub fn digest(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs, mixed: bool) -> Sql {
+fn digest(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs, mixed: bool) -> Sql {
     digest_of(&delta(plan, grouped, changed, signs, mixed).select)
 }
 

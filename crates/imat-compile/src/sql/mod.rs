@@ -1,14 +1,18 @@
 //! The only maker of SQL text.
 
 pub mod ddl;
-pub(crate) mod grouped;
-pub(crate) mod locks;
+mod grouped;
+pub mod locks;
+mod plan;
 pub mod probe;
 pub mod queue;
 pub mod rebuild;
 pub mod recompose;
 pub mod render;
-pub(crate) mod rows;
+mod rows;
+mod source;
+mod state;
+pub mod statements;
 pub mod tids;
 
 use std::borrow::Cow;

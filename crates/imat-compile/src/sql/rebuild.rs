@@ -4,9 +4,10 @@
 //! is identical is left alone: a row that need not change gets no new version.
 
 use crate::name::{QName, ident};
-use crate::plan::{Plan, Rebuild};
+use crate::plan::Plan;
 use crate::sql::Sql;
 use crate::sql::grouped::digest_of;
+use crate::sql::statements::Rebuild;
 
 /// The relation in which `delete` and `insert` find the difference.
 pub const DIFFERENCE: &str = "imat_difference";

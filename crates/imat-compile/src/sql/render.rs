@@ -10,11 +10,10 @@ use std::collections::BTreeSet;
 
 use crate::error::Unsupported;
 use crate::facts::{Column, Table};
-use crate::lower::Core;
 use crate::name::ident;
-use crate::ops::Scan;
 use crate::plan::Fate;
 use crate::plan::order::Order;
+use crate::rel::ops::Scan;
 use crate::rel::term::Term;
 use crate::rel::{Image, Rel};
 use crate::scalar::Scalar;
@@ -62,23 +61,6 @@ pub fn row(table: usize, columns: &[i16], fate: Fate, first: usize) -> String {
 pub fn blocks(rel: &Rel, outputs: &[Scalar], tables: &[Table]) -> Result<Vec<Block>, Unsupported> {
     let terms = Term::all(rel)?;
     Ok(terms.iter().map(|t| block(t, outputs, tables)).collect())
-}
-
-/// Per table, the column positions that the core's predicates and the scope-row expressions
-/// `scalars` read, sorted. A change that touches none of them changes no result, so a delta
-/// carries no others.
-pub fn used_columns(core: &Core, scalars: &[Scalar]) -> Result<Vec<Vec<usize>>, Unsupported> {
-    let mut used = vec![BTreeSet::new(); core.tables.len()];
-    for term in Term::all(&core.rel)? {
-        let leaves = Leaves::new(&term, &core.tables);
-        let resolved: Vec<_> = scalars.iter().map(|scalar| term.resolve(scalar)).collect();
-        let read = term.filter.iter().chain(&resolved).flat_map(Scalar::columns);
-        for position in read.chain(term.repeats.iter().copied()) {
-            let (leaf, column) = leaves.locate(position);
-            used[term.leaves[leaf].table].insert(column);
-        }
-    }
-    Ok(used.into_iter().map(|set| set.into_iter().collect()).collect())
 }
 
 /// The SELECTs joined by UNION ALL; `None` where there are none.

@@ -1,11 +1,12 @@
 //! Statements of a rows state.
 
 use crate::name::{QName, ident};
+use crate::plan::Plan;
 use crate::plan::rows::Query;
-use crate::plan::{Apply, Plan};
 use crate::rel::TableSet;
 use crate::sql::grouped::digest_of;
-use crate::sql::{Sql, by_image};
+use crate::sql::statements::{Apply, Flush};
+use crate::sql::{by_image, tids};
 
 fn output_columns(plan: &Plan) -> Vec<String> {
     plan.key_columns()
@@ -68,6 +69,21 @@ fn insert(plan: &Plan, state: &QName, rows: &str) -> String {
     format!("INSERT INTO {state} AS s ({}) {}", columns.join(", "), folded(plan, rows))
 }
 
+/// See [`Plan::flush`].
+pub fn flush(plan: &Plan, query: &Query, state: &QName, changed: &TableSet, mixed: bool) -> Flush {
+    let reads = match query {
+        Query::Source { source, .. } => source.core.self_join || source.core.tables.len() > 1,
+        Query::Definition(_) => true,
+    };
+    Flush {
+        digest: reads.then(|| digest_of(&delta(plan, query, state, changed, mixed))),
+        apply: apply(plan, query, state, changed, mixed),
+        returns: true,
+        recompute: None,
+        delete: Some(tids::delete(plan, state)),
+    }
+}
+
 /// See [`Plan::content`].
 pub fn content(plan: &Plan, query: &Query) -> (Vec<String>, String) {
     let columns: Vec<String> = plan.columns.iter().map(|column| ident(&column.name)).collect();
@@ -78,7 +94,7 @@ pub fn content(plan: &Plan, query: &Query) -> (Vec<String>, String) {
     (columns, select)
 }
 
-pub fn apply(plan: &Plan, query: &Query, state: &QName, changed: &TableSet, mixed: bool) -> Apply {
+fn apply(plan: &Plan, query: &Query, state: &QName, changed: &TableSet, mixed: bool) -> Apply {
     let count = plan.count_column();
     let target = plan.conflict_target().unwrap_or_default();
     let write = format!(
@@ -86,8 +102,4 @@ pub fn apply(plan: &Plan, query: &Query, state: &QName, changed: &TableSet, mixe
         insert(plan, state, &delta(plan, query, state, changed, mixed))
     );
     Apply::new(&write, &format!("s.{count}"), "false", plan, state)
-}
-
-pub fn digest(plan: &Plan, query: &Query, state: &QName, changed: &TableSet, mixed: bool) -> Sql {
-    digest_of(&delta(plan, query, state, changed, mixed))
 }

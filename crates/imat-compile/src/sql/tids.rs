@@ -5,9 +5,10 @@
 
 use crate::name::QName;
 use crate::plan::grouped::{GroupKey, Grouped, Stored};
-use crate::plan::{Apply, Key, Plan, Recompute, Size};
+use crate::plan::{Key, Plan, Size};
 use crate::sql::Sql;
 use crate::sql::grouped::{digest_of, frail_keys, name, over_rows, scope};
+use crate::sql::statements::{Apply, Recompute};
 
 /// The relation in which `values` finds the groups to compute.
 pub const GROUPS: &str = "imat_groups";

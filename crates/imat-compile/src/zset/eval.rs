@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::expr::{Expr, parse, parse_call};
 use super::{Database, Row, Value, ZSet};
-use crate::ops::{Aggregate, Join};
+use crate::rel::ops::{Aggregate, Join};
 use crate::rel::{Image, Rel};
 use crate::scalar::Scalar;
 

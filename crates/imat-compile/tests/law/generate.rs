@@ -1,7 +1,7 @@
 //! Random plans over random databases, small enough that everything collides: few values,
 //! many NULLs, duplicates, the same table in several places, several tables changing.
 
-use imat_compile::ops::Union;
+use imat_compile::rel::ops::Union;
 use imat_compile::rel::{Image, Rel, TableSet};
 use imat_compile::scalar::Scalar;
 use imat_compile::zset::{Database, Row, Stored, Value, ZSet};

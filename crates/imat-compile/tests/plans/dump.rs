@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use imat_compile::name::QName;
-use imat_compile::plan::locks::Keys;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Locking, Plan, Recompute, Size, Strategy};
+use imat_compile::plan::{Plan, Size, Strategy};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
+use imat_compile::sql::locks::{Keys, Locking};
+use imat_compile::sql::statements::Recompute;
 
 use crate::case::Change;
 

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::case::{ADDED, REMOVED};
 use imat_compile::name::QName;
-use imat_compile::plan::locks::Keys;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Apply, Flush, Key, Locking, Plan, Recompute, Signs, Size};
+use imat_compile::plan::{Key, Plan, Signs, Size};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
+use imat_compile::sql::locks::{Keys, Locking};
 use imat_compile::sql::render::delta_name;
+use imat_compile::sql::statements::{Apply, Flush, Recompute};
 use squawk_syntax::SourceFile;
 
 /// Holds `plan` to the laws; `again` is the plan of the same view, made once more.

@@ -11,8 +11,9 @@ use std::rc::Rc;
 use imat_compile::error::Unsupported;
 use imat_compile::name::QName;
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Locking, Plan, Signs, Strategy};
+use imat_compile::plan::{Plan, Signs, Strategy};
 use imat_compile::rel::TableSet;
+use imat_compile::sql::locks::Locking;
 
 use crate::catalog::bookkeeping::{self, Entry};
 use crate::catalog::error_sources::ErrorSources;

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use imat_compile::name::QName;
 use imat_compile::plan::locks::Side;
-use imat_compile::plan::{Flush, Plan, TableUse};
+use imat_compile::plan::{Plan, TableUse};
+use imat_compile::sql::statements::Flush;
 
 use crate::catalog::extent::Extent;
 use crate::pg::record::Record;
@@ -39,7 +40,7 @@ impl Statements {
     }
 }
 
-/// See [`imat_compile::plan::Recompute`].
+/// See [`imat_compile::sql::statements::Recompute`].
 #[derive(Default)]
 pub struct Recomputing {
     pub groups: OnceCell<Prepared>,
@@ -55,7 +56,7 @@ pub enum Locks {
     Keys(Vec<(Vec<(u16, Side)>, Keys)>),
 }
 
-/// See [`imat_compile::plan::locks::Keys`].
+/// See [`imat_compile::sql::locks::Keys`].
 pub enum Keys {
     Query(Prepared),
     Columns(Vec<(u16, Side, Record)>),

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Instant;
 
-use imat_compile::plan::Locking;
-use imat_compile::plan::locks::{self, Side, Step};
+use imat_compile::plan::locks::Side;
 use imat_compile::sql::Sql;
+use imat_compile::sql::locks::{self, Locking, Step};
 
 use crate::catalog::cache::{self, Maintained};
 use crate::catalog::statements::{Keys, Locks};

@@ -1,7 +1,7 @@
 //! Recomputing the groups that an upsert could not compute.
 
-use imat_compile::plan::Recompute;
 use imat_compile::sql::Sql;
+use imat_compile::sql::statements::Recompute;
 use imat_compile::sql::tids::{GROUPS, VALUES};
 
 use crate::catalog::statements::Recomputing;

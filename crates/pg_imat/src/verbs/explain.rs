@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use imat_compile::error::Error;
 use imat_compile::name::{QName, ident};
-use imat_compile::plan::locks::{Keys, Step};
 use imat_compile::plan::references::Idle;
-use imat_compile::plan::{Key, Locking, Recompute, Signs, Size, Strategy};
+use imat_compile::plan::{Key, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
+use imat_compile::sql::locks::{Keys, Locking, Step};
+use imat_compile::sql::statements::Recompute;
 
 use crate::catalog::bookkeeping::trusted;
 use crate::catalog::cache::{self, Maintained};

@@ -2,10 +2,11 @@
 
 use insta::assert_snapshot;
 
-use super::{blocks, union_all, used_columns};
+use super::{blocks, union_all};
 use crate::facts::{Column, Table};
 use crate::lower::{Core, core};
 use crate::name::QName;
+use crate::plan::source::used_columns;
 use crate::scalar::Scalar;
 use crate::view::{Condition, From, Input, Origin, Output, Source, View};
 

@@ -1,0 +1,111 @@
+//! The statements of a plan: what creates a state, reads it, applies a change to it and makes it anew.
+
+use crate::name::{QName, ident};
+use crate::plan::references::Idle;
+use crate::plan::references::Reference;
+use crate::plan::source::{Row, Source};
+use crate::plan::{Body, Key, Plan, Signs, Size};
+use crate::rel::TableSet;
+use crate::sql::locks::Locking;
+use crate::sql::statements::{Apply, Flush, Rebuild};
+use crate::sql::{Sql, grouped, rebuild, rows};
+
+impl Plan {
+    /// Creates the state table and its unique key.
+    pub fn create(&self, state: &QName) -> Vec<Sql> {
+        let columns: Vec<String> =
+            self.columns.iter().map(|column| format!("{} {}", ident(&column.name), column.ty)).collect();
+        // Free space keeps updates on the page, so that they need no index entry.
+        let mut statements =
+            vec![Sql::new(format!("CREATE TABLE {state} ({}) WITH (fillfactor = 70)", columns.join(", ")))];
+        if let Some(target) = self.conflict_target() {
+            let nulls = match self.key {
+                Key::Columns { nulls_not_distinct: true } => " NULLS NOT DISTINCT",
+                _ => "",
+            };
+            statements.push(Sql::new(format!("CREATE UNIQUE INDEX ON {state} {target}{nulls}")));
+        }
+        statements
+    }
+
+    /// The SELECT of the view over the state, where there is one.
+    pub fn reading(&self, state: &QName) -> Option<Sql> {
+        let reading = self.reading.as_ref()?;
+        let column = |position: usize| format!("s.{}", ident(&self.columns[position].name));
+        let outputs: Vec<String> = reading
+            .outputs
+            .iter()
+            .map(|(name, ty, expr)| {
+                // A reader's condition on it can be computed before HAVING.
+                let guards = reading.having.iter().filter(|_| expr.as_column().is_none());
+                format!("({})::{ty} AS {}", expr.guarded(guards).render(column), ident(name))
+            })
+            .collect();
+        let repeat = match reading.multiplicity {
+            Some(n) => format!(" CROSS JOIN LATERAL pg_catalog.generate_series(1::bigint, {})", column(n)),
+            None => String::new(),
+        };
+        let having = match &reading.having {
+            Some(having) => format!(" WHERE {}", having.render(column)),
+            None => String::new(),
+        };
+        Some(Sql::new(format!("SELECT {} FROM {state} AS s{repeat}{having}", outputs.join(", "))))
+    }
+
+    /// What the state holds when it is right: the names of its columns, and a SELECT of them from the
+    /// tables as they are now.
+    pub(crate) fn content(&self) -> (Vec<String>, String) {
+        match &self.body {
+            Body::Grouped(grouped) => grouped::content(self, grouped),
+            Body::Rows(rows) => rows::content(self, &rows.query),
+        }
+    }
+
+    /// Applies the deltas of the `changed` tables. With [`Size::One`], that is one row, of which the
+    /// statements over the delta have the columns as `$1`, `$2`, ….
+    pub fn flush(&self, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
+        let flush = match &self.body {
+            Body::Grouped(grouped) => grouped::flush(self, grouped, state, changed, signs, size),
+            Body::Rows(rows) => rows::flush(self, &rows.query, state, changed, size.mixes(signs)),
+        };
+        let Some(row) = self.row(changed.iter(), size) else { return flush };
+        let over = |sql: Sql| sql.over(&row.relation(1));
+        let Apply { write, watched, twins } = flush.apply;
+        let apply = Apply { write: over(write), watched: over(watched), twins };
+        Flush { digest: flush.digest.map(over), apply, ..flush }
+    }
+
+    fn row<'a>(&self, mut tables: impl Iterator<Item = &'a usize>, size: Size) -> Option<Row<'_>> {
+        let Size::One(fate) = size else { return None };
+        let &table = tables.next()?;
+        Some(Row { table, columns: &self.tables[table].columns, fate })
+    }
+
+    /// Makes the state what it would be if it were new.
+    pub fn rebuild(&self, state: &QName) -> Rebuild {
+        rebuild::statements(self, state)
+    }
+
+    /// What must be locked before a change of these tables is applied, and when others change idly.
+    /// With [`Size::One`] the changed row's columns are `$2`, `$3`, ….
+    pub fn locking(&self, changed: &TableSet, idle: &Idle, size: Size) -> Locking {
+        let row = self.row(changed.iter().chain(idle.keys()), size);
+        self.source().map_or(Locking::View, |source| source.locking(changed, idle, row))
+    }
+
+    /// Queries that return a row where such a foreign key doesn't hold.
+    pub fn orphans(&self) -> Vec<Sql> {
+        let source = self.source().into_iter();
+        source.flat_map(|source| source.references.iter().map(|reference| reference.orphan(&source.core))).collect()
+    }
+
+    /// The same of the rows of a relation that came to this base table.
+    pub fn orphans_among(&self, base: u32, relation: &QName) -> Vec<Sql> {
+        let source = self.source().into_iter();
+        let among = |source: &'_ Source| -> Vec<Sql> {
+            let orphan = |reference: &Reference| reference.orphan_among(&source.core, base, relation);
+            source.references.iter().filter_map(orphan).collect()
+        };
+        source.flat_map(among).collect()
+    }
+}
