@@ -9,7 +9,8 @@ CREATE TYPE pair AS (a integer, b text);
 CREATE TYPE dated AS (a integer, d date);
 CREATE TYPE mood AS ENUM ('low', 'high');
 CREATE DOMAIN numbers AS integer[] CHECK (cardinality(value) < 4);
-CREATE TABLE doc (id integer PRIMARY KEY, body text, j jsonb, k json);
+CREATE TABLE doc (id integer PRIMARY KEY, body text, j jsonb, k json, tm time DEFAULT '10:00', tt timetz DEFAULT '10:00+00',
+    tz timestamptz DEFAULT '2024-07-01 10:00+00');
 INSERT INTO doc VALUES (1, 'The cats are running', '{"a": 1, "b": "x", "c": [1, 2]}', '{"a": 1, "b": "x"}'),
     (2, 'A dog ran', '[{"a": 2}, {"a": 3, "b": "y"}]', '[{"a": 2}]');
 CREATE TABLE tried (place serial, expression text, accepted text);
@@ -32,7 +33,12 @@ INSERT INTO tried (expression) SELECT unnest(ARRAY[
     '(''{"(1,'' || body || '')"}'')::text::dated[]', '(jsonb_populate_record(NULL::dated, j -> 0)).a',
     '(SELECT r.d FROM jsonb_to_record(j) AS r(d date))', '(SELECT r.d FROM jsonb_to_recordset(j) AS r(d timestamptz[]))',
     '(SELECT r.d FROM json_to_record(k) AS r(d dated))', '(SELECT r.a FROM json_populate_recordset(NULL::dated, k) AS r)',
-    'body::regclass::oid']);
+    'body::regclass::oid',
+    -- The offset of a zone today, and input functions of a type that is an argument.
+    'tt AT TIME ZONE ''Europe/Berlin''', 'tm::timetz', 'tm AT TIME ZONE ''Europe/Berlin''', 'timezone(body, tt)', 'tm = tt',
+    'array_in(textout(body), ''date''::regtype, -1)::text', 'record_in(textout(body), ''dated''::regtype, -1)::text',
+    -- And those of a moment, or one that is given.
+    'tz::timetz', 'tt AT TIME ZONE interval ''2 hours''', 'tz AT TIME ZONE ''Europe/Berlin''', 'tt::time']);
 UPDATE tried SET accepted = refusal(format('CREATE VIEW v%s AS SELECT id, %s AS v FROM doc', place, expression));
 UPDATE tried SET accepted = refusal(format('SELECT create_imat(%L)', 'v' || place)) WHERE accepted = 'accepted';
 SELECT expression, split_part(accepted, ' | ', 2) AS refused FROM tried WHERE accepted <> 'accepted' ORDER BY place;

@@ -235,7 +235,8 @@ const FOLLOWS_SETTINGS: &str = "^(float4out|float8out|byteaout|interval_out|quot
 
 // A stable function that takes any type, such as to_json, and a construct that prints a value,
 // such as XMLELEMENT, call the output function of the value's type, and of the types that it
-// consists of; those of JSON look for a cast as well.
+// consists of; those of JSON look for a cast as well. What makes a `timetz` of anything but a `timestamptz` takes the offset
+// that the zone has today. An input function that is called by itself reads a type that an argument names.
 const FUNCTIONS: Sql = Sql::fixed(
     "WITH RECURSIVE written AS ( \
          SELECT w.function, w.argument \
@@ -267,7 +268,10 @@ const FUNCTIONS: Sql = Sql::fixed(
          UNION SELECT p.castfunc FROM converted AS c \
              JOIN pg_catalog.pg_cast AS p ON p.castsource = c.type AND p.casttarget = 'pg_catalog.json'::pg_catalog.regtype) \
      SELECT p.oid::pg_catalog.regprocedure::text, p.provolatile = 'v', \
-         p.provolatile = 's' AND NOT (n.nspname = 'pg_catalog' AND p.proname ~ $2) \
+         p.provolatile = 's' AND NOT (n.nspname = 'pg_catalog' AND p.proname ~ $2 \
+                 AND NOT (p.prorettype = 'timetz'::pg_catalog.regtype AND 'timestamptz'::pg_catalog.regtype <> ALL (p.proargtypes)) \
+                 AND NOT EXISTS (SELECT FROM written AS w WHERE w.function = p.oid AND w.argument = 'cstring'::pg_catalog.regtype \
+                     AND p.proname ~ '_in$')) \
              AND NOT (n.nspname = 'pg_catalog' AND EXISTS (SELECT FROM pg_catalog.pg_aggregate AS a \
                  WHERE p.oid IN (a.aggtransfn, a.aggfinalfn) AND a.aggfnoid = ANY ($1))), \
          p.provolatile = 's' OR p.proname ~ $3, n.nspname = 'pg_catalog', n.nspname LIKE 'pg\\_temp\\_%', \
