@@ -5,9 +5,11 @@ SET client_min_messages = warning;
 CREATE TYPE mood AS ENUM ('sad', 'glad');
 CREATE DOMAIN tags AS text[];
 CREATE DOMAIN word AS text;
+CREATE DOMAIN nested AS tags[];
 CREATE TABLE k (id integer PRIMARY KEY, ints integer[], texts text[], fixed bigint[], lows integer[], at tsrange, days daterange,
-    several int4multirange, moods mood[], t tags, words word[], money numeric(10,2)[], padded char(3)[], n numeric[], ranges int4range[]);
--- Arrays with and without room for NULLs, with short and long headers, of lower bounds other than 1.
+    several int4multirange, moods mood[], t tags, words word[], money numeric(10,2)[], padded char(3)[], n numeric[], ranges int4range[],
+    lists tags[], nests nested[]);
+-- Arrays with and without room for NULLs, with short and long headers, of lower bounds other than 1; also within each other.
 CREATE FUNCTION stored(i integer) RETURNS SETOF k LANGUAGE sql AS $$
     SELECT i, CASE i % 3 WHEN 0 THEN ARRAY[g, 2] WHEN 1 THEN (ARRAY[g, 2, NULL])[1:2] ELSE array_remove(ARRAY[NULL, g, 2], NULL) END,
         CASE i % 3 WHEN 0 THEN ARRAY[repeat('x', g * 60), 'y'] WHEN 1 THEN (ARRAY[NULL, repeat('x', g * 60), 'y'])[2:3] ELSE ARRAY[repeat('x', g * 60)] || ARRAY['y'] END,
@@ -19,7 +21,9 @@ CREATE FUNCTION stored(i integer) RETURNS SETOF k LANGUAGE sql AS $$
         CASE i % 3 WHEN 0 THEN '{sad}' WHEN 1 THEN (ARRAY['sad', NULL]::mood[])[:1] ELSE '{glad,NULL}' END::mood[],
         CASE i % 2 WHEN 0 THEN ARRAY['a'] ELSE (ARRAY[NULL, 'a'])[2:] END, ARRAY['w' || g]::word[],
         ARRAY[g]::numeric(10,2)[], ARRAY[CASE i % 2 WHEN 0 THEN 'A' ELSE 'a' END], ARRAY[CASE i % 2 WHEN 0 THEN 1.0 ELSE 1.00 END],
-        CASE i % 2 WHEN 0 THEN ARRAY[int4range(1, g)] ELSE (ARRAY[int4range(1, g), NULL])[:1] END
+        CASE i % 2 WHEN 0 THEN ARRAY[int4range(1, g)] ELSE (ARRAY[int4range(1, g), NULL])[:1] END,
+        CASE i % 2 WHEN 0 THEN ARRAY[ARRAY['l' || g]::tags] ELSE ARRAY[(ARRAY['l' || g, NULL])[:1]::tags] END,
+        CASE i % 2 WHEN 0 THEN ARRAY[ARRAY[ARRAY['l']::tags]::nested] ELSE ARRAY[ARRAY[(ARRAY['l', NULL])[:1]::tags]::nested] END
     FROM (SELECT i / 6 AS g) AS g $$;
 INSERT INTO k SELECT (stored(i)).* FROM generate_series(6, 29) AS i;
 CREATE TABLE keys (name text PRIMARY KEY, shown text);

@@ -130,15 +130,16 @@ unsafe fn varsize(varlena: *const pg_sys::varlena) -> u32 {
 
 type Feed = unsafe fn(&mut Sha256, pg_sys::Datum, Storage);
 
-/// Feeds a column of the row. Of an array its elements count, not how it is stored. That is so here and not in composite
-/// values, whose attributes can be dropped: then their types are not known any more, and images must stay what they are.
+/// Feeds a column of the row, or an element of one, which can be an array by way of a domain. Of an array its elements
+/// count, not how it is stored. That is so here and not in composite values, whose attributes can be dropped: then their
+/// types are not known any more, and images must stay what they are.
 unsafe fn feed_column(hash: &mut Sha256, value: pg_sys::Datum, storage: Storage) {
     // SAFETY: looks the type up; the value is fed as what its type says.
     unsafe {
         let is_plain = storage.length != -1 || PLAIN.contains(&storage.ty);
         let element = if is_plain { None } else { Some(pg_sys::get_element_type(pg_sys::getBaseType(storage.ty))) };
         match element.filter(|&element| element != pg_sys::Oid::INVALID) {
-            Some(element) => feed_elements(hash, value, Storage::of_type(element)),
+            Some(element) => feed_elements(hash, value, Storage::of_type(element), feed_column),
             None => feed(hash, value, storage),
         }
     }
@@ -178,7 +179,7 @@ unsafe fn feed_parts(hash: &mut Sha256, value: pg_sys::Datum, ty: pg_sys::Oid) -
         if pg_sys::type_is_rowtype(ty) {
             fields(hash, value, feed);
         } else if holds(element) {
-            feed_elements(hash, value, Storage::of_type(element));
+            feed_elements(hash, value, Storage::of_type(element), feed);
         } else if holds(pg_sys::get_range_subtype(ty)) {
             feed_range(hash, value, ty);
         } else if holds(range) {
@@ -190,7 +191,7 @@ unsafe fn feed_parts(hash: &mut Sha256, value: pg_sys::Datum, ty: pg_sys::Oid) -
     true
 }
 
-unsafe fn feed_elements(hash: &mut Sha256, value: pg_sys::Datum, element: Storage) {
+unsafe fn feed_elements(hash: &mut Sha256, value: pg_sys::Datum, element: Storage, feed: Feed) {
     // SAFETY: the value is an array; its dimensions and lower bounds follow its header. What is
     // allocated lasts as long as the caller's memory context.
     unsafe {
