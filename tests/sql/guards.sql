@@ -18,6 +18,8 @@ CREATE VIEW kept AS SELECT k, sum(10 / x) AS total, max(10 / x) AS most FROM t W
 CREATE VIEW by_key AS SELECT k, 10 / x AS ratio, count(DISTINCT s) AS n, min(s) AS first FROM t WHERE is_not_zero(x) GROUP BY k, 10 / x;
 CREATE VIEW by_join AS SELECT 10 / t.x AS ratio, count(DISTINCT t.s) AS n, max(t.s) AS last
     FROM t JOIN other AS o ON o.k = t.x WHERE o.ok GROUP BY 10 / t.x;
+-- A literal with the character that stands for a column in the compiler.
+CREATE VIEW marked AS SELECT t.k, o.ok FROM t JOIN other AS o ON CASE WHEN t.s <> E'\x01' THEN 10 / t.x END = o.k WHERE t.x <> 0;
 CREATE VIEW listed AS SELECT k, 10 / x AS ratio, s::int AS number FROM t WHERE is_not_zero(x) AND is_number(s);
 CREATE VIEW chosen AS SELECT sum(CASE WHEN x <> 0 THEN 10 / x END) AS a, sum(coalesce(x, 10 / nullif(x, x))) AS b,
     count(*) FILTER (WHERE CASE WHEN is_not_zero(x) THEN 10 / x > 2 END) AS c FROM t;
@@ -32,7 +34,7 @@ CREATE VIEW fenced_with AS WITH numbers AS MATERIALIZED (SELECT k, s FROM t WHER
 CREATE VIEW fenced_twice AS WITH numbers AS (SELECT k, s FROM t WHERE is_number(s))
     SELECT a.k, b.s FROM numbers AS a JOIN numbers AS b USING (k) WHERE a.s::int > b.s::int;
 CREATE PROCEDURE create_all() LANGUAGE plpgsql AS $$ DECLARE name text; BEGIN
-    FOREACH name IN ARRAY '{filtered,kept,by_key,by_join,listed,chosen,having_some,fenced,fenced_join,fenced_with,fenced_twice}'::text[]
+    FOREACH name IN ARRAY '{filtered,kept,by_key,by_join,marked,listed,chosen,having_some,fenced,fenced_join,fenced_with,fenced_twice}'::text[]
     LOOP PERFORM create_imat(name); END LOOP; END $$;
 CALL create_all();
 SELECT name::text, strategy FROM imat_status ORDER BY 1;

@@ -127,6 +127,9 @@ impl Scalar {
 
     /// The operands of a comparison and its operator, with the spaces around it, where the expression is one.
     pub fn comparison(&self) -> Option<(Scalar, &'static str, Scalar)> {
+        if self.has_hole() {
+            return None;
+        }
         let text = self.render(|_| HOLE.to_string());
         let text = without_parentheses(&text);
         let mut found = outside_parentheses(text).filter_map(|at| {
@@ -168,7 +171,12 @@ impl Scalar {
     /// Whether [`Scalar::guarded`] has put it behind this guard.
     pub fn is_guarded_by(&self, guard: &Scalar) -> bool {
         let text = |scalar: &Scalar| scalar.render(|position| format!("{HOLE}{position}{HOLE}"));
-        text(self).contains(&format!("CASE WHEN ({}) THEN", text(guard)))
+        !self.has_hole() && text(self).contains(&format!("CASE WHEN ({}) THEN", text(guard)))
+    }
+
+    /// Whether a text has what stands for a column elsewhere, as a literal can.
+    fn has_hole(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(HOLE)))
     }
 }
 
@@ -249,5 +257,20 @@ mod tests {
         ] {
             assert_eq!(operands(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_literal_is_no_column() {
+        let mut condition = Scalar::text("nullif('\u{1}', ");
+        condition.push_column(0);
+        condition.push_text(") = ");
+        condition.push_column(1);
+        assert_eq!(condition.comparison(), None);
+
+        let mut guard = Scalar::column(0);
+        guard.push_text(" > 0");
+        let literal = Scalar::text("'CASE WHEN (\u{1}0\u{1} > 0) THEN'");
+        assert!(!literal.is_guarded_by(&guard));
+        assert!(Scalar::column(1).guarded([&guard].into_iter()).is_guarded_by(&guard));
     }
 }
