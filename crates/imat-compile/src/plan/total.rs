@@ -17,20 +17,18 @@ const TEXT_WORDS: &[&str] =
 const CONDITION_WORDS: &[&str] =
     &["and", "or", "not", "is", "null", "true", "false", "distinct", "from", "any", "all", "array"];
 
-/// Functions, types and fields.
+/// Functions, types and fields. No conversions to timestamps: there are dates later than any of them, and a time at either end
+/// is none in another zone.
 const TIME_WORDS: &[&str] = &[
     "date_trunc",
     "date_part",
     "extract",
     "from",
-    "at",
     "time",
     "zone",
-    "timezone",
     "with",
     "without",
     "date",
-    "timestamp",
     "text",
     "century",
     "day",
@@ -61,15 +59,14 @@ pub(crate) fn is_total(expr: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> bo
             Piece::Text(text) => consists_of(text, words, signs),
         })
     };
-    // There are dates later than any timestamp.
-    let is_late = expr.columns().any(|column| hash(column) == Some(DATE))
-        && expr.pieces().iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains("timestamp")));
-    let is_truncated =
-        expr.pieces().iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains("date_trunc")));
-    let is_late = is_late || is_truncated && !is_within_a_day(expr, &hash);
+    let calls =
+        |name: &str| expr.pieces().iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(name)));
+    let is_of_date = expr.columns().any(|column| hash(column) == Some(DATE));
+    // Of a date this is the part of the timestamp.
+    let is_converted = calls("date_part") && is_of_date || calls("date_trunc") && !is_within_a_day(expr, &hash);
     expr.as_column().is_some()
         || is_of(TEXT, TEXT_WORDS, "|")
-        || !is_late && is_of(TIMES, TIME_WORDS, "")
+        || !is_converted && is_of(TIMES, TIME_WORDS, "")
         || is_comparison(expr, &hash)
 }
 
@@ -181,6 +178,8 @@ mod tests {
             ("date_trunc('day'::text, #)", 1114),
             ("(#)::date", 1114),
             ("EXTRACT(month FROM #)", 1082),
+            ("date_part('year'::text, #)", 1184),
+            ("((#)::time without time zone)::text", 1114),
             ("(# = #)", 1),
             ("((#)::text = (#)::text)", 25),
             ("((#)::numeric > 1.5)", 20),
@@ -204,6 +203,11 @@ mod tests {
             ("date_trunc('week'::text, #)", 1114),
             ("date_trunc('year'::text, #)", 1114),
             ("date_trunc('hour'::text, #)", 1184),
+            ("((# AT TIME ZONE 'UTC'::text))::date", 1184),
+            ("timezone('UTC'::text, #)", 1114),
+            ("(#)::timestamp without time zone", 1184),
+            ("(#)::timestamp with time zone", 1114),
+            ("date_part('year'::text, #)", 1082),
             ("(# + 1)", 20),
             ("(# + '1 day'::interval)", 1184),
             ("public.lower(#)", 25),
