@@ -107,6 +107,40 @@ SELECT exact('pairs'), exact('alone'), exact('later');
 SELECT count(drop_imat(name)) FROM unnest(ARRAY['pairs', 'alone', 'later']) AS name;
 DROP TABLE c, d CASCADE;
 
+-- What fails because of others, or for want of something, is tried again.
+CREATE TABLE c (k int);
+CREATE VIEW counts AS SELECT k, count(*) AS n FROM c GROUP BY k;
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('test.code', true) <> '' THEN
+        RAISE 'no luck' USING ERRCODE = current_setting('test.code');
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER fail AFTER INSERT ON imat_catalog.imat FOR EACH STATEMENT EXECUTE FUNCTION fail();
+SELECT create_imat('counts');
+SELECT forget();
+\c
+CREATE PROCEDURE try_adopting(code text) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('test.code', code, false);
+    INSERT INTO c VALUES (1);
+    PERFORM set_config('test.code', '', false), pg_sleep(0.25);
+    INSERT INTO c VALUES (1);
+    RAISE WARNING '% %', code, (SELECT status FROM imat_status WHERE name = 'imat.counts'::regclass);
+    PERFORM forget();
+END $$;
+CALL try_adopting('40001');
+CALL try_adopting('40P01');
+CALL try_adopting('53200');
+CALL try_adopting('58030');
+CALL try_adopting('55P03');
+CALL try_adopting('22012');
+SET client_min_messages = warning;
+SELECT drop_imat('counts');
+DROP TRIGGER fail ON imat_catalog.imat;
+DROP TABLE c CASCADE;
+
 -- Until it is adopted nobody reads it, whatever has happened meanwhile that no change tells: by its name, under a view, in a
 -- function, in another session. Verbs say what to do.
 CREATE TABLE p (k int, v int) PARTITION BY RANGE (k);

@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use imat_compile::error::{Error, SqlState};
 use imat_compile::sql::Sql;
-use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 
 use crate::build::analyze;
@@ -66,7 +65,7 @@ pub fn make(names: &BTreeSet<u32>) {
 thread_local! {
     /// Relations with triggers of which nobody is left to adopt, and when that was found.
     static ALL_ADOPTED: RefCell<BTreeMap<u32, u64>> = RefCell::default();
-    /// When others were in the way last.
+    /// When others were in the way last, or something was missing.
     static PUT_OFF: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
@@ -94,7 +93,7 @@ pub fn before_write(relation: u32, is_read: bool) {
         false => match xact::attempt_aside(patience.as_millis() as u64, || adopt(&marks, patience)) {
             Ok(Some(adopted)) => adopted,
             Ok(None) => return PUT_OFF.set(Some(Instant::now())),
-            Err((PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, _)) => return PUT_OFF.set(Some(Instant::now())),
+            Err((code, _)) if xact::may_pass(code) => return PUT_OFF.set(Some(Instant::now())),
             Err((_, message)) => (BTreeSet::new(), vec![Error::new(SqlState::WARNING, message)]),
         },
     };

@@ -200,8 +200,17 @@ pub fn attempt_within_limits<T>(body: impl FnOnce() -> T) -> Option<T> {
 /// Runs `body` and undoes what it did; the SQLSTATE and the message of an error. That the session is to end, or that the server
 /// lacks something, is passed on.
 pub fn trial(body: impl FnOnce()) -> Result<(), (PgSqlErrorCode, String)> {
-    let of_sql = |code| !["40", "53", "57", "58"].iter().any(|class| is_of_class(code, class));
-    attempted(of_sql, false, body)
+    attempted(|code| !is_of_server(code), false, body)
+}
+
+/// Whether what failed may succeed later, as it is: others were in the way, or the server lacks something.
+pub fn may_pass(code: PgSqlErrorCode) -> bool {
+    code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE || is_of_server(code)
+}
+
+/// Whether an error tells of other transactions or of the server, and not of what was run.
+fn is_of_server(code: PgSqlErrorCode) -> bool {
+    ["40", "53", "57", "58"].iter().any(|class| is_of_class(code, class))
 }
 
 fn attempt_unless<T>(expected: fn(PgSqlErrorCode) -> bool, body: impl FnOnce() -> T) -> Option<T> {
