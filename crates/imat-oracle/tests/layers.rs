@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A crate and its layers, the lowest first, as ARCHITECTURE.md's code map has them.
-const HOUSES: [(&str, &[&str]); 2] = [
+const CRATES: [(&str, &[&str]); 2] = [
     (
         "imat-compile",
         &["error", "name", "facts", "scalar", "view", "parse", "rel", "zset", "lower", "plan", "sql", "lib"],
@@ -23,16 +23,16 @@ type Imports = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
 fn imports_point_downwards() {
-    for (house, layers) in HOUSES {
-        let imports = imports(house);
-        let floor = |file: &str| {
-            let layer = file.split('/').next().unwrap();
-            layers.iter().position(|known| *known == layer).unwrap_or_else(|| panic!("{house}: no layer for {file}"))
+    for (package, layers) in CRATES {
+        let imports = imports(package);
+        let layer = |file: &str| {
+            let first = file.split('/').next().unwrap();
+            layers.iter().position(|layer| *layer == first).unwrap_or_else(|| panic!("{package}: no layer for {file}"))
         };
         let pairs = imports.iter().flat_map(|(file, of)| of.iter().map(move |other| (file, other)));
         let upwards: Vec<String> = pairs
-            .filter(|(file, other)| floor(other) > floor(file))
-            .map(|(file, other)| format!("{house}: {file} imports {other}"))
+            .filter(|(file, other)| layer(other) > layer(file))
+            .map(|(file, other)| format!("{package}: {file} imports {other}"))
             .collect();
         assert!(upwards.is_empty(), "{}", upwards.join("\n"));
     }
@@ -40,9 +40,9 @@ fn imports_point_downwards() {
 
 #[test]
 fn few_files_need_each_other() {
-    for (house, _) in HOUSES {
-        let circles = circles(&imports(house));
-        println!("{house}: {circles:?}");
+    for (package, _) in CRATES {
+        let circles = circles(&imports(package));
+        println!("{package}: {circles:?}");
         for circle in circles {
             // What stands in a folder's mod.rs belongs to the folder.
             let is_inside = |file: &&String| !circle.iter().any(|other| other.starts_with(&format!("{file}/")));
@@ -50,7 +50,7 @@ fn few_files_need_each_other() {
             let folders: BTreeSet<_> = circle.iter().filter(is_inside).map(folder).collect();
             assert!(
                 circle.len() <= MOST && folders.len() == 1,
-                "{house}: these need each other: {}",
+                "{package}: these need each other: {}",
                 circle.join(", ")
             );
         }
@@ -65,8 +65,8 @@ fn an_import_is_understood() {
     assert_eq!(paths(text, "x/y"), expected.map(str::to_owned).into());
 }
 
-fn imports(house: &str) -> Imports {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(house).join("src");
+fn imports(package: &str) -> Imports {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(package).join("src");
     let mut files = Vec::new();
     find(&root, &mut files);
     let name = |file: &PathBuf| {
@@ -82,7 +82,7 @@ fn imports(house: &str) -> Imports {
             paths(&text, &own).into_iter().filter_map(|path| owner(&path, &names)).filter(|other| *other != own);
         (own.clone(), imported.collect())
     };
-    assert!(files.len() > 10, "{house} was not found");
+    assert!(files.len() > 10, "{package} was not found");
     files.iter().map(of).collect()
 }
 

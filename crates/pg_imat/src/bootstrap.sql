@@ -76,7 +76,7 @@ CREATE FUNCTION imat_catalog.open() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNA
 CREATE FUNCTION imat_catalog.capture() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_capture';
 CREATE FUNCTION imat_catalog.guard() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_guard';
 
--- Says of a state what it is the state of: see adopt.rs. Nobody else can make a trigger with it, so what one says is true.
+-- Says of a state what it is the state of: see build/mark.rs. Nobody else can make a trigger with it, so what one says is true.
 CREATE FUNCTION imat_catalog.definition() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_definition';
 CREATE FUNCTION imat_catalog.arrive() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_arrive';
 CREATE FUNCTION imat_catalog.replica() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_replica';

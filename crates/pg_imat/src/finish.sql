@@ -100,7 +100,7 @@ GRANT SELECT ON @extschema@.imat_status TO PUBLIC;
 -- That calls it.
 GRANT EXECUTE ON FUNCTION imat_catalog.below(oid) TO PUBLIC;
 
--- What a dump brings of tables that have been adopted, or will be, is passed over: see adopt.rs.
+-- What a dump brings of tables that have been adopted, or will be, is passed over: see follow/restored.rs.
 CREATE TRIGGER pass_over BEFORE INSERT ON imat_catalog.imat FOR EACH ROW EXECUTE FUNCTION imat_catalog.arrive();
 CREATE TRIGGER pass_over BEFORE INSERT ON imat_catalog.source FOR EACH ROW EXECUTE FUNCTION imat_catalog.arrive();
 ALTER TABLE imat_catalog.imat ENABLE ALWAYS TRIGGER pass_over;
@@ -113,7 +113,7 @@ CREATE TRIGGER arrived AFTER INSERT ON imat_catalog.source FOR EACH STATEMENT EX
 ALTER TABLE imat_catalog.imat ENABLE ALWAYS TRIGGER arrived;
 ALTER TABLE imat_catalog.source ENABLE ALWAYS TRIGGER arrived;
 
--- What a view's query is made of: the way of concern::callers, downwards.
+-- What a view's query is made of: the way of dependents::callers, downwards.
 CREATE FUNCTION imat_catalog.parts(view oid) RETURNS TABLE (class oid, object oid) LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH RECURSIVE below AS (

@@ -10,7 +10,7 @@
 //! build/     how a new maintained table is put together
 //! change/    the life of a change: capture, buffer, locks, flush
 //! catalog/   PostgreSQL's catalogs and ours; plans and prepared statements
-//! pg/        the one room for unsafe code, pg_sys and SPI
+//! pg/        the one place for unsafe code, pg_sys and SPI
 //! refuse     what is refused, and why
 //! ```
 
@@ -36,7 +36,7 @@ pub extern "C-unwind" fn _PG_init() {
     entrance::open(ENTRANCES);
 }
 
-/// Whom PostgreSQL comes to.
+/// What PostgreSQL calls.
 const ENTRANCES: Entrances = Entrances {
     statement_begins: |relation, is_ours| capture::open(relation, is_ours, adopt::before_write),
     statement_ends: capture::close,

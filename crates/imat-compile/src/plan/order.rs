@@ -1,9 +1,10 @@
 //! What must not be computed before something else in a product of tables.
 //!
-//! PostgreSQL asks a table's own conditions before those that join it, and a join's keys before the rest. In a delta that can
-//! turn round: a table of one row is constants, and what is joined with it by an index is asked for all at once; then the
-//! planner goes by costs. So a side of a comparison that can fail stays behind the conditions of its own table. It stays a
-//! side: what it is compared with can be looked up in an index, and rows can be hashed by it.
+//! PostgreSQL asks a table's own conditions before those that join it, and a join's keys before the rest. In a delta a join
+//! condition can become a condition of a scan, since the other table is one row of constants, or is joined by an index. Then it
+//! is asked along with the table's own ones, in the order of their costs. So a side of a comparison that can fail stays behind
+//! the conditions of its own table. It stays a side: what it is compared with can be looked up in an index, and rows can be
+//! hashed by it.
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 //! A maintained table's functions run under `pg_catalog` alone, whoever writes. One that names another function without
 //! its schema works in its author's session, and would fail at the first row. So each is tried when the table is created:
 //! PostgreSQL checks the bodies in SQL, and every function is called once with values that are made up. A branch that is
-//! not taken is not tried; [`crate::change::blame`] tells about that when it fails.
+//! not taken is not tried; [`crate::catalog::error_sources`] tells about that when it fails.
 
 use imat_compile::error::Error;
 use imat_compile::name::QName;

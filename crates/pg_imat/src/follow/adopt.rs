@@ -1,16 +1,12 @@
 //! Maintained tables of which a dump brought back the schema and not the bookkeeping.
 //!
-//! The trigger [`ddl::MARK`] of a state says what it is the state of. It is a part of the schema, so it goes wherever a
-//! dump of that goes, and its definition by the name that this has by then. A mark without bookkeeping is *adopted*:
-//! entered into it, and the table made anew. That is done when the last trigger of its base tables is back and the
-//! state has no rows ([`crate::follow::restored`]); or else at the first change of a base table, since rows of the bookkeeping may be
-//! yet to come. Until then nobody can read it: [`crate::pg::content`] raises an error.
+//! A mark ([`crate::build::mark`]) without bookkeeping is *adopted*: entered into it, and the table made anew. That is done
+//! when the last trigger of its base tables is back and the state has no rows ([`crate::follow::restored`]); or else at the
+//! first change of a base table, since rows of the bookkeeping may be yet to come. Until then nobody can read it:
+//! [`crate::pg::content`] raises an error.
 //!
 //! One session adopts at a time. A verb waits for its turn. Whoever changes a base table does not, since others may wait for
 //! what he has written, and he gives up soon where others are writing what would be made anew: it is left to a later change.
-//!
-//! **Invariant:** only the extension's owner can make a trigger with that function, so a mark is no means to get
-//! something maintained. What it leads to is looked at all the same as create_imat by the owner would.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! What of the extension PostgreSQL calls. It is handed down once, as this room knows nothing of those above it.
+//! What of the extension PostgreSQL calls. It is handed down once, as `pg` imports nothing from above.
 
 use std::sync::OnceLock;
 
@@ -80,7 +80,7 @@ pub struct Entrances {
 
 static ENTRANCES: OnceLock<Entrances> = OnceLock::new();
 
-/// Opens the house, when the library is loaded.
+/// Registers the callbacks, when the library is loaded.
 pub fn open(entrances: Entrances) {
     _ = ENTRANCES.set(entrances);
 }

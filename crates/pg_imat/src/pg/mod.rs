@@ -1,4 +1,4 @@
-//! The one room for `unsafe`, `pg_sys` and SPI.
+//! The one place for `unsafe`, `pg_sys` and SPI.
 //!
 //! Everything below has a safe interface; the rest of the extension is safe Rust.
 //!
