@@ -80,6 +80,9 @@ impl Table {
     }
 }
 
+/// Arrays that can be elements of arrays.
+const DOMAINS: [&str; 2] = ["CREATE DOMAIN ints AS int[]", "CREATE DOMAIN texts AS text[]"];
+
 /// Conditions that cost more than what they guard.
 const GUARDS: [&str; 2] = [
     "CREATE FUNCTION is_not_zero(x int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 1000 AS 'BEGIN RETURN x <> 0; END'",
@@ -95,7 +98,7 @@ pub fn random(dice: &mut Dice, version: u32) -> Schema {
     let mut schema = Schema { tables: Vec::new(), places: Vec::new(), ddl: Vec::new() };
     schema.ddl.push("CREATE FUNCTION bucket(x int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT x / 2'".to_owned());
     schema.ddl.push("CREATE AGGREGATE tally(int) (sfunc = int4larger, stype = int4, initcond = '-100')".to_owned());
-    schema.ddl.extend(GUARDS.map(str::to_owned));
+    schema.ddl.extend(DOMAINS.into_iter().chain(GUARDS).map(str::to_owned));
     for (at, name) in names.into_iter().enumerate() {
         let mut table = random_table(dice, &schema.tables, name, &key, version);
         if table.primary_key && table.parent.is_none() && dice.chance(15) {

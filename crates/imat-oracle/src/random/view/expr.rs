@@ -124,15 +124,15 @@ fn truncated(g: &mut Gen, f: &Field) -> Expr {
 
 /// An array or a range, of which equal ones are stored in several ways.
 fn list(g: &mut Gen, fields: &[Field]) -> Expr {
-    let (a, b) = if g.dice.chance(30) {
-        (text(g, fields).sql, text(g, fields).sql)
+    let (a, b, domain) = if g.dice.chance(30) {
+        (text(g, fields).sql, text(g, fields).sql, "texts")
     } else {
         let (a, b) = (int(g, fields).sql, int(g, fields).sql);
         if g.dice.chance(40) {
             let range = format!("int4range(least({a}, {b}), greatest({a}, {b}), '[]')");
             return Expr { sql: range, ty: Ty::List };
         }
-        (a, b)
+        (a, b, "ints")
     };
     // A slice and what remains keep their room for NULLs: which of them it is differs from row to row.
     let stored = [
@@ -141,7 +141,10 @@ fn list(g: &mut Gen, fields: &[Field]) -> Expr {
         format!("(ARRAY[NULL, {a}] || {b})[2:]"),
         format!("array_remove(ARRAY[{a}, NULL, {b}], NULL)"),
     ];
-    Expr { sql: g.dice.pick(&stored).clone(), ty: Ty::List }
+    let stored = g.dice.pick(&stored);
+    // Within each other too, by way of a domain.
+    let sql = if g.dice.chance(25) { format!("ARRAY[({stored})::{domain}]") } else { stored.clone() };
+    Expr { sql, ty: Ty::List }
 }
 
 /// A date or time that is made of text.
