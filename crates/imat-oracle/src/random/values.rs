@@ -112,6 +112,7 @@ pub fn sql_literal(dice: &mut Dice, ty: Ty, wild: bool) -> String {
 }
 
 /// Time zones for a round: with DST, by half hours, a day that was left out, and the ends of the world.
+/// A longer offset PostgreSQL prints and does not read, so that a view with such a constant is refused.
 pub const ZONES: [&str; 8] = [
     "UTC",
     "UTC",
@@ -120,5 +121,5 @@ pub const ZONES: [&str; 8] = [
     "Australia/Lord_Howe",
     "America/Sao_Paulo",
     "Pacific/Kiritimati",
-    "XYZ+100",
+    "XYZ+15",
 ];
