@@ -108,6 +108,8 @@ pub enum Signs {
     Statement,
     /// Both signs occur, and a row with +1 may be cancelled by one with -1.
     Net,
+    /// The same, also within one table: a row that one statement added another one may have taken away.
+    Passing,
 }
 
 impl Signs {

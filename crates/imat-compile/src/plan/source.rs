@@ -55,6 +55,16 @@ impl Source {
         terms.iter().all(|term| !Order { term, tables: &self.core.tables }.is_frail(&term.resolve(expr)))
     }
 
+    /// Whether something is computed that can fail for a row of the tables.
+    pub(crate) fn is_frail(&self) -> bool {
+        let terms = Term::all(&self.core.rel).unwrap_or_default();
+        let is_frail = |term: &Term| {
+            let order = Order { term, tables: &self.core.tables };
+            term.filter.iter().any(|condition| order.is_frail(condition))
+        };
+        terms.iter().any(is_frail) || !self.computed.iter().all(|expr| self.is_total(expr))
+    }
+
     /// The column of a table that a column of the scope row is, and the position of the table.
     pub(super) fn column(&self, scope: usize) -> Option<(usize, &Column)> {
         let [term] = Term::all(&self.core.rel).ok()?.try_into().ok()?;

@@ -8,7 +8,7 @@ use crate::plan::{Body, Key, Plan, Signs, Size};
 use crate::rel::TableSet;
 use crate::sql::locks::Locking;
 use crate::sql::statements::{Apply, Flush, Rebuild};
-use crate::sql::{Sql, grouped, rebuild, rows};
+use crate::sql::{Sql, grouped, rebuild, render, rows};
 
 impl Plan {
     /// Creates the state table and its unique key.
@@ -64,15 +64,27 @@ impl Plan {
     /// Applies the deltas of the `changed` tables. With [`Size::One`], that is one row, of which the
     /// statements over the delta have the columns as `$1`, `$2`, ….
     pub fn flush(&self, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
+        let deltas = self.deltas(changed, signs, size);
+        let signs = if signs == Signs::Passing { Signs::Net } else { signs };
         let flush = match &self.body {
             Body::Grouped(grouped) => grouped::flush(self, grouped, state, changed, signs, size),
             Body::Rows(rows) => rows::flush(self, &rows.query, state, changed, size.mixes(signs)),
         };
-        let Some(row) = self.row(changed.iter(), size) else { return flush };
-        let over = |sql: Sql| sql.over(&row.relation(1));
+        let over = |sql: Sql| deltas.iter().fold(sql, |sql, relation| sql.over(relation));
         let Apply { write, watched, twins } = flush.apply;
         let apply = Apply { write: over(write), watched: over(watched), twins };
         Flush { digest: flush.digest.map(over), apply, ..flush }
+    }
+
+    /// The deltas that are not read as they are: one row, and where an expression could fail of a row that came and went.
+    fn deltas(&self, changed: &TableSet, signs: Signs, size: Size) -> Vec<String> {
+        match self.row(changed.iter(), size) {
+            Some(row) => vec![row.relation(1)],
+            None if signs == Signs::Passing && self.source().is_some_and(Source::is_frail) => {
+                changed.iter().map(|&table| render::net(table, &self.tables[table].columns)).collect()
+            }
+            None => Vec::new(),
+        }
     }
 
     fn row<'a>(&self, mut tables: impl Iterator<Item = &'a usize>, size: Size) -> Option<Row<'_>> {

@@ -55,6 +55,18 @@ pub fn row(table: usize, columns: &[i16], fate: Fate, first: usize) -> String {
     format!("{} ({names}w) AS NOT MATERIALIZED (SELECT {params}{weight})", ident(&delta_name(table)))
 }
 
+/// The delta of a table without the rows that came and went again: a WITH query that is read where the delta is named. No
+/// condition is asked below it.
+pub fn net(table: usize, columns: &[i16]) -> String {
+    let name = ident(&delta_name(table));
+    let columns: Vec<String> = columns.iter().map(|number| format!("c{number}")).collect();
+    let list: String = columns.iter().map(|column| format!("s.{column}, ")).collect();
+    let summed = summed(&name, &columns, "1");
+    format!(
+        "{name} AS MATERIALIZED (SELECT {list}s.w FROM {summed} AS s CROSS JOIN LATERAL imat_catalog.series(1, s.n))"
+    )
+}
+
 /// The SELECTs whose UNION ALL is `rel`, with `outputs` evaluated over its columns.
 ///
 /// Fails where `rel` is not linear in its leaves, which no [`Core`] nor its delta is.

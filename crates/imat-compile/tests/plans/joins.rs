@@ -1,6 +1,6 @@
 //! Grouped views of several tables, of one table twice, and of views.
 
-use imat_compile::plan::Signs::{Additions, Net, Statement};
+use imat_compile::plan::Signs::{Additions, Net, Passing, Statement};
 use imat_compile::plan::Size::{Large, Small};
 
 use crate::case::{ADDED, Case, REMOVED, check};
@@ -279,4 +279,22 @@ fn join_by_nothing() {
         &[(&["sale"], Statement, REMOVED), (&["store"], Statement, Small), (&["staff"], Statement, Small)],
     );
     check("join_by_nothing", &case);
+}
+
+/// What is computed of one table's rows, where a query in FROM does it, is computed neither of such a pair nor of a row that
+/// came and went.
+#[test]
+fn one_table_and_what_can_fail() {
+    let case = Case::new(
+        &["city text", "total bigint"],
+        " SELECT q.city,
+    sum(q.ratio) AS total
+   FROM ( SELECT s.city,
+            (100 / l.qty) AS ratio
+           FROM (shop.sale l
+             JOIN shop.store s ON ((s.id = l.store)))) q
+  GROUP BY q.city;",
+        &[(&["sale"], Net, Small), (&["sale"], Passing, Small), (&["sale", "store"], Passing, Small)],
+    );
+    check("rows_that_were_there", &case);
 }

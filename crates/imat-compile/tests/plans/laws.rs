@@ -34,7 +34,8 @@ pub fn hold(plan: &Plan, again: &Plan) {
         };
         for &size in sizes {
             locks(plan, &plan.locking(&changed, &Idle::new(), size), &changed, size);
-            let made = [Signs::Additions, Signs::Statement, Signs::Net].map(|signs| {
+            let all = [Signs::Additions, Signs::Statement, Signs::Net, Signs::Passing];
+            let made = all.map(|signs| {
                 let made = plan.flush(&state, &changed, signs, size);
                 flush(plan, &made, &changed, size);
                 made

@@ -71,7 +71,8 @@ fn signs(deltas: &[(usize, Delta)]) -> Signs {
     match deltas {
         deltas if deltas.iter().all(|(_, delta)| !delta.removals()) => Signs::Additions,
         [(_, delta)] if delta.is_of_one_statement() => Signs::Statement,
-        _ => Signs::Net,
+        deltas if deltas.iter().all(|(_, delta)| delta.is_of_one_statement() || delta.is_one_way()) => Signs::Net,
+        _ => Signs::Passing,
     }
 }
 
