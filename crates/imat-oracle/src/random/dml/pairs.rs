@@ -1,14 +1,23 @@
 //! Two tables whose rows with one key never have equal numbers: those of one are even where those of the other are odd, as
 //! `phase` says of the key. Statements change both at once. So an expression that fails of equal numbers fails of pairs that
-//! never were there together, and of no others.
+//! never were there together, and of no others. Two more keys have a row on one side whose number is zero while the other side
+//! has none: what fails of zero fails of rows that meet no other. A trigger corrects rows that have come with another number,
+//! before their statement is over.
 
 use super::Dml;
 
-pub const DDL: [&str; 4] = [
+pub const DDL: [&str; 8] = [
     "CREATE TABLE phase (k int PRIMARY KEY, p int NOT NULL)",
-    "INSERT INTO phase SELECT k, k % 2 FROM generate_series(0, 3) AS k",
+    "INSERT INTO phase SELECT k, k % 2 FROM generate_series(0, 5) AS k",
     "CREATE TABLE one_side (k int, x int NOT NULL, s text)",
     "CREATE TABLE other_side (k int, y int NOT NULL, s text)",
+    "INSERT INTO one_side VALUES (4, 0, 'l')",
+    "INSERT INTO other_side VALUES (5, 0, 'l')",
+    "CREATE FUNCTION correct_side() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        UPDATE one_side SET x = x + 1, s = NULL WHERE s = 'wrong';
+        RETURN NULL;
+     END $$",
+    "CREATE TRIGGER correct AFTER INSERT ON one_side FOR EACH ROW WHEN (NEW.s = 'wrong') EXECUTE FUNCTION correct_side()",
 ];
 
 /// All views of them read this one.
@@ -17,10 +26,13 @@ pub const TABLE: &str = "one_side";
 /// Sides with the names of their numbers, and what these are beside the phase.
 const SIDES: [(&str, &str, &str); 2] = [(TABLE, "x", "p"), ("other_side", "y", "1 - p")];
 
+/// The key whose rows on this side are zero as long as they meet no other.
+pub const LONELY: [i32; 2] = [4, 5];
+
 pub fn statement(d: &mut Dml) -> String {
-    let keys = *d.dice.pick(&["k = 0", "k = 1", "k < 3", "k IN (2, 3)", "true"]);
+    let keys = *d.dice.pick(&["k = 0", "k = 1", "k < 3", "k IN (2, 3)", "k < 4"]);
     let (one, other) = (d.dice.index(2), d.dice.index(2));
-    match d.dice.weighted(&[(30, 0), (40, 1), (8, 2), (12, 3), (8, 4), (12, 5)]) {
+    match d.dice.weighted(&[(30, 0), (40, 1), (8, 2), (12, 3), (8, 4), (12, 5), (40, 6), (10, 7), (14, 8)]) {
         0 => insert(d, one),
         1 => {
             // All that a key has moves by an odd number, or goes.
@@ -34,6 +46,9 @@ pub fn statement(d: &mut Dml) -> String {
         2 => update(d, one, keys),
         3 => delete(d, one, keys),
         4 => format!("WITH a AS ({})\n{}", insert(d, one), delete(d, 1 - one, keys)),
+        6 => meet(d, one),
+        7 => meet_more(d, one),
+        8 => wrong(d),
         _ => {
             let second = if d.dice.chance(50) { insert(d, 1 - one) } else { update(d, 1 - one, keys) };
             format!("WITH a AS ({})\n{second}", update(d, one, keys))
@@ -49,10 +64,41 @@ fn moved(d: &mut Dml, table: &str, number: &str, keys: &str) -> String {
     }
 }
 
+/// Rows of the other side come to those that were zero, or go from those that will be.
+fn meet(d: &mut Dml, side: usize) -> String {
+    let ((table, number, phase), (other, of_other, _)) = (SIDES[side], SIDES[1 - side]);
+    let (key, value) = (LONELY[side], 2 * d.dice.range(-1, 1));
+    format!(
+        "WITH ph AS (UPDATE phase SET p = 1 - p WHERE k = {key} RETURNING p),\n \
+         a AS (UPDATE {table} SET {number} = {phase} FROM ph WHERE k = {key}),\n \
+         b AS (DELETE FROM {other} USING ph WHERE k = {key} AND {phase} = 0)\n\
+         INSERT INTO {other} (k, {of_other}, s) SELECT {key}, {value}, 'm' FROM ph WHERE {phase} = 1"
+    )
+}
+
+fn meet_more(d: &mut Dml, side: usize) -> String {
+    let ((table, number, phase), (other, of_other, _)) = (SIDES[side], SIDES[1 - side]);
+    let (key, value) = (LONELY[side], 2 * d.dice.range(-1, 1));
+    match d.dice.index(6) {
+        0 => format!("DELETE FROM {table} WHERE k = {key}"),
+        1 => {
+            format!("INSERT INTO {other} (k, {of_other}) SELECT k, {value} FROM phase WHERE k = {key} AND {phase} = 1")
+        }
+        _ => format!("INSERT INTO {table} (k, {number}) SELECT k, {phase} FROM phase WHERE k = {key}"),
+    }
+}
+
+/// Rows that are corrected.
+fn wrong(d: &mut Dml) -> String {
+    let value = 2 * d.dice.range(-1, 1) - 1;
+    let keys = d.dice.pick(&["k = 1", "k = 4", "k > 1", "true"]);
+    format!("INSERT INTO one_side (k, x, s) SELECT k, {value} + p, 'wrong' FROM phase WHERE {keys}")
+}
+
 /// One to three rows.
 fn insert(d: &mut Dml, side: usize) -> String {
     let (table, number, phase) = SIDES[side];
-    let keys = d.dice.pick(&["k = 0", "k = 1", "k = 2", "k <> 1"]);
+    let keys = d.dice.pick(&["k = 0", "k = 1", "k = 2", "k IN (0, 2, 3)"]);
     let (value, text) = (2 * d.dice.range(-1, 1), *d.dice.pick(&["'a'", "'b'", "'c'", "NULL"]));
     format!("INSERT INTO {table} (k, {number}, s) SELECT k, {value} + {phase}, {text} FROM phase WHERE {keys}")
 }

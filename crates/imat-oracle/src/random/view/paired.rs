@@ -1,13 +1,29 @@
-//! Expressions over two tables that fail of no pair of their rows which is there at any time: see `dml::pairs`.
+//! Expressions over two joined tables, or over one of them, that fail of no pair of their rows which is there at any time: see
+//! `dml::pairs`.
 
 use super::source::{Field, From};
 use super::{Gen, Query, expr, guarded};
+use crate::random::dml::pairs::LONELY;
 use crate::random::schema::Role;
 use crate::random::values::Ty;
 
 pub fn query(g: &mut Gen) -> Query {
     let (from, frail) = from(g);
+    let (from, frail) = if g.dice.chance(30) { below(from, &frail) } else { (from, frail) };
     guarded::of_frail(g, &from, &frail)
+}
+
+/// The same, where a query in FROM computes it.
+fn below(from: From, frail: &str) -> (From, String) {
+    let list: String = from.fields.iter().enumerate().map(|(at, field)| format!("{} AS f{at}, ", field.sql)).collect();
+    let filter = match from.conditions.as_slice() {
+        [] => String::new(),
+        all => format!(" WHERE ({})", all.join(") AND (")),
+    };
+    let sql = format!("(SELECT {list}{frail} AS frail FROM {}{filter}) AS below", from.sql);
+    let outer = |(at, field): (usize, Field)| Field { sql: format!("below.f{at}"), ..field };
+    let fields = from.fields.into_iter().enumerate().map(outer).collect();
+    (From { sql, fields, conditions: Vec::new(), unique: Vec::new() }, "below.frail".to_owned())
 }
 
 fn side(g: &mut Gen, table: &str, number: &str) -> (String, Vec<Field>) {
@@ -24,6 +40,8 @@ fn from(g: &mut Gen) -> (From, String) {
     let itself = g.dice.chance(30);
     let (other, right) = if itself { side(g, "one_side", "x") } else { side(g, "other_side", "y") };
     let odd = format!("({} - {}{})", left[1].sql, right[1].sql, if itself { " - 1" } else { "" });
+    let one_sided = [(&left, LONELY[0]), (&right, LONELY[1])]
+        .map(|(side, key)| format!("(CASE {} WHEN {key} THEN {} ELSE 1 END)", side[0].sql, side[1].sql));
     let mut sql = format!("{one} JOIN {other} ON {} = {}", left[0].sql, right[0].sql);
     let mut fields = [left, right].concat();
     if g.dice.chance(30) {
@@ -32,7 +50,13 @@ fn from(g: &mut Gen) -> (From, String) {
         fields.extend(more);
     }
     let mut conditions = if g.dice.chance(30) { vec![expr::predicate(g, &fields, 1)] } else { Vec::new() };
-    let frail = g.dice.pick(&["(12 / {})", "(12 % {})", "(100 / {} - 3)"]).replace("{}", &odd);
+    let form = *g.dice.pick(&["(12 / {})", "(12 % {})", "(100 / {} - 3)"]);
+    if !itself && g.dice.chance(35) {
+        // As a condition it would be asked of rows that meet no other.
+        let frail = form.replace("{}", g.dice.pick::<String>(&one_sided));
+        return (From { sql, fields, conditions, unique: Vec::new() }, frail);
+    }
+    let frail = form.replace("{}", &odd);
     if g.dice.chance(35) {
         conditions.push(format!("{frail} {} {}", g.dice.pick(&["<", ">", "<>"]), g.dice.range(-3, 6)));
     }
