@@ -196,3 +196,18 @@ DROP EVENT TRIGGER a_first;
 TABLE wrong;
 TABLE imat.told_late ORDER BY k;
 TABLE imat.told_last;
+-- Deferred triggers of a partition that comes are still to fire: ours come to it all the same.
+CREATE TABLE referenced (id int PRIMARY KEY);
+INSERT INTO referenced VALUES (1), (2);
+CREATE TABLE deferring (k int, r int REFERENCES referenced DEFERRABLE INITIALLY DEFERRED) PARTITION BY LIST (k);
+CREATE TABLE deferring_1 PARTITION OF deferring FOR VALUES IN (1);
+INSERT INTO deferring VALUES (1, 1);
+SELECT create_imat('deferred_rows', query => 'SELECT k, count(*) AS n FROM deferring GROUP BY k');
+BEGIN;
+ALTER TABLE deferring DETACH PARTITION deferring_1;
+INSERT INTO deferring_1 VALUES (1, 2);
+ALTER TABLE deferring ATTACH PARTITION deferring_1 FOR VALUES IN (1);
+INSERT INTO deferring VALUES (1, 2);
+COMMIT;
+TABLE imat.deferred_rows;
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'deferring_1'::regclass AND tgname LIKE 'imat%' ORDER BY 1;

@@ -124,31 +124,19 @@ pub fn create_triggers(relation: &QName, partitioned: bool) -> Vec<Sql> {
         format!("CREATE TRIGGER imat_delete AFTER DELETE ON {relation} REFERENCING OLD TABLE AS imat_old {capture}"),
         format!("CREATE TRIGGER imat_truncate AFTER TRUNCATE ON {relation} {capture}"),
     ];
-    // session_replication_role = replica does not silence a trigger that fires always.
     let mut statements: Vec<Sql> = statements.into_iter().map(Sql::new).collect();
-    let mut names = TRIGGERS.to_vec();
     if !partitioned {
         statements.push(Sql::new(format!(
             "CREATE TRIGGER {REPLICA} AFTER INSERT OR UPDATE OR DELETE ON {relation} \
              FOR EACH ROW EXECUTE FUNCTION imat_catalog.replica()"
         )));
-        names.push(REPLICA);
     }
-    statements.push(enable_triggers(relation, &names));
     statements
 }
 
-/// Makes one of our triggers on a table fire when it has to.
-pub fn enable_trigger(relation: &QName, trigger: &str) -> Sql {
-    enable_triggers(relation, &[trigger])
-}
-
-/// The same of several.
-pub fn enable_triggers(relation: &QName, triggers: &[&str]) -> Sql {
-    let when = |trigger: &str| if trigger == REPLICA { "REPLICA" } else { "ALWAYS" };
-    let enable = |trigger: &&str| format!("ENABLE {} TRIGGER {}", when(trigger), ident(trigger));
-    let parts: Vec<String> = triggers.iter().map(enable).collect();
-    Sql::new(format!("ALTER TABLE {relation} {}", parts.join(", ")))
+/// Makes a trigger of a table that is new fire always: session_replication_role = replica does not silence it then.
+fn enable_trigger(relation: &QName, trigger: &str) -> Sql {
+    Sql::new(format!("ALTER TABLE {relation} ENABLE ALWAYS TRIGGER {}", ident(trigger)))
 }
 
 pub fn drop_trigger(relation: &QName, trigger: &str) -> Sql {

@@ -116,6 +116,9 @@ pub fn watch(relations: impl IntoIterator<Item = u32>) {
     if !watched.is_empty() {
         stale::enable(&watched);
     }
-    let create = |(_, name, partitioned, _): &_| ddl::create_triggers(name, *partitioned);
-    new.iter().flat_map(create).for_each(|sql| spi::run(&sql));
+    for (relation, name, partitioned, _) in new {
+        ddl::create_triggers(&name, partitioned).iter().for_each(spi::run);
+        let replica = (!partitioned).then_some(ddl::REPLICA);
+        ddl::TRIGGERS.into_iter().chain(replica).for_each(|trigger| stale::fire(relation, trigger));
+    }
 }

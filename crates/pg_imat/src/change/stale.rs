@@ -17,6 +17,7 @@ use crate::catalog::running_ddl;
 use crate::change::foreign_keys;
 use crate::pg::error::warn;
 use crate::pg::lock::{self, Mode, Purpose};
+use crate::pg::trigger::{self, Fires};
 use crate::pg::{spi, xact};
 use crate::refuse;
 
@@ -165,8 +166,13 @@ fn adjust(relations: &[Oid], disabled: bool) {
     );
     let params = [relations.to_vec().into(), sql::REPLICA.into(), disabled.into()];
     running_ddl::own_ddl(|| {
-        for (relation, trigger) in spi::rows(&QUERY, &params, |row| (row.oid(1), row.need::<String>(2))) {
-            facts::name(relation).iter().for_each(|relation| spi::run(&sql::enable_trigger(relation, &trigger)));
-        }
+        let found = spi::rows(&QUERY, &params, |row| (row.oid(1), row.need::<String>(2)));
+        found.iter().for_each(|(relation, trigger)| fire(*relation, trigger));
     });
+}
+
+/// Makes a trigger of ours fire when it has to: in replicas only, or always, so that session_replication_role = replica does
+/// not silence it.
+pub fn fire(relation: u32, trigger: &str) {
+    trigger::enable(relation, trigger, if trigger == sql::REPLICA { Fires::InReplicas } else { Fires::Always });
 }

@@ -1,6 +1,6 @@
 //! The functions that the triggers of base tables and states call.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -9,6 +9,29 @@ use super::entrance::{Event, entrances};
 use super::image::V1;
 use super::transition::Transition;
 use super::{bare, error, memory, xact};
+
+/// When a trigger fires, as the catalog has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fires {
+    Always = b'A' as isize,
+    InReplicas = b'R' as isize,
+}
+
+/// Makes a trigger of a table fire so. ALTER TABLE refuses that while deferred triggers of the table are still to fire.
+pub fn enable(relation: u32, name: &str, fires: Fires) {
+    let name = CString::new(name).unwrap_or_default();
+    let (fires, lock) = (fires as std::ffi::c_char, pg_sys::ShareRowExclusiveLock as i32);
+    // SAFETY: the table is open meanwhile; the name is only compared.
+    unsafe {
+        let table = pg_sys::table_open(pg_sys::Oid::from(relation), lock);
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        pg_sys::EnableDisableTrigger(table, name.as_ptr(), fires, false, lock);
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        pg_sys::EnableDisableTrigger(table, name.as_ptr(), pg_sys::Oid::INVALID, fires, false, false, lock);
+        pg_sys::table_close(table, pg_sys::NoLock as i32);
+        pg_sys::CommandCounterIncrement();
+    }
+}
 
 /// How many triggers are running, each within the one before.
 pub fn depth() -> i32 {
