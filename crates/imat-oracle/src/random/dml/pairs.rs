@@ -88,10 +88,10 @@ fn meet_more(d: &mut Dml, side: usize) -> String {
     }
 }
 
-/// Rows that are corrected.
+/// Rows that are corrected. None may meet what is zero on the other side.
 fn wrong(d: &mut Dml) -> String {
     let value = 2 * d.dice.range(-1, 1) - 1;
-    let keys = d.dice.pick(&["k = 1", "k = 4", "k > 1", "true"]);
+    let keys = d.dice.pick(&["k = 1", "k = 4", "k BETWEEN 2 AND 4", "k < 5"]);
     format!("INSERT INTO one_side (k, x, s) SELECT k, {value} + p, 'wrong' FROM phase WHERE {keys}")
 }
 
