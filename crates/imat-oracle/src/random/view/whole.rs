@@ -122,7 +122,7 @@ fn window(g: &mut Gen) -> Query {
 
 fn common_table(g: &mut Gen) -> Query {
     let groups = grouped::simple_groups(g);
-    if g.dice.chance(25) {
+    if g.dice.chance(45) {
         let sql = format!(
             "WITH RECURSIVE s(n) AS (\n  SELECT 0 UNION SELECT n + 1 FROM s WHERE n < 5\n)\n\
              SELECT s.n, g.c2 AS total FROM s JOIN ({}) AS g ON g.c1 = s.n",
