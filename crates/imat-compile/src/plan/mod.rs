@@ -217,6 +217,14 @@ impl Plan {
         }
     }
 
+    /// What of this makes other statements: where nothing can fail, a row that came and went may be computed of.
+    pub fn relevant(&self, signs: Signs) -> Signs {
+        match signs {
+            Signs::Passing if !self.source().is_some_and(|source| source.frail) => Signs::Net,
+            signs => signs,
+        }
+    }
+
     /// Those of the `changed` tables whose change makes no difference, as foreign keys prove. To those
     /// in `one_way` rows were only added, or from them only taken away.
     pub fn idle(&self, changed: &TableSet, one_way: &TableSet) -> Idle {

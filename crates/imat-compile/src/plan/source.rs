@@ -22,6 +22,8 @@ pub(crate) struct Source {
     /// What is computed of the scope row.
     pub computed: Vec<Scalar>,
     pub references: Vec<Reference>,
+    /// Something is computed that can fail for a row of the tables.
+    pub frail: bool,
 }
 
 /// PostgreSQL's limit for the columns of a SELECT is 1664; besides the scope row there are weights and the like.
@@ -46,7 +48,9 @@ impl Source {
         Term::all(&core.rel)?;
         let references = references::all(&core);
         let computed = scalars.iter().copied().cloned().collect();
-        Ok(Self { core, used, computed, references })
+        let mut source = Self { core, used, computed, references, frail: false };
+        source.frail = source.is_frail();
+        Ok(source)
     }
 
     /// Whether an expression over the scope row has a value in any row of the tables.
@@ -55,8 +59,8 @@ impl Source {
         terms.iter().all(|term| !Order { term, tables: &self.core.tables }.is_frail(&term.resolve(expr)))
     }
 
-    /// Whether something is computed that can fail for a row of the tables.
-    pub(crate) fn is_frail(&self) -> bool {
+    /// See [`Source::frail`].
+    fn is_frail(&self) -> bool {
         let terms = Term::all(&self.core.rel).unwrap_or_default();
         let is_frail = |term: &Term| {
             let order = Order { term, tables: &self.core.tables };

@@ -80,7 +80,7 @@ impl Plan {
     fn deltas(&self, changed: &TableSet, signs: Signs, size: Size) -> Vec<String> {
         match self.row(changed.iter(), size) {
             Some(row) => vec![row.relation(1)],
-            None if signs == Signs::Passing && self.source().is_some_and(Source::is_frail) => {
+            None if self.relevant(signs) == Signs::Passing => {
                 changed.iter().map(|&table| render::net(table, &self.tables[table].columns)).collect()
             }
             None => Vec::new(),

@@ -60,7 +60,8 @@ pub fn apply(maintained: &Maintained, changed: &TableSet, idle: &Idle, deltas: &
         }
     }
     if !changed.is_empty() {
-        let statements = |of: &Maintained| of.statements(changed, signs(deltas), extent);
+        let signs = signs(deltas);
+        let statements = |of: &Maintained| of.statements(changed, of.plan.relevant(signs), extent);
         write(maintained, &connection, statements, &row);
     }
     connection.close();
