@@ -48,9 +48,7 @@ fn complete(marks: Vec<Mark>, torn: Vec<u32>) {
         return;
     }
     let made = xact::attempt_aside(PATIENCE, || {
-        if !marks.is_empty() {
-            lock::begin_adoption(true);
-        }
+        lock::begin_adoption(true);
         let mut names = trusted(|| adopt::enter(&marks)).0;
         names.extend(&torn);
         adopt::make(&names);
@@ -91,12 +89,14 @@ fn size(relation: u32) -> i64 {
 
 /// The maintained tables over these relations that have all of their triggers, and can't have all of their rows: the
 /// state is empty and a base table is not, or it has rows while a base table of it has none at all, or base tables had rows
-/// before the dump.
+/// before the dump. The state's own trigger must be there too: a restore makes it after the state's rows, and several jobs
+/// may bring these after the triggers of the base tables.
 fn torn(relations: &[Oid]) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.target IS NULL AND i.stale IS NULL \
              AND (i.state::oid = ANY ($1) \
                  OR i.name IN (SELECT s.name FROM imat_catalog.source AS s WHERE s.relation::oid = ANY ($1))) \
+             AND EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = i.state AND t.tgname = $2) \
              AND NOT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.name = i.name AND NOT EXISTS ( \
                  SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = s.relation AND t.tgname = 'imat_update')) \
              AND (EXISTS (SELECT FROM imat_catalog.doubtful AS d WHERE d.definition = i.definition) OR (SELECT CASE \
@@ -105,18 +105,22 @@ fn torn(relations: &[Oid]) -> Vec<u32> {
                  FROM (SELECT coalesce(pg_catalog.sum(pg_catalog.pg_relation_size(s.relation, 'main')), 0) AS size \
                      FROM imat_catalog.source AS s WHERE s.name = i.name GROUP BY s.base) AS b)) ORDER BY i.depth, 1",
     );
-    let names = spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1));
+    let names = spi::rows(&QUERY, &[relations.to_vec().into(), Param::from(sql::MARK)], |row| row.oid(1));
     names.into_iter().filter(|&name| bookkeeping::is_complete(name)).collect()
 }
 
-/// Whether a row of the bookkeeping that a dump brings, told by its first columns, is known already.
+/// Whether a row of the bookkeeping that a dump brings, told by its first columns, is known already. Another job of the
+/// restore may just be adding it: then that job's transaction is waited for.
 pub fn is_known(table: &[u8], columns: [u32; 3]) -> bool {
-    !running_ddl::is_own_ddl()
-        && match table {
-            b"imat" => is_known_table(columns[0], columns[1]),
-            b"content" => content::is_known(columns[0]),
-            _ => is_known_source(columns),
-        }
+    if running_ddl::is_own_ddl() {
+        return false;
+    }
+    lock::begin_adoption(true);
+    match table {
+        b"imat" => is_known_table(columns[0], columns[1]),
+        b"content" => content::is_known(columns[0]),
+        _ => is_known_source(columns),
+    }
 }
 
 /// Whether a row of `imat_catalog.imat` that a dump brings is of a table that was adopted, or will be.
