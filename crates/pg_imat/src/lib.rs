@@ -44,7 +44,7 @@ const ENTRANCES: Entrances = Entrances {
     state_changed: capture::guard,
     is_known: restored::is_known,
     bookkeeping_arrived: restored::bookkeeping,
-    is_waiting: session::is_waiting,
+    must_flush_before_read: session::must_flush_before_read,
     before_read: capture::before_read,
     is_own_statement: session::is_own_statement,
     merges_begin: session::begin_merges,

@@ -98,7 +98,7 @@ pub fn catch_up(maintained: &Maintained, from: &str, activity: &str) -> String {
         if taken.noted {
             _ = progress::during(activity, || fill(&maintained.plan, &maintained.state, false));
             spi::run(&ddl::analyze(&maintained.state));
-            foreign_keys::look(maintained);
+            foreign_keys::check(maintained);
         } else if !taken.deltas.is_empty() {
             let changed = taken.deltas.iter().map(|(position, _)| *position).collect();
             let done = apply(maintained, &changed, &Idle::new(), &taken.deltas);

@@ -312,7 +312,7 @@ fn attempt(relations: impl Fn() -> Vec<u32>, mode: Mode, patience: u64, body: im
                 break;
             }
             locked.extend(&open);
-            locks::together(Purpose::Online, open, mode, until);
+            locks::lock_all(Purpose::Online, open, mode, until);
         }
         body(&locked);
     });

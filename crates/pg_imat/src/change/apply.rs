@@ -20,9 +20,9 @@ use crate::pg::spi::{Connection, Params, Reach, Snapshot};
 use crate::pg::xact;
 use crate::refuse;
 
-/// Takes the locks for the deltas of one maintained table's base tables, and applies those that are not idle.
-/// Returns whether that was done: what it is made of can have changed while a lock was waited for. One that is being
-/// built has no locks to wait for.
+/// Takes the locks for the deltas of one maintained table's base tables, and applies the deltas that are not idle.
+/// Returns false if nothing was applied, because DDL invalidated the plan while a lock was waited for. An online build
+/// takes no locks here.
 #[must_use]
 pub fn apply(maintained: &Maintained, changed: &TableSet, idle: &Idle, deltas: &[(usize, Delta)]) -> bool {
     let busy: TableSet;
@@ -45,9 +45,10 @@ pub fn apply(maintained: &Maintained, changed: &TableSet, idle: &Idle, deltas: &
             (extent, Params::default())
         }
     };
-    // Nobody else writes one that is being built.
+    // During an online build no other session writes the state.
     if !maintained.entry.queued {
-        // As writing will. What is locked later makes no plan invalid.
+        // The same lock that the write takes. If it is held before the plans are checked, getting it later can't
+        // invalidate them.
         if !changed.is_empty() {
             lock::relation(Purpose::State, maintained.entry.state, Mode::RowExclusive);
         }
@@ -77,7 +78,7 @@ fn signs(deltas: &[(usize, Delta)]) -> Signs {
     }
 }
 
-/// Reads and writes, under the locks; the change is registered, or is this row.
+/// Reads and writes under the locks. The change is in the registered deltas, or is `row`.
 fn write(maintained: &Maintained, connection: &Connection, of: impl Fn(&Maintained) -> Rc<Statements>, row: &Params) {
     let statements = of(maintained);
     let Statements { flush, digest, write, watched, .. } = &*statements;
@@ -95,7 +96,7 @@ fn write(maintained: &Maintained, connection: &Connection, of: impl Fn(&Maintain
     }
 }
 
-/// Recomputes what the upsert could not compute, and deletes what it emptied.
+/// Recomputes the groups that the upsert could not compute, and deletes the rows whose count it set to 0.
 fn follow_up(maintained: &Maintained, connection: &Connection, of: impl Fn(&Maintained) -> Rc<Statements>) {
     let ((emptied, emptied_count), (dirty, dirty_count)) = (connection.tids(1), connection.tids(2));
     if connection.number(3).unwrap_or(0) > 0 {
@@ -112,7 +113,7 @@ fn follow_up(maintained: &Maintained, connection: &Connection, of: impl Fn(&Main
     if emptied_count == 0 && dirty_count == 0 {
         return;
     }
-    // The rows may have been waited for, and a base table have got a partition meanwhile.
+    // While the upsert waited for row locks, a partition may have been attached to a base table.
     let now = current(maintained.entry.name);
     let Statements { flush, recompute, delete, .. } = &*of(now.as_deref().unwrap_or(maintained));
     if let (1.., Some(sql)) = (dirty_count, &flush.recompute)
@@ -126,7 +127,7 @@ fn follow_up(maintained: &Maintained, connection: &Connection, of: impl Fn(&Main
     }
 }
 
-/// The state is not what it was: it is broken, unless rows were changed meanwhile that nobody was told of.
+/// The state does not fit the delta. That is an error, unless the table has become stale meanwhile.
 fn out_of_step(maintained: &Maintained) {
     current(maintained.entry.name);
     if cache::find(maintained.entry.name).is_some_and(|maintained| maintained.entry.stale.is_none()) {
@@ -134,7 +135,7 @@ fn out_of_step(maintained: &Maintained) {
     }
 }
 
-/// The maintained table as other sessions' DDL has left it.
+/// The maintained table compiled again, if other sessions' DDL has invalidated its plan.
 fn current(name: u32) -> Option<Rc<Maintained>> {
     xact::accept_invalidations();
     if cache::is_fresh() {

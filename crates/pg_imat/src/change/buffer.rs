@@ -1,15 +1,15 @@
-//! What changed since the last flush, and which maintained tables have it already.
+//! The changes since the last flush, and which maintained tables have applied them already.
 //!
-//! A flush usually empties the buffer. One that a read asks for in the middle of a statement may
-//! have to pass over maintained tables, so what it applied is not forgotten but dated: a chunk
-//! belongs to an *epoch*, such a flush ends the epoch, and every maintained table that took part
-//! has *taken* the chunks of its base tables up to there.
+//! A flush usually empties the buffer. A flush that a query requests in the middle of a statement can't
+//! update all maintained tables, so the buffer keeps the chunks: each chunk belongs to an *epoch*, such a
+//! flush ends the epoch, and each maintained table that it updated has *taken* the chunks of its base tables
+//! up to that epoch. "Reader" below is a maintained table that reads a base table.
 //!
-//! A chunk has one layout: where the readers of a base table change within a transaction, its deltas have other
-//! columns from then on, and are put together for each reader, by what its columns are.
+//! A chunk has one layout. If a base table gets or loses readers within a transaction, later deltas have other
+//! columns. Deltas of several layouts are summed for each reader, column by column.
 //!
-//! Both belong to the subtransaction that made them. If that is rolled back, the chunk never
-//! was, and what was taken is pending again.
+//! A chunk and a "taken" entry belong to the subtransaction that made them. If that is rolled back, the chunk is
+//! dropped, and chunks that were taken are pending again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -24,16 +24,17 @@ use crate::pg::transition::Transition;
 #[derive(Clone, Default)]
 pub struct Change {
     pub delta: Option<Delta>,
-    /// Something changed of which no rows are known.
-    pub unseen: bool,
+    /// The table changed, and no rows were collected, because a "whole" view needs none.
+    pub without_rows: bool,
+    /// The changed rows are not known, so the maintained tables must be rebuilt.
+    pub rows_unknown: bool,
+    /// There was a TRUNCATE. Older snapshots see an empty base table, so they must not read the new content.
     pub truncated: bool,
-    /// By TRUNCATE. A snapshot that is older finds no rows of the table at all, so it can't read what follows from them.
-    pub emptied: bool,
-    /// The maintained table that takes it is to be made anew, whatever else it says.
-    pub anew: bool,
+    /// The maintained table that takes this change must be rebuilt, whatever the other fields say.
+    pub rebuild: bool,
 }
 
-/// One change for each of some base tables.
+/// Changes of base tables, at most one for each.
 pub struct Changes(Vec<(u32, Change)>);
 
 impl Changes {
@@ -55,8 +56,8 @@ struct Taken {
     reader: u32,
 }
 
-/// A maintained table is to be made anew.
-struct Remake {
+/// A request to rebuild a maintained table.
+struct Rebuild {
     subtransaction: u32,
     epoch: u32,
     reader: u32,
@@ -65,32 +66,32 @@ struct Remake {
 #[derive(Default)]
 pub struct Buffer {
     chunks: Vec<Chunk>,
-    remakes: Vec<Remake>,
+    rebuilds: Vec<Rebuild>,
     taken: Vec<Taken>,
     epoch: u32,
-    /// Sums of several chunks, made for the flush that is running.
+    /// Sums of several chunks, made for the running flush.
     sums: Vec<Delta>,
-    /// Of subtransactions that were rolled back when there was no room to free them.
+    /// Deltas of rolled back subtransactions that could not be freed, for want of memory or disk.
     abandoned: Vec<Delta>,
-    /// An error interrupted the work on the chunks: what is left of them is not to be trusted.
+    /// An error interrupted work on the chunks, so they are incomplete and must not be applied.
     torn: bool,
 }
 
-/// From how many chunks on the buffer is tidied before it gets another.
+/// With more chunks than this, chunks are merged before another one is added.
 const MANY: usize = 64;
 
 impl Change {
-    pub fn unseen() -> Self {
-        Self { unseen: true, ..Self::default() }
+    pub fn without_rows() -> Self {
+        Self { without_rows: true, ..Self::default() }
     }
 
     pub fn truncated() -> Self {
-        Self { truncated: true, emptied: true, ..Self::default() }
+        Self { rows_unknown: true, truncated: true, ..Self::default() }
     }
 
-    /// Rows changed, and PostgreSQL does not say which. What reads them is made anew, as it is after a TRUNCATE.
-    pub fn untold() -> Self {
-        Self { truncated: true, ..Self::default() }
+    /// Rows changed, and PostgreSQL does not say which. The maintained tables are rebuilt, as after a TRUNCATE.
+    pub fn rows_unknown() -> Self {
+        Self { rows_unknown: true, ..Self::default() }
     }
 
     fn layout(&self) -> Option<&Rc<Layout>> {
@@ -105,9 +106,9 @@ impl Change {
             }
             (delta, more) => *delta = delta.take().or(more),
         }
-        self.unseen |= other.unseen;
+        self.without_rows |= other.without_rows;
+        self.rows_unknown |= other.rows_unknown;
         self.truncated |= other.truncated;
-        self.emptied |= other.emptied;
     }
 
     /// Whether a delta with this layout can be added.
@@ -115,7 +116,7 @@ impl Change {
         layout.is_none_or(|layout| self.delta.as_ref().is_none_or(|delta| delta.is_of(layout)))
     }
 
-    /// All of several, for who reads these columns of the rows. A delta that is made for it is added to `sums`.
+    /// The sum of several changes, for a reader of these columns. If that needs a new delta, it is added to `sums`.
     fn sum(changes: &[&Change], columns: Option<&[i16]>, sums: &mut Vec<Delta>) -> Change {
         if let [only] = changes {
             return (*only).clone();
@@ -126,12 +127,12 @@ impl Change {
             (_, Some(columns)) => Delta::sum(&deltas, columns).inspect(|sum| sums.push(sum.clone())),
         };
         Change {
-            // Some were collected when nobody read such columns yet.
-            anew: delta.is_none() && !deltas.is_empty(),
+            // There is no sum if some deltas were collected without a column that this reader needs.
+            rebuild: delta.is_none() && !deltas.is_empty(),
             delta,
-            unseen: changes.iter().any(|change| change.unseen),
+            without_rows: changes.iter().any(|change| change.without_rows),
+            rows_unknown: changes.iter().any(|change| change.rows_unknown),
             truncated: changes.iter().any(|change| change.truncated),
-            emptied: changes.iter().any(|change| change.emptied),
         }
     }
 
@@ -144,14 +145,14 @@ impl Change {
 
 impl Buffer {
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty() && self.remakes.is_empty()
+        self.chunks.is_empty() && self.rebuilds.is_empty()
     }
 
     pub fn is_torn(&self) -> bool {
         self.torn
     }
 
-    /// The base tables that changed, each with the last epoch in which it did.
+    /// The base tables that changed, each with the last epoch in which it changed.
     pub fn changed(&self) -> Vec<(u32, u32)> {
         let mut changed: Vec<(u32, u32)> = Vec::new();
         for chunk in &self.chunks {
@@ -163,27 +164,27 @@ impl Buffer {
         changed
     }
 
-    /// The maintained tables that are to be made anew, and have not been.
-    pub fn remade(&self) -> BTreeSet<u32> {
-        self.remakes.iter().map(|remake| remake.reader).filter(|&reader| self.is_remade(reader)).collect()
+    /// The maintained tables that must be rebuilt and have not been.
+    pub fn due_rebuilds(&self) -> BTreeSet<u32> {
+        self.rebuilds.iter().map(|rebuild| rebuild.reader).filter(|&reader| self.is_rebuild_due(reader)).collect()
     }
 
-    fn is_remade(&self, reader: u32) -> bool {
+    fn is_rebuild_due(&self, reader: u32) -> bool {
         let from = self.taken(reader);
-        self.remakes.iter().any(|remake| remake.reader == reader && Some(remake.epoch) > from)
+        self.rebuilds.iter().any(|rebuild| rebuild.reader == reader && Some(rebuild.epoch) > from)
     }
 
-    /// Has a maintained table made anew.
-    pub fn remake(&mut self, subtransaction: u32, reader: u32) {
-        self.remakes.push(Remake { subtransaction, epoch: self.epoch, reader });
+    /// Requests that a maintained table is rebuilt.
+    pub fn request_rebuild(&mut self, subtransaction: u32, reader: u32) {
+        self.rebuilds.push(Rebuild { subtransaction, epoch: self.epoch, reader });
     }
 
-    /// The base tables that were truncated.
-    pub fn truncated(&self) -> BTreeSet<u32> {
-        self.chunks.iter().filter(|chunk| chunk.change.truncated).map(|chunk| chunk.base).collect()
+    /// The base tables with changes whose rows are not known.
+    pub fn with_unknown_rows(&self) -> BTreeSet<u32> {
+        self.chunks.iter().filter(|chunk| chunk.change.rows_unknown).map(|chunk| chunk.base).collect()
     }
 
-    /// The change to which one with such a delta is to be added.
+    /// The chunk's change to which a delta with this layout can be added.
     fn current(&mut self, subtransaction: u32, base: u32, layout: Option<&Rc<Layout>>) -> Option<&mut Change> {
         let wanted = (subtransaction, self.epoch, base);
         let is_it = |chunk: &&mut Chunk| {
@@ -196,7 +197,7 @@ impl Buffer {
         match self.current(subtransaction, base, change.layout()) {
             Some(known) => known.add(change),
             None => {
-                // A trigger with an exception block leaves a chunk for each row.
+                // A trigger with an exception block makes a chunk for each row.
                 if self.chunks.len() > MANY {
                     self.tidy(|left, right| left == right);
                 }
@@ -217,12 +218,12 @@ impl Buffer {
         }
     }
 
-    /// The last epoch up to which a maintained table has taken what its base tables changed.
+    /// The last epoch up to which a maintained table has taken the chunks of its base tables.
     pub fn taken(&self, reader: u32) -> Option<u32> {
         self.taken.iter().filter(|taken| taken.reader == reader).map(|taken| taken.epoch).max()
     }
 
-    /// A maintained table takes all there is.
+    /// Notes that a maintained table has taken all chunks of its base tables.
     pub fn take(&mut self, subtransaction: u32, reader: u32) {
         let epoch = self.epoch;
         match self.taken.iter_mut().find(|taken| (taken.subtransaction, taken.reader) == (subtransaction, reader)) {
@@ -231,23 +232,23 @@ impl Buffer {
         }
     }
 
-    /// What these tables changed that a maintained table, which may ask for rows, has not taken.
-    pub fn net(&mut self, reader: u32, tables: &[TableUse], rows: bool) -> Changes {
-        let (from, anew) = (self.taken(reader), self.is_remade(reader));
+    /// The changes of these tables that a maintained table has not taken; with their rows if `rows`.
+    pub fn pending(&mut self, reader: u32, tables: &[TableUse], rows: bool) -> Changes {
+        let (from, rebuild) = (self.taken(reader), self.is_rebuild_due(reader));
         let Self { chunks, sums, .. } = self;
-        let net = |table: &TableUse| {
+        let pending = |table: &TableUse| {
             let pending = chunks.iter().filter(|chunk| chunk.base == table.oid && Some(chunk.epoch) > from);
             let changes: Vec<&Change> = pending.map(|chunk| &chunk.change).collect();
-            (anew || !changes.is_empty()).then(|| {
+            (rebuild || !changes.is_empty()).then(|| {
                 let sum = Change::sum(&changes, rows.then_some(&table.columns), sums);
-                (table.oid, Change { anew: anew || sum.anew, ..sum })
+                (table.oid, Change { rebuild: rebuild || sum.rebuild, ..sum })
             })
         };
-        Changes(tables.iter().filter_map(net).collect())
+        Changes(tables.iter().filter_map(pending).collect())
     }
 
-    /// Makes one chunk of several of a base table, where nobody has taken one without the other
-    /// and their subtransactions may be put together.
+    /// Merges chunks of the same base table, if no reader has taken only one of them and `may` allows it for
+    /// their subtransactions.
     pub fn tidy(&mut self, may: impl Fn(u32, u32) -> bool) {
         if self.torn || self.chunks.len() < 2 {
             return;
@@ -275,8 +276,8 @@ impl Buffer {
         self.torn = false;
     }
 
-    /// Ends the epoch. What all of a base table's readers have taken is forgotten, unless their
-    /// taking could be rolled back and the change not.
+    /// Ends the epoch. Drops the chunks that all readers of the base table have taken. A chunk is kept if a reader
+    /// took it in a deeper subtransaction than the chunk's own, whose rollback would make it pending again.
     pub fn end_epoch(&mut self, readers: &BTreeMap<u32, Rc<[u32]>>) {
         self.epoch += 1;
         self.sums.drain(..).for_each(Delta::end);
@@ -291,42 +292,42 @@ impl Buffer {
         };
         let (done, kept) = self.chunks.drain(..).partition(by_all);
         self.chunks = kept;
-        self.remakes.retain(|remake| {
+        self.rebuilds.retain(|rebuild| {
             !taken.iter().any(|taken| {
-                taken.reader == remake.reader
-                    && taken.epoch >= remake.epoch
-                    && taken.subtransaction <= remake.subtransaction
+                taken.reader == rebuild.reader
+                    && taken.epoch >= rebuild.epoch
+                    && taken.subtransaction <= rebuild.subtransaction
             })
         });
         Vec::into_iter(done).for_each(|chunk| chunk.change.end());
     }
 
-    /// Everything has been applied.
+    /// Drops everything, after all of it has been applied.
     pub fn clear(&mut self) {
         self.epoch = 0;
         self.taken.clear();
-        self.remakes.clear();
+        self.rebuilds.clear();
         self.sums.drain(..).for_each(Delta::end);
         self.chunks.drain(..).for_each(|chunk| chunk.change.end());
         self.free();
     }
 
-    /// Frees what could not be freed before; what still can't, PostgreSQL will with the transaction.
+    /// Frees the deltas that could not be freed before. PostgreSQL frees the rest at the end of the transaction.
     pub fn free(&mut self) {
         self.abandoned = self.abandoned.drain(..).filter_map(Delta::abandon).collect();
     }
 
-    /// What a subtransaction did belongs to its parent now. This must not fail, as half of the
-    /// subtransaction is committed, so nothing is written here.
+    /// Gives the entries of a subtransaction to its parent. This must not fail, because half of the
+    /// subtransaction is committed already. So it writes to no delta, which could need memory or disk.
     pub fn release(&mut self, mine: u32, parent: u32) {
         self.chunks
             .iter_mut()
             .filter(|chunk| chunk.subtransaction == mine)
             .for_each(|chunk| chunk.subtransaction = parent);
-        self.remakes
+        self.rebuilds
             .iter_mut()
-            .filter(|remake| remake.subtransaction == mine)
-            .for_each(|remake| remake.subtransaction = parent);
+            .filter(|rebuild| rebuild.subtransaction == mine)
+            .for_each(|rebuild| rebuild.subtransaction = parent);
         let (released, kept) = self.taken.drain(..).partition(|taken| taken.subtransaction == mine);
         self.taken = kept;
         for Taken { epoch, reader, .. } in Vec::into_iter(released) {
@@ -335,10 +336,10 @@ impl Buffer {
         }
     }
 
-    /// What a subtransaction did never happened.
+    /// Drops the entries of a subtransaction that is rolled back.
     pub fn abort(&mut self, mine: u32) {
         self.taken.retain(|taken| taken.subtransaction < mine);
-        self.remakes.retain(|remake| remake.subtransaction < mine);
+        self.rebuilds.retain(|rebuild| rebuild.subtransaction < mine);
         let (kept, dropped) = self.chunks.drain(..).partition(|chunk| chunk.subtransaction < mine);
         self.chunks = kept;
         let deltas = Vec::into_iter(dropped).filter_map(|chunk: Chunk| chunk.change.delta);

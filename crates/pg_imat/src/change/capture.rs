@@ -1,15 +1,15 @@
-//! Capture, and the moment of the flush.
+//! Collects the changed rows, and decides when to flush.
 //!
-//! A statement on a base table *opens* in a BEFORE trigger and *closes* in an AFTER trigger that
-//! hands over its rows to the buffer. While a base table is open, its delta is missing, so
-//! nothing that reads it may be flushed: a parent's DELETE that cascades closes before its
-//! children's do. When nothing is open, every change made so far has been collected, and
-//! [`flush`] applies them. A query that reads a maintained table before that makes
-//! the flush come early, for those maintained tables whose base tables are all at rest.
+//! A statement on a base table *opens* in a BEFORE trigger and *closes* in an AFTER trigger, which adds
+//! the changed rows to the buffer. While a statement is open, its rows are not in the buffer yet, so
+//! no maintained table that reads its base table may be flushed. (A parent's DELETE that cascades closes before
+//! the DELETEs of its children.) When no statement is open, all changes have been collected, and
+//! [`flush`] applies them. If a query reads a maintained table earlier, the flush is done before the query,
+//! for those maintained tables that have no base table with an open statement.
 //!
-//! A replication worker applies rows without statements ([`row`]), and nobody is told when the last
-//! trigger of a row has fired. So what it does is taken for one statement, which closes when the
-//! transaction is about to commit: see [`before_commit`].
+//! A replication worker applies rows without statements ([`row`]), and there is no event after the last
+//! trigger of a row. So all rows of its transaction are treated as one statement, which closes right before
+//! the transaction commits: see [`before_commit`].
 
 use std::collections::BTreeSet;
 
@@ -26,23 +26,24 @@ use crate::pg::transition::Transition;
 use crate::pg::xact;
 use crate::refuse;
 
-/// A statement on a base table begins. `adopt` is told which one, and whether anybody is known to read it.
+/// Called at the beginning of a statement on a base table. `adopt` gets the relation and whether the bookkeeping has
+/// a maintained table that reads it.
 pub fn open(relation: u32, is_ours: bool, adopt: fn(u32, bool)) {
-    if announce(relation, is_ours, adopt) {
+    if find_readers(relation, is_ours, adopt) {
         session::open(relation);
     }
 }
 
-/// Returns whether anybody follows the relation's changes. A dump may have brought back a trigger that is ours before
-/// what it is for, or without it.
-fn announce(relation: u32, is_ours: bool, adopt: fn(u32, bool)) -> bool {
+/// Returns whether a maintained table follows the relation's changes. A restore can create the trigger before the
+/// bookkeeping, or without it, so the maintained table is adopted here if necessary.
+fn find_readers(relation: u32, is_ours: bool, adopt: fn(u32, bool)) -> bool {
     refuse_copy(relation, is_ours);
     adopt(relation, !cache::captures(relation).is_empty());
     cache::captures(relation).iter().any(Capture::is_followed)
 }
 
-/// Refuses a change of a relation that nobody reads and that has somebody's copy of a trigger of ours, as a part of the
-/// table has that is kept elsewhere. Each trigger asks, whichever of them fires, since not all may have been copied.
+/// Refuses a change of a relation that no maintained table reads and whose trigger is a copy that pg_imat did not make,
+/// as on a shard of Citus. Every trigger function checks this, since some of the triggers may not have been copied.
 fn refuse_copy(relation: u32, is_ours: bool) {
     if !is_ours && cache::captures(relation).is_empty() {
         let table = bookkeeping::trusted(|| facts::name(relation));
@@ -50,7 +51,7 @@ fn refuse_copy(relation: u32, is_ours: bool) {
     }
 }
 
-/// A statement on `relation` is over; `transition` are its rows.
+/// Called at the end of a statement on `relation`; `transition` has its changed rows.
 pub fn close(relation: u32, event: Event, transition: &Transition, is_ours: bool) {
     refuse_copy(relation, is_ours);
     collect(relation, event, transition);
@@ -59,15 +60,17 @@ pub fn close(relation: u32, event: Event, transition: &Transition, is_ours: bool
     }
 }
 
-/// A row was changed in a session that is a replica. If that was done by a statement, the row
-/// comes with the others, and the statement is open: triggers fire before it closes.
+/// Called for each changed row while session_replication_role is `replica`. If a statement changed the row, that
+/// statement is still open, and its AFTER trigger will collect the row with the others.
 pub fn row(relation: u32, row: &Transition, is_ours: bool, adopt: fn(u32, bool)) {
     refuse_copy(relation, is_ours);
     let captures = cache::captures(relation);
-    session::looking_up(|| captures.iter().flat_map(Capture::trusting).for_each(|&name| foreign_keys::unchecked(name)));
+    session::without_flush(|| {
+        captures.iter().flat_map(Capture::trusting).for_each(|&name| foreign_keys::unchecked(name))
+    });
     if !session::is_open() {
-        session::apply_rows();
-        announce(relation, is_ours, adopt);
+        session::note_replication();
+        find_readers(relation, is_ours, adopt);
         collect(relation, Event::Rows, row);
     }
 }
@@ -79,29 +82,29 @@ fn collect(relation: u32, event: Event, transition: &Transition) {
         if session::is_flushing() && !capture.is_state {
             raise(&refuse::changed_by_flush());
         }
-        let untold = match event {
+        let unknown = match event {
             Event::Truncate => Some(Change::truncated()),
-            Event::Rows => session::is_merging(relation).then(Change::untold),
+            Event::Rows => session::is_merging(relation).then(Change::rows_unknown),
         };
-        match untold {
+        match unknown {
             Some(change) => session::add(capture.base, change),
             None => collect_rows(capture, transition),
         }
     }
 }
 
-/// Collects rows for whoever follows the base table.
+/// Collects rows for all maintained tables that follow the base table.
 pub fn collect_rows(capture: &Capture, rows: &Transition) {
     let layout = capture.layout(rows);
     if capture.tells && !rows.is_empty() {
-        session::add(capture.base, Change::unseen());
+        session::add(capture.base, Change::without_rows());
     }
     if let Some(layout) = &layout {
         session::collect(capture.base, rows, layout);
     }
 }
 
-/// Refuses a change of a maintained table that is not its own flush.
+/// Refuses a write to a maintained table, except by its own flush.
 pub fn guard(relation: u32, name: &str) {
     if !session::is_flush_of(relation) {
         raise(
@@ -112,9 +115,9 @@ pub fn guard(relation: u32, name: &str) {
     }
 }
 
-/// Flushes what a query is about to read; returns whether it has to be given a new snapshot.
+/// Flushes the maintained tables that a query is about to read. Returns whether the query needs a new snapshot.
 pub fn before_read(reading: &Reading) -> bool {
-    let late = session::looking_up(|| written(session::pending()));
+    let late = session::without_flush(|| written(session::pending()));
     let named = reading.tables.iter().any(|table| late.contains(table));
     if named && !reading.fresh {
         raise(&refuse::read_too_early());
@@ -139,8 +142,8 @@ fn written(readers: BTreeSet<u32>) -> BTreeSet<u32> {
     states
 }
 
-/// All statements are over before a transaction commits, unless one of a table's triggers went
-/// behind our back. What is still in the buffer came without a statement.
+/// Called right before a transaction commits. No statement can be open, unless a trigger was disabled or dropped
+/// unnoticed. Rows that are still in the buffer are replicated ones.
 pub fn before_commit() {
     if session::is_open() {
         raise(
@@ -149,7 +152,7 @@ pub fn before_commit() {
                 .hint("Enable all of the table's triggers named imat_*, and call refresh_imat."),
         );
     }
-    // A flush leaves no deferred triggers: in a security-restricted operation none can be queued.
+    // The flush queues no deferred triggers, since a security-restricted operation can't.
     if !session::is_empty() {
         xact::at_end(flush::now);
     }

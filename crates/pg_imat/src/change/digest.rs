@@ -1,4 +1,4 @@
-//! What is read under a transaction snapshot must not have changed since that was taken.
+//! Under a transaction snapshot, a flush must not read data that has changed since the snapshot was taken.
 
 use crate::catalog::cache::Maintained;
 use crate::pg::error::raise;
@@ -6,14 +6,14 @@ use crate::pg::lock;
 use crate::pg::spi::{Connection, Params, Prepared, Snapshot};
 use crate::refuse;
 
-/// Whether the flush's snapshot may be too old for what it reads. While a maintained table is being
-/// built, nobody else writes its state, which is brought to the moment of a snapshot.
+/// Whether the flush's snapshot may be too old for the data that it reads. In an online build it can't be: no other
+/// session writes the state, and each round computes the state as of its own snapshot.
 pub fn can_be_stale(maintained: &Maintained) -> bool {
     lock::transaction_snapshot() && !maintained.entry.queued
 }
 
-/// Under a transaction snapshot, what is read must not have changed since it was taken: the
-/// other transaction did not see this one's change, so nobody would combine the two.
+/// Raises an error if the digest of the data differs between the transaction snapshot and the latest one. Then another
+/// transaction has committed a change that did not see this transaction's, so neither would combine the two.
 pub fn same_under_latest(connection: &Connection, digest: &Prepared, params: &Params) {
     connection.execute(digest, params, Snapshot::Transaction);
     let mine = connection.text(1);

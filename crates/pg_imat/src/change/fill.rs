@@ -1,4 +1,4 @@
-//! Making a state what its query returns now.
+//! Writes the query's current result to a state.
 
 use imat_compile::name::QName;
 use imat_compile::plan::Plan;
@@ -9,8 +9,8 @@ use crate::change::digest::same_under_latest;
 use crate::pg::delta::Delta;
 use crate::pg::spi::{Connection, Params, Reach, Snapshot};
 
-/// Writes what a state lacks, and deletes what it should not have; returns whether there was any such row. Readers
-/// are in nobody's way, and see the rows as they were until this transaction commits.
+/// Inserts the rows that a state lacks, and deletes those that the query does not return. Returns whether there were
+/// any. Readers don't wait, and see the old rows until this transaction commits.
 pub fn fill(plan: &Plan, state: &QName, can_be_stale: bool) -> bool {
     let rebuild = plan.rebuild(state);
     let connection = Connection::open();

@@ -1,7 +1,7 @@
-//! Applying the buffered deltas.
+//! Applies the buffered deltas.
 //!
-//! Maintained tables are brought up to date from the ones nearest the base tables upwards:
-//! what a flush writes to a state is itself collected, as the delta of whatever reads that state.
+//! Maintained tables over base tables only are updated first, then those over them, and so on. The rows that a
+//! flush writes to a state are collected as the delta for the maintained tables that read this state.
 
 use std::rc::Rc;
 
@@ -20,12 +20,12 @@ use crate::change::{locks, queue, session};
 use crate::pg::delta::Delta;
 use crate::pg::lock;
 
-/// Applies what is collected.
+/// Applies the collected changes.
 pub fn now() {
     after(|| {});
 }
 
-/// Runs `body`, which writes a state directly, and flushes what that changes further up.
+/// Runs `body`, which writes a state directly, and flushes the maintained tables that read this state.
 pub fn after(body: impl FnOnce()) {
     session::begin_flush();
     body();
@@ -33,34 +33,34 @@ pub fn after(body: impl FnOnce()) {
     session::end_flush();
 }
 
-/// Applies what is in the buffer to every maintained table that can take it.
+/// Applies the buffer to every maintained table that has no base table with an open statement.
 fn run() {
     locks::take_for_rebuilds();
     let mut begun = Vec::new();
     while let Some(next) = next() {
-        // One that is being built may be gone by now, which writers need not know.
+        // An online build that was cleared away is no error for writers.
         if next.entry.queued {
             queue::append(&next, &session::take(next.entry.name));
             continue;
         }
         if let Some(next) = locks::keep_names(next) {
             let changes = session::take(next.entry.name);
-            one(next, &changes, &mut begun);
+            apply_to(next, &changes, &mut begun);
         }
     }
-    // All at once: each makes the session compile everything anew.
+    // In one call, because each call makes the session compile all its plans again.
     content::begin_all(begun);
 }
 
-/// The lowest maintained table that has something to take.
+/// The lowest maintained table with pending changes.
 fn next() -> Option<Rc<Maintained>> {
     let pending = session::pending().into_iter().map(cache::maintained);
     pending.min_by_key(|maintained| (maintained.entry.depth, maintained.entry.name))
 }
 
-/// Applies changes to a maintained table. It is added to `begun` if its content begins with them.
-fn one(maintained: Rc<Maintained>, changes: &Changes, begun: &mut Vec<u32>) {
-    // Somebody has disabled a trigger meanwhile. It is made anew when all are enabled.
+/// Applies changes to a maintained table. Its state is added to `begun` if older snapshots can't read the new content.
+fn apply_to(maintained: Rc<Maintained>, changes: &Changes, begun: &mut Vec<u32>) {
+    // A trigger was disabled meanwhile. The table is rebuilt when all triggers are enabled again.
     if maintained.entry.stale.is_some() {
         return;
     }
@@ -69,22 +69,22 @@ fn one(maintained: Rc<Maintained>, changes: &Changes, begun: &mut Vec<u32>) {
     let change = |position: usize| changes.of(tables[position].oid);
     let lacks = |table: &TableUse, change: &Change| change.delta.iter().any(|delta| !delta.has(&table.columns));
     let is_unknown =
-        |table: &TableUse, change: &Change| change.anew || !whole && (change.truncated || lacks(table, change));
-    let anew = tables.iter().any(|table| changes.of(table.oid).is_some_and(|change| is_unknown(table, change)));
+        |table: &TableUse, change: &Change| change.rebuild || !whole && (change.rows_unknown || lacks(table, change));
+    let must_rebuild = tables.iter().any(|table| changes.of(table.oid).is_some_and(|change| is_unknown(table, change)));
     let changed: TableSet = (0..tables.len())
         .filter(|&position| {
             change(position).is_some_and(|change| match whole {
-                true => change.unseen || change.truncated,
+                true => change.without_rows || change.rows_unknown,
                 false => change.delta.is_some(),
             })
         })
         .collect();
-    let emptied = (0..tables.len()).any(|position| change(position).is_some_and(|change| change.emptied));
-    let remade = (0..tables.len()).any(|position| change(position).is_some_and(|change| change.anew));
+    let truncated = (0..tables.len()).any(|position| change(position).is_some_and(|change| change.truncated));
+    let requested = (0..tables.len()).any(|position| change(position).is_some_and(|change| change.rebuild));
     let state = maintained.entry.state;
-    let mut begins = emptied;
-    if anew {
-        begins |= rebuild(maintained) && remade;
+    let mut begins = truncated;
+    if must_rebuild {
+        begins |= rebuild(maintained) && requested;
     } else if !changed.is_empty() {
         let deltas = match whole {
             true => Vec::new(),
@@ -93,7 +93,7 @@ fn one(maintained: Rc<Maintained>, changes: &Changes, begun: &mut Vec<u32>) {
             }
         };
         let idle = idle(&maintained, &changed, &deltas);
-        // Beside the table that references it there is none to which its keys could lead.
+        // In a join of two tables an idle change locks nothing, since there is no third table to join its rows with.
         if tables.len() == 2 && idle.len() == changed.len() {
             return;
         }
@@ -101,7 +101,7 @@ fn one(maintained: Rc<Maintained>, changes: &Changes, begun: &mut Vec<u32>) {
             cache::fresh();
             return cache::find(maintained.entry.name)
                 .into_iter()
-                .for_each(|maintained| one(maintained, changes, begun));
+                .for_each(|maintained| apply_to(maintained, changes, begun));
         }
     }
     if begins {
@@ -109,9 +109,9 @@ fn one(maintained: Rc<Maintained>, changes: &Changes, begun: &mut Vec<u32>) {
     }
 }
 
-/// The tables whose change makes no difference, as far as foreign keys tell.
+/// The referenced tables whose change can't affect the result, because of foreign keys.
 fn idle(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)]) -> Idle {
-    // A transaction's snapshot may show rows that reference one which others have made sure that nobody does.
+    // A transaction snapshot may show referencing rows that another transaction has deleted since.
     if !maintained.entry.trusts_keys || lock::transaction_snapshot() {
         return Idle::new();
     }
@@ -119,9 +119,8 @@ fn idle(maintained: &Maintained, changed: &TableSet, deltas: &[(usize, Delta)]) 
     maintained.plan.idle(changed, &one_way)
 }
 
-/// Makes the state anew from the tables as they are. No other transaction may have changes of
-/// them under way, so all of them are locked, in OID order.
-/// Returns whether any row was written or deleted.
+/// Recomputes the state from the base tables. No other transaction may have uncommitted changes of these, so all of
+/// them are locked, in OID order. Returns whether any row was written or deleted.
 fn rebuild(maintained: Rc<Maintained>) -> bool {
     locks::keep_writers_out(maintained).is_some_and(|maintained| {
         content::require(maintained.entry.state);

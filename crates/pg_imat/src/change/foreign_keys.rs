@@ -1,11 +1,11 @@
-//! Whether foreign keys are to be relied on.
+//! Whether a maintained table may rely on foreign keys.
 //!
-//! "Valid" in the catalogs is not "holds". So a maintained table begins with a look for orphans, rows that
-//! refer to nothing, and is told of whatever could leave one since: a row that a replica changed
-//! ([`unchecked`]), a key that rows can get past ([`follow_keys`]), rows that came with their table
-//! ([`look_among`]), what happened while nobody watched ([`look_again`]).
+//! A foreign key that the catalogs call valid can still be violated. So creating a maintained table searches for
+//! orphans, rows whose referenced row is missing. Later, trust ends or the search is repeated at each event that could
+//! leave an orphan: a row changed as a replica ([`unchecked`]), DDL that lets rows get past the key ([`follow_keys`]),
+//! a new partition or child with rows ([`check_arrived`]), a time with disabled triggers ([`check_again`]).
 //!
-//! **Invariant:** whoever relies on a key learns that it is not to be relied on before an orphan is committed.
+//! **Invariant:** a session that relies on a key learns that it must not before an orphan is committed.
 
 use imat_compile::name::QName;
 use imat_compile::sql::Sql;
@@ -20,29 +20,31 @@ use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{self, Connection, Params, Reach, Snapshot};
 use crate::pg::xact;
 
-/// Never again relies on the keys of a maintained table. Whoever writes a referenced table next must know that, so
-/// those who do are waited for, and kept from it until this transaction is over. Writers of the other tables never
-/// relied on anything, and are not kept out: of replicas that write only those one waits for another's note alone.
+/// Ends the trust in the foreign keys of a maintained table, forever. The next writer of a referenced table must know
+/// that, so this waits for writers of these tables and blocks them until this transaction ends. Writers of the other
+/// tables don't rely on foreign keys, so they are not blocked. Replicas that write only those wait for each other just
+/// for the update of the bookkeeping.
 fn distrust(entry: &Entry) {
     trusted(|| {
-        // The changes of one that is being built are not applied yet.
+        // In an online build no changes are applied yet that could rely on a key.
         if !entry.queued {
             let lock = |relation| lock::relation(Purpose::Trust, relation, Mode::Share);
             bookkeeping::referenced(entry.name).into_iter().for_each(lock);
         }
-        // In this order this session forgets its plans with the update, and not at some later command.
+        // Before the update, so that this session drops its plans at the end of that command, not of a later one.
         xact::invalidate(entry.state);
         bookkeeping::distrust_keys(entry.name);
     });
 }
 
-/// Rows have come, or gone, for which no foreign key of this maintained table was checked. That is told of each
-/// row and not seen from the setting at the end of the statement, which a function may have changed meanwhile.
+/// PostgreSQL has checked no foreign keys for a changed row. This is called for each row, because a function may change
+/// session_replication_role before the end of the statement.
 pub fn unchecked(name: u32) {
     distrust(&cache::maintained(name).entry);
 }
 
-/// Keys of these relations may not be what they were. What got past one stays when nothing can any more.
+/// DDL may have made foreign keys of these relations passable. Trust ends even if they no longer are at the end of
+/// the transaction, because an orphan that got past one stays.
 pub fn follow_keys(relations: &[Oid]) {
     bookkeeping::over_passable_keys(relations)
         .into_iter()
@@ -50,7 +52,7 @@ pub fn follow_keys(relations: &[Oid]) {
         .for_each(|entry| distrust(&entry));
 }
 
-/// Whether none of these queries finds an orphan, whatever the transaction's snapshot.
+/// Whether none of these queries finds an orphan under the latest snapshot.
 pub fn hold(queries: &[Sql]) -> bool {
     let connection = Connection::open();
     let is_orphan = |sql: &Sql| {
@@ -61,33 +63,33 @@ pub fn hold(queries: &[Sql]) -> bool {
     !orphans
 }
 
-/// Looks for orphans among all rows, after a time in which nobody was told of changes.
-pub fn look_again(name: u32) {
+/// Searches all rows for orphans, after a time in which changes were not captured.
+pub fn check_again(name: u32) {
     cache::fresh();
     let maintained = cache::maintained(name);
-    // The first round of a build will look.
+    // The first round of an online build searches.
     if maintained.entry.queued || maintained.plan.orphans().is_empty() {
         return;
     }
-    // Of what is not committed yet nothing is seen.
-    locks::keep_writers_out(maintained).iter().for_each(|maintained| look(maintained));
+    // Writers are waited for, since the search would not see their uncommitted rows.
+    locks::keep_writers_out(maintained).iter().for_each(|maintained| check(maintained));
 }
 
-/// Looks for orphans among all rows.
-pub fn look(maintained: &Maintained) {
+/// Searches all rows for orphans.
+pub fn check(maintained: &Maintained) {
     ask(maintained, &maintained.plan.orphans());
 }
 
-/// Looks for orphans among the rows of relations, each of which came to a base table of this maintained
-/// table: (base, relation). PostgreSQL adopts the foreign key of a new partition without a look at its rows.
-pub fn look_among(name: u32, came: &[(u32, u32)]) {
+/// Searches the rows of new partitions and children for orphans. `arrived` has pairs (base table, new relation).
+/// PostgreSQL lets a new partition keep a matching foreign key without checking its rows.
+pub fn check_arrived(name: u32, arrived: &[(u32, u32)]) {
     cache::fresh();
     let maintained = cache::maintained(name);
     let mut queries = Vec::new();
-    for &(base, relation) in came {
+    for &(base, relation) in arrived {
         let named: Option<QName> = trusted(|| facts::name(relation));
         let orphans = named.map(|name| maintained.plan.orphans_among(base, &name)).unwrap_or_default();
-        if !orphans.is_empty() && !trusted(|| may_read(maintained.entry.owner, relation)) {
+        if !orphans.is_empty() && !trusted(|| can_read_all_rows(maintained.entry.owner, relation)) {
             return distrust(&maintained.entry);
         }
         queries.extend(orphans);
@@ -101,8 +103,8 @@ fn ask(maintained: &Maintained, queries: &[Sql]) {
     }
 }
 
-/// Whether a role sees all rows of a relation when it asks for them by its name.
-fn may_read(role: u32, relation: u32) -> bool {
+/// Whether a role may read a relation, and no row-level security hides rows of it.
+fn can_read_all_rows(role: u32, relation: u32) -> bool {
     const QUERY: Sql = Sql::fixed(
         "SELECT NOT c.relrowsecurity AND pg_catalog.has_table_privilege($1, c.oid, 'SELECT') \
              AND pg_catalog.has_schema_privilege($1, c.relnamespace, 'USAGE') \

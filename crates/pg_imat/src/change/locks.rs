@@ -1,7 +1,7 @@
 //! The locks of a flush.
 //!
-//! A flush visits maintained tables in one order, from the lowest upwards, and takes at each of them
-//! first its locks and then, writing, its rows. Two flushes thus can't wait for each other.
+//! Every flush visits maintained tables in the same order, lowest first. For each it takes the key locks
+//! first, then the row locks by writing. So two flushes can't deadlock.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -23,9 +23,9 @@ use crate::pg::{setting, xact};
 use crate::refuse;
 
 impl Keys {
-    /// Whether those of this many changed rows are, where no more than `most` can be locked.
-    fn are_asked_for(&self, rows: u64, most: usize) -> bool {
-        let limit = ROWS_A_KEY.saturating_mul(most);
+    /// Whether it is worth computing the keys of this many changed rows, if at most `most` keys can be locked.
+    fn are_computed(&self, rows: u64, most: usize) -> bool {
+        let limit = ROWS_PER_KEY.saturating_mul(most);
         rows <= limit as u64
             && match self {
                 Keys::Query(query) => query.expected().is_none_or(|rows| rows <= limit as f64),
@@ -36,8 +36,8 @@ impl Keys {
 }
 
 thread_local! {
-    /// How many keys the transaction holds, by the subtransaction that locked them, outer ones first:
-    /// what is rolled back gives its locks back.
+    /// How many keys the transaction has locked, by subtransaction, outer ones first. The rollback of a
+    /// subtransaction releases its locks.
     static HELD: RefCell<Vec<(u32, usize)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -52,11 +52,11 @@ fn hold(subtransaction: u32, more: usize) {
     });
 }
 
-/// From how many rows for each key that may be locked on, changed ones or such as must be followed from them,
-/// nobody asks for their keys: that would cost more than to wait for all.
-const ROWS_A_KEY: usize = 100;
+/// With more rows than this for each key that may be locked (changed rows, or rows that are read to find keys), keys
+/// are not computed: that would cost more than waiting for all writers.
+const ROWS_PER_KEY: usize = 100;
 
-/// For changes like that of this row, or for registered ones.
+/// Prepares the statements that find the keys, for a change of one row with these parameters or for registered deltas.
 pub fn prepare(locking: Locking, row: &Params, prepare: impl Fn(&Sql, &Params) -> Prepared) -> Locks {
     let of_columns = |(edge, side, columns)| (edge, side, Record::new(row, columns));
     let keys = |keys| match keys {
@@ -73,33 +73,33 @@ pub fn prepare(locking: Locking, row: &Params, prepare: impl Fn(&Sql, &Params) -
     }
 }
 
-/// How many keys are wanted, and the changed row.
+/// The parameters of a query for keys: the most keys to return, and the changed row.
 fn limited(keys: usize, row: &Params) -> Params {
     Params::number(keys as i64).and(row)
 }
 
-/// Waits for the locks of a change of this many rows, and takes note of what others did meanwhile.
+/// Takes the locks for a change of this many rows, then accepts invalidations from other sessions.
 ///
-/// PostgreSQL looks at what other sessions have done to its catalogs when it gets a lock on a table that it did
-/// not have. So a transaction that goes on writing the same tables would not see a partition that somebody attached to
-/// another one of the join, nor rows in it.
+/// PostgreSQL accepts invalidations only when it gets a table lock that the transaction did not hold yet. So without
+/// this a transaction that keeps writing the same tables would not notice that a partition was attached to
+/// another table of the join, and would miss its rows.
 pub fn take(maintained: &Maintained, connection: &Connection, locks: &Locks, row: &Params, rows: u64) {
     let view = maintained.entry.definition;
     match locks {
         Locks::Rows => return,
-        // A relation that nothing else ever locks.
+        // Nothing else locks the definition, so the lock stands for the whole view.
         Locks::View => lock::relation(Purpose::Whole, view, Mode::Exclusive),
         Locks::Keys(steps) => steps.iter().for_each(|(sides, keys)| step(view, connection, sides, keys, row, rows)),
     }
     xact::accept_invalidations();
 }
 
-/// Locks the keys of some edges, or all of their keys where there are too many.
+/// Locks the keys of some edges, or all keys of these edges if there are too many.
 fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Keys, row: &Params, rows: u64) {
     let most = setting::max_key_locks();
-    let found = keys.are_asked_for(rows, most).then(|| found(connection, keys, row, most + 1));
+    let found = keys.are_computed(rows, most).then(|| found(connection, keys, row, most + 1));
     let mut wanted = Wanted::default();
-    // Of more there may be some that were not asked for.
+    // If the query returns more than `most` keys, its LIMIT may have cut off others.
     let all = found.filter(|found| found.len() <= most);
     match all.filter(|all| has_room(view, all, most.saturating_sub(held()))) {
         Some(all) => all.into_iter().for_each(|(edge, side, key)| {
@@ -118,17 +118,17 @@ fn step(view: u32, connection: &Connection, sides: &[(u16, Side)], keys: &Keys, 
     }
 }
 
-/// Whether no more of these keys than that are not held yet.
+/// Whether at most `room` of these keys are new, that is, not held yet.
 fn has_room(view: u32, found: &[(u16, Side, i32)], room: usize) -> bool {
     let is_new = |&&(edge, side, key): &&(u16, Side, i32)| !lock::holds_key(view, edge, key, mode(side));
     found.len() <= room || found.iter().filter(is_new).count() <= room
 }
 
-/// The keys of a step, each once, no more than `most` where there can be any number.
+/// The distinct keys of a step; a query returns at most `most`.
 fn found(connection: &Connection, keys: &Keys, row: &Params, most: usize) -> Vec<(u16, Side, i32)> {
     let mut found: Vec<(u16, Side, i32)> = match keys {
         Keys::Query(query) => {
-            // What others have committed decides what there is to meet, whatever this transaction sees.
+            // Under the latest snapshot, since the changed rows also join rows that this transaction's can't see.
             connection.execute(query, &limited(most, row), Snapshot::Latest);
             let side = |side| if side == 0 { Side::Child } else { Side::Parent };
             connection.integers().into_iter().map(|[edge, of, key]| (edge as u16, side(of), key)).collect()
@@ -143,7 +143,7 @@ fn found(connection: &Connection, keys: &Keys, row: &Params, most: usize) -> Vec
     found
 }
 
-/// Compatible with itself, and not with that of the other side.
+/// The mode for one side's keys: it is compatible with itself and conflicts with the other side's.
 fn mode(side: Side) -> Mode {
     match side {
         Side::Child => Mode::RowExclusive,
@@ -151,7 +151,7 @@ fn mode(side: Side) -> Mode {
     }
 }
 
-/// Locks on targets of edges.
+/// The locks to take: edge, target and mode.
 #[derive(Default)]
 struct Wanted(Vec<((u16, Target), Mode)>);
 
@@ -160,8 +160,8 @@ impl Wanted {
         self.0.push(((edge, target), mode));
     }
 
-    /// Each once, in the order in which everybody takes them. Whoever needs both modes must not get one after
-    /// the other, as another could hold the first too.
+    /// Each target once, in the order in which all sessions lock. If both modes are needed, they are combined into one
+    /// lock: taken one after the other, two sessions could both hold the first and deadlock on the second.
     fn in_order(self) -> Vec<((u16, Target), Mode)> {
         let mut wanted = self.0;
         wanted.sort_unstable_by_key(|(what, _)| *what);
@@ -176,24 +176,24 @@ impl Wanted {
     }
 }
 
-/// Locks the tables of what is to be made anew, in one order, before the flush has any other lock:
-/// whoever is changing them may be about to wait for one.
+/// Locks the base tables of all maintained tables to be rebuilt, in one order, before the flush takes any other lock:
+/// a writer of these tables may be about to wait for one.
 pub fn take_for_rebuilds() {
-    let truncated = session::truncated().into_iter().flat_map(|base| cache::readers(base).to_vec());
-    shut_out(truncated.chain(session::remade()).collect());
+    let readers = session::with_unknown_rows().into_iter().flat_map(|base| cache::readers(base).to_vec());
+    lock_out_writers(readers.chain(session::due_rebuilds()).collect());
 }
 
-/// Waits for all that write the base tables of these maintained tables, and keeps them out. Those that are
-/// recomputed whole have a lock for that, and those that are being built are not written.
-pub fn shut_out(readers: BTreeSet<u32>) {
+/// Waits for all writers of the base tables of these maintained tables, and blocks new ones. Views that are
+/// recomputed whole have a lock of their own for that, and online builds are not written by a flush.
+pub fn lock_out_writers(readers: BTreeSet<u32>) {
     let readers = readers.into_iter().filter_map(cache::find);
     let locked = readers.filter(|maintained| !maintained.is_whole() && !maintained.entry.queued);
     let members: BTreeSet<u32> = locked.flat_map(|maintained| maintained.members.clone()).collect();
     members.into_iter().for_each(|relation| lock::relation(Purpose::ShutOut, relation, Mode::Share));
 }
 
-/// Locks these relations in one order; raises an error where that has not been done in time.
-pub fn together(purpose: Purpose, relations: BTreeSet<u32>, mode: Mode, until: Instant) {
+/// Locks these relations in OID order. Raises an error if that takes longer than `until`.
+pub fn lock_all(purpose: Purpose, relations: BTreeSet<u32>, mode: Mode, until: Instant) {
     for relation in relations {
         lock::relation(purpose, relation, mode);
         if Instant::now() > until {
@@ -202,25 +202,26 @@ pub fn together(purpose: Purpose, relations: BTreeSet<u32>, mode: Mode, until: I
     }
 }
 
-/// What a subtransaction holds belongs to its parent now.
+/// Counts the keys of a released subtransaction for its parent.
 pub fn release_subtransaction(mine: u32, parent: u32) {
     if let Some((_, keys)) = HELD.with_borrow_mut(|held| held.pop_if(|(last, _)| *last == mine)) {
         hold(parent, keys);
     }
 }
 
-/// Its locks are gone.
+/// Forgets the keys of a rolled back subtransaction, whose locks PostgreSQL has released.
 pub fn abort_subtransaction(mine: u32) {
     HELD.with_borrow_mut(|held| held.retain(|(owner, _)| *owner < mine));
 }
 
-/// The transaction is over, and its locks are gone.
+/// Forgets all keys at the end of the transaction.
 pub fn end_transaction() {
     HELD.with_borrow_mut(Vec::clear);
 }
 
-/// The maintained table as it is when nobody can rename or replace what its statements name.
-/// PostgreSQL looks names up again when a plan has become invalid, and might find another table.
+/// Locks the tables that the statements of a maintained table name against being renamed or replaced, and returns the
+/// maintained table as it is then. PostgreSQL resolves names again when a plan is invalidated, and might find another
+/// table.
 pub fn keep_names(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
     while_locked(maintained, |maintained| {
         let tables = maintained.plan.tables.iter().map(|table| table.oid);
@@ -228,7 +229,7 @@ pub fn keep_names(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
     })
 }
 
-/// The maintained table as it is when nobody else writes or makes it.
+/// Locks a maintained table against flushes and rebuilds by other sessions, and returns it as it is then.
 pub fn keep_writers_out(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
     while_locked(maintained, |maintained| {
         maintained.members.iter().for_each(|&relation| lock::relation(Purpose::Rebuild, relation, Mode::Share));
@@ -236,7 +237,8 @@ pub fn keep_writers_out(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
     })
 }
 
-/// The maintained table as it is under locks, which may have been waited for; `None` if it was dropped meanwhile.
+/// Takes locks, and repeats that until the maintained table did not change while they were waited for. Returns `None`
+/// if it was dropped meanwhile.
 fn while_locked(mut maintained: Rc<Maintained>, lock: impl Fn(&Maintained)) -> Option<Rc<Maintained>> {
     loop {
         lock(&maintained);

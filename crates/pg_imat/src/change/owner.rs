@@ -1,7 +1,7 @@
-//! Work on a maintained table is done as its owner, and errors in it say so.
+//! Runs work on a maintained table as its owner, and adds context to errors.
 //!
-//! An expression of a view fails in the face of whoever writes to a base table, or has a maintained table made. He is
-//! told which one, what was being done with it, and what he can't see from the message.
+//! If an expression of a view fails, the role that writes a base table gets the error, and may not know the view. So
+//! the error's context names the maintained table and the task, and its detail adds what the message does not say.
 
 use imat_compile::rel::TableSet;
 
@@ -13,17 +13,17 @@ use crate::pg::error::explaining;
 /// What is done with a maintained table.
 #[derive(Clone, Copy)]
 pub enum Task<'a> {
-    /// A change of these of its tables is applied.
+    /// Applying a change of these base tables.
     Applying(&'a TableSet),
-    /// All of it is computed.
+    /// Computing the whole content.
     Computing,
-    /// A change is put aside, while it is being built.
+    /// Appending a change to a queue, during an online build.
     Queueing,
-    /// Rows of its tables are looked for that refer to nothing.
+    /// Searching the base tables for orphans.
     Checking,
 }
 
-/// Runs `body`, which does that with a maintained table, as its owner, with the settings of its creation.
+/// Runs `body`, which does this task for a maintained table, as its owner and with its pinned settings.
 pub fn as_owner<T>(maintained: &Maintained, task: Task<'_>, body: impl FnOnce() -> T) -> T {
     let explain = |state: &str| maintained.error_sources.explain(context(maintained, task), state);
     let body = || explaining(&explain, body);

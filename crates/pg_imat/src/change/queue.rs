@@ -1,7 +1,7 @@
-//! Changes that wait for a maintained table that is being built.
+//! The queues of an online build.
 //!
-//! Writers append what they changed instead of applying it, in their own transaction, so a queue holds
-//! exactly what has been committed since.
+//! Writers append their deltas to a queue instead of applying them, in their own transaction. So a snapshot sees in
+//! the queue exactly the deltas that were committed before it.
 
 use std::cell::OnceCell;
 
@@ -16,7 +16,7 @@ use crate::pg::delta::Delta;
 use crate::pg::lock;
 use crate::pg::spi::{Connection, Params, Prepared, Reach, Snapshot};
 
-/// Appends what a transaction changed. If the build was cut short, nobody will ask for it.
+/// Appends the changes of a transaction, unless the build has ended early: then no one reads the queue.
 pub fn append(maintained: &Maintained, changes: &Changes) {
     if !lock::is_being_built(maintained.entry.definition) {
         return;
@@ -24,7 +24,9 @@ pub fn append(maintained: &Maintained, changes: &Changes) {
     let whole = maintained.is_whole();
     for queue in &maintained.queues {
         match changes.of(queue.base) {
-            Some(change) if change.anew || change.truncated || whole && change.unseen => note(maintained, queue),
+            Some(change) if change.rebuild || change.rows_unknown || whole && change.without_rows => {
+                note(maintained, queue)
+            }
             Some(Change { delta: Some(delta), .. }) if !whole => append_rows(maintained, queue, delta),
             _ => {}
         }
@@ -33,7 +35,7 @@ pub fn append(maintained: &Maintained, changes: &Changes) {
 
 fn append_rows(maintained: &Maintained, queue: &Queue, delta: &Delta) {
     let Some((_, table)) = queue.table(&maintained.plan) else { return };
-    // A statement can learn of a table between its rows and its flush, before that is watched.
+    // The build can begin between a statement's capture and its flush. Then the delta may lack columns.
     if !delta.has(&table.columns) {
         return note(maintained, queue);
     }
@@ -44,7 +46,7 @@ fn note(maintained: &Maintained, queue: &Queue) {
     run(maintained, &queue.note, None, || sql::note(&queue.name));
 }
 
-/// Runs a statement that is prepared the first time, and may read a change.
+/// Runs a statement, which may read `change`. It is prepared at the first use.
 fn run(maintained: &Maintained, kept: &OnceCell<Prepared>, change: Option<&Delta>, sql: impl FnOnce() -> Sql) {
     as_owner(maintained, Task::Queueing, || {
         let connection = Connection::open();
@@ -55,7 +57,7 @@ fn run(maintained: &Maintained, kept: &OnceCell<Prepared>, change: Option<&Delta
     });
 }
 
-/// Makes the build begin anew.
-pub fn start_again(maintained: &Maintained) {
+/// Makes the build fill the state again from the query.
+pub fn restart_build(maintained: &Maintained) {
     maintained.queues.first().into_iter().for_each(|queue| note(maintained, queue));
 }

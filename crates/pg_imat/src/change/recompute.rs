@@ -1,4 +1,4 @@
-//! Recomputing the groups that an upsert could not compute.
+//! Recomputes the groups that an upsert could not compute.
 
 use imat_compile::sql::Sql;
 use imat_compile::sql::statements::Recompute;
@@ -9,7 +9,7 @@ use crate::change::digest::same_under_latest;
 use crate::pg::delta::Delta;
 use crate::pg::spi::{Connection, Params, Reach, Snapshot};
 
-/// How many groups the plans for many are made for.
+/// The number of groups that plans for many groups are made for.
 const EXPECTED: f64 = 10_000.0;
 
 /// Recomputes the rows with these tids; returns how many were written.

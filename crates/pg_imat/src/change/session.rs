@@ -1,6 +1,6 @@
-//! What this session has collected, and what is under way in it.
+//! The session's buffer of collected changes, its open statements and its running flush.
 //!
-//! All of it belongs to the transaction; each part is dated with the subtransaction that it belongs to.
+//! All of this belongs to the transaction; each entry names the subtransaction that made it.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use crate::pg::transition::Transition;
 use crate::pg::{trigger, xact};
 use crate::refuse;
 
-/// A statement whose rows are not handed over yet.
+/// A statement whose rows have not been collected yet.
 struct Open {
     subtransaction: u32,
     relation: u32,
@@ -29,21 +29,21 @@ struct Session {
     buffer: Buffer,
     /// The subtransaction in which a flush is running.
     flushing: Option<u32>,
-    /// The tables of the MERGEs that are finishing, whose rows are not all handed over.
+    /// The target tables of MERGEs that are firing their AFTER triggers.
     merges: Vec<u32>,
-    /// The state that the flush is writing, and how many triggers deep the flush is.
+    /// The state that the flush is writing, and the trigger depth of the flush.
     writing: Option<(u32, i32)>,
-    /// Rows have come without a statement.
-    applying: bool,
-    /// In which command of the transaction rows were collected last.
-    collected: Option<u32>,
+    /// Replicated rows have been applied, without a statement.
+    replicating: bool,
+    /// The command of the transaction in which rows were collected last.
+    last_rows: Option<u32>,
 }
 
 thread_local! {
     static SESSION: RefCell<Session> = RefCell::default();
 }
 
-/// Nothing in `f` may run a statement, whose start comes back here.
+/// `f` must not run a statement: that would call this function again.
 fn session<T>(f: impl FnOnce(&mut Session) -> T) -> T {
     SESSION.with_borrow_mut(f)
 }
@@ -54,14 +54,14 @@ pub fn open(relation: u32) {
     session(|session| session.open.push(Open { subtransaction, relation }));
 }
 
-/// A statement on a relation is over; returns whether what was collected is to be applied now.
+/// A statement on a relation has ended. Returns whether the collected changes must be flushed now.
 pub fn close(relation: u32) -> bool {
     let due = session(|session| {
         let opened = session.open.iter().rposition(|open| open.relation == relation);
         opened.map(|opened| session.open.remove(opened));
         session.open.is_empty() && session.flushing.is_none() && !session.buffer.is_empty()
     });
-    due && !is_applying()
+    due && !is_replicating()
 }
 
 /// Whether a statement is open.
@@ -69,27 +69,26 @@ pub fn is_open() -> bool {
     session(|session| !session.open.is_empty())
 }
 
-/// Rows come without a statement.
-pub fn apply_rows() {
-    session(|session| session.applying = true);
+/// Notes that a replicated row was applied without a statement.
+pub fn note_replication() {
+    session(|session| session.replicating = true);
 }
 
-/// Whether there may be rows in a table of which the trigger has not fired yet, and no statement
-/// is open that would tell.
-fn is_applying() -> bool {
-    session(|session| session.applying) || xact::is_replication_worker()
+/// Whether replicated rows may be in a table whose triggers have not fired yet. No open statement shows that.
+fn is_replicating() -> bool {
+    session(|session| session.replicating) || xact::is_replication_worker()
 }
 
 pub fn is_flushing() -> bool {
     session(|session| session.flushing.is_some())
 }
 
-/// Whether a change is under way, of which the rest is not collected or applied yet.
+/// Whether a change is being collected or flushed.
 pub fn is_busy() -> bool {
-    is_applying() || session(|session| !session.open.is_empty() || session.flushing.is_some())
+    is_replicating() || session(|session| !session.open.is_empty() || session.flushing.is_some())
 }
 
-/// Refuses what can't be done while a change is being collected.
+/// Raises an error if a change is being collected or flushed.
 pub fn require_idle(action: &str) {
     if is_busy() {
         raise(
@@ -102,81 +101,81 @@ pub fn require_idle(action: &str) {
 /// Notes that rows are being collected in the command that is running.
 pub fn note_rows() {
     let command = xact::command();
-    session(|session| session.collected = Some(command));
+    session(|session| session.last_rows = Some(command));
 }
 
 /// The command of the transaction in which rows were collected last.
 pub fn last_rows() -> Option<u32> {
-    session(|session| session.collected)
+    session(|session| session.last_rows)
 }
 
-/// Adds to what is known of a base table's changes.
+/// Adds a change of a base table to the buffer.
 pub fn add(base: u32, change: Change) {
     let subtransaction = xact::subtransaction();
     session(|session| session.buffer.add(subtransaction, base, change));
 }
 
-/// Adds rows to them.
+/// Adds changed rows of a base table to the buffer.
 pub fn collect(base: u32, rows: &Transition, layout: &Rc<Layout>) {
     let subtransaction = xact::subtransaction();
     session(|session| session.buffer.collect(subtransaction, base, rows, layout));
 }
 
-/// Statements with such MERGEs fire their AFTER triggers now.
+/// Notes that MERGEs into these tables, whose changed rows PostgreSQL does not fully report, fire their AFTER triggers.
 pub fn begin_merges(tables: &[u32]) {
     if !tables.is_empty() {
         session(|session| session.merges.extend(tables));
     }
 }
 
-/// The last `count` of them are over.
+/// Notes that the last `count` of these MERGEs have ended.
 pub fn end_merges(count: usize) {
     if count > 0 {
         session(|session| session.merges.truncate(session.merges.len().saturating_sub(count)));
     }
 }
 
-/// Whether such a one is finishing on this table.
+/// Whether such a MERGE into this table is firing its AFTER triggers.
 pub fn is_merging(relation: u32) -> bool {
     session(|session| session.merges.contains(&relation))
 }
 
-/// Whether nothing is collected that is not applied.
+/// Whether all collected changes have been applied.
 pub fn is_empty() -> bool {
     session(|session| session.buffer.is_empty())
 }
 
-/// Whether there is something that a query could read too early.
-pub fn is_waiting() -> bool {
-    session(|session| session.flushing.is_none() && !session.buffer.is_empty()) && !is_applying()
+/// Whether there are collected changes that must be flushed before a query reads the maintained tables.
+pub fn must_flush_before_read() -> bool {
+    session(|session| session.flushing.is_none() && !session.buffer.is_empty()) && !is_replicating()
 }
 
-/// The base tables with something in the buffer.
+/// The base tables with changes in the buffer.
 fn changed() -> BTreeSet<u32> {
     session(|session| session.buffer.changed().into_iter().map(|(base, _)| base).collect())
 }
 
-/// The base tables that were truncated.
-pub fn truncated() -> BTreeSet<u32> {
-    session(|session| session.buffer.truncated())
+/// The base tables with changes whose rows are not known.
+pub fn with_unknown_rows() -> BTreeSet<u32> {
+    session(|session| session.buffer.with_unknown_rows())
 }
 
-/// The maintained tables that are to be made anew.
-pub fn remade() -> BTreeSet<u32> {
-    let remade = session(|session| session.buffer.remade());
-    remade.into_iter().filter(|&reader| cache::find(reader).is_some()).collect()
+/// The maintained tables that must be rebuilt.
+pub fn due_rebuilds() -> BTreeSet<u32> {
+    let due = session(|session| session.buffer.due_rebuilds());
+    due.into_iter().filter(|&reader| cache::find(reader).is_some()).collect()
 }
 
-/// Has these maintained tables made anew.
-pub fn remake(readers: &BTreeSet<u32>) {
+/// Requests that these maintained tables are rebuilt.
+pub fn request_rebuilds(readers: &BTreeSet<u32>) {
     let subtransaction = xact::subtransaction();
-    session(|session| readers.iter().for_each(|&reader| session.buffer.remake(subtransaction, reader)));
+    session(|session| readers.iter().for_each(|&reader| session.buffer.request_rebuild(subtransaction, reader)));
 }
 
-/// The maintained tables that have not taken everything, and whose base tables are all at rest.
+/// The maintained tables with pending changes, and without a base table that has an open statement.
 pub fn pending() -> BTreeSet<u32> {
     let changed = session(|session| session.buffer.changed());
-    let mut pending = remade();
+    let mut pending = due_rebuilds();
     for (base, epoch) in changed {
         let lacks = |reader: &&u32| session(|session| session.buffer.taken(**reader)) < Some(epoch);
         pending.extend(cache::readers(base).iter().filter(lacks));
@@ -193,14 +192,14 @@ fn bases_of(relation: u32) -> Vec<u32> {
     cache::captures(relation).iter().map(|capture| capture.base).collect()
 }
 
-/// What a maintained table has to take now.
+/// Takes the pending changes for a maintained table.
 pub fn take(reader: u32) -> Changes {
     let maintained = cache::maintained(reader);
     let subtransaction = xact::subtransaction();
     session(|session| {
-        let net = session.buffer.net(reader, &maintained.plan.tables, !maintained.is_whole());
+        let pending = session.buffer.pending(reader, &maintained.plan.tables, !maintained.is_whole());
         session.buffer.take(subtransaction, reader);
-        net
+        pending
     })
 }
 
@@ -209,7 +208,7 @@ pub fn begin_flush() {
     let subtransaction = xact::subtransaction();
     let torn = session(|Session { open, flushing, buffer, .. }| {
         *flushing = Some(subtransaction);
-        // With nothing open, every statement that ran inside of another is over.
+        // If no statement is open, chunks of different subtransactions may be merged: all nested statements have ended.
         let idle = open.is_empty();
         buffer.tidy(|left, right| idle || left == right);
         buffer.is_torn()
@@ -219,7 +218,7 @@ pub fn begin_flush() {
     }
 }
 
-/// It is over: forgets what has been applied.
+/// A flush ends: drops the changes that have been applied.
 pub fn end_flush() {
     let idle = session(|session| session.open.is_empty());
     let readers = match idle {
@@ -237,15 +236,15 @@ pub fn end_flush() {
     });
 }
 
-/// Runs `body`, which reads and writes the bookkeeping: nothing is flushed for its queries.
-pub fn looking_up<T>(body: impl FnOnce() -> T) -> T {
+/// Runs `body`, which reads and writes the bookkeeping, without a flush before its queries.
+pub fn without_flush<T>(body: impl FnOnce() -> T) -> T {
     let before = session(|session| begin(&mut session.flushing));
     let value = body();
     session(|session| session.flushing = before);
     value
 }
 
-/// Runs `body`, which writes this state.
+/// Runs `body`, which writes to this state.
 pub fn writing<T>(state: u32, body: impl FnOnce() -> T) -> T {
     let before = session(|session| session.writing.replace((state, trigger::depth())));
     let value = body();
@@ -253,13 +252,13 @@ pub fn writing<T>(state: u32, body: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Whether the statement whose trigger is running is the flush's own on this state: it fires triggers one deeper than
-/// the flush, the statement of a trigger on the state two.
+/// Whether the running trigger was fired by the flush's own statement on this state. Such a trigger is one level deeper
+/// than the flush. A trigger that is fired by a statement of another trigger on the state is two levels deeper.
 pub fn is_flush_of(state: u32) -> bool {
     session(|session| session.writing) == Some((state, trigger::depth() - 1))
 }
 
-/// Whether the statement that begins is a flush's own, and not one of a trigger that it fires.
+/// Whether the statement that begins is a flush's own, and not one of a trigger that the flush fires.
 pub fn is_own_statement() -> bool {
     session(|session| session.writing).is_some_and(|(_, depth)| depth == trigger::depth())
 }
@@ -269,12 +268,12 @@ pub fn free() {
     session(|session| session.buffer.free());
 }
 
-/// The transaction is over, and with it the memory that the buffer points to.
+/// Forgets everything at the end of the transaction, which frees the memory that the buffer points to.
 pub fn end_transaction() {
     session(|session| *session = Session::default());
 }
 
-/// What a subtransaction did belongs to its parent now.
+/// Gives the entries of a released subtransaction to its parent.
 pub fn release_subtransaction(mine: u32, parent: u32) {
     session(|Session { open, flushing, buffer, .. }| {
         let owners = open.iter_mut().map(|open| &mut open.subtransaction).chain(flushing);
@@ -283,13 +282,13 @@ pub fn release_subtransaction(mine: u32, parent: u32) {
     });
 }
 
-/// What a subtransaction did never happened.
+/// Drops the entries of a subtransaction that is rolled back.
 pub fn abort_subtransaction(mine: u32) {
     session(|session| {
         session.open.retain(|open| open.subtransaction < mine);
         session.flushing = session.flushing.filter(|&owner| owner < mine);
         session.writing = session.writing.filter(|_| session.flushing.is_some());
-        // One that goes on is then made anew as well, which is right too.
+        // A MERGE stays if any statement is open. At worst that rebuilds a table without need.
         session.merges.retain(|_| !session.open.is_empty());
         session.buffer.abort(mine);
     });

@@ -1,8 +1,7 @@
-//! Maintained tables that stopped following their base tables.
+//! Maintained tables that do not follow their base tables, because a trigger of ours is disabled.
 //!
-//! They do while a trigger of ours is disabled on one of their relations. Such a table is *stale*:
-//! no flush touches it, since deltas of the other relations would not fit what it holds, and it is
-//! made anew as soon as all triggers are enabled again.
+//! Such a table is *stale*: no flush changes it, since deltas of the other base tables would not fit its content. It
+//! is rebuilt as soon as all its triggers are enabled again.
 //!
 //! **Invariant:** a maintained table with a disabled trigger has a reason in `imat_catalog.imat.stale`.
 
@@ -21,21 +20,22 @@ use crate::pg::trigger::{self, Fires};
 use crate::pg::{spi, xact};
 use crate::refuse;
 
-/// Triggers of these relations may have been disabled or enabled. Returns what has to be made anew.
+/// Called after triggers of these relations may have been disabled or enabled. Returns the maintained tables to
+/// rebuild.
 #[must_use]
 pub fn follow_triggers(relations: &[Oid]) -> Vec<u32> {
     follow(&trusted(|| bookkeeping::affected(relations)))
 }
 
-/// The triggers of these maintained tables, or what they need, may not be what they were. Returns those that have to
-/// be made anew.
+/// Decides which of these maintained tables are stale now, and updates the bookkeeping. Returns those that no longer
+/// are, which must be rebuilt.
 #[must_use]
 pub fn follow(names: &[u32]) -> Vec<u32> {
     let changed = trusted(|| decide(names).into_iter().filter(Decision::is_new).collect::<Vec<_>>());
     trusted(|| changed.iter().for_each(|decision| mark(decision.name, decision.off)));
     let healed = changed.iter().filter(|decision| decision.off.is_none()).map(|decision| decision.name);
     let healed: Vec<u32> = healed.collect();
-    healed.iter().for_each(|&name| foreign_keys::look_again(name));
+    healed.iter().for_each(|&name| foreign_keys::check_again(name));
     healed
 }
 
@@ -43,9 +43,9 @@ pub fn follow(names: &[u32]) -> Vec<u32> {
 struct Decision {
     name: u32,
     definition: u32,
-    /// Why it was until now.
+    /// The reason in the bookkeeping, if it is stale until now.
     stale: Option<String>,
-    /// A relation with a disabled trigger.
+    /// A relation with a disabled trigger, if there is one.
     off: Option<u32>,
 }
 
@@ -54,21 +54,21 @@ impl Decision {
         self.stale != self.off.map(reason)
     }
 
-    /// The relations that could have such a trigger.
+    /// The relations that have triggers of ours for this maintained table.
     fn relations(&self) -> impl Iterator<Item = u32> + use<> {
         let state = bookkeeping::entry(self.name).map(|entry| entry.state);
         bookkeeping::relations(self.name).into_iter().map(|(relation, _)| relation).chain(state)
     }
 }
 
-/// Which of these are stale from now on, and which no longer.
+/// Decides which of these maintained tables are stale from now on, and which no longer.
 ///
-/// What another transaction does to the triggers of another relation can't be seen before it is committed: two that
-/// enable the last ones could each leave it to the other to make the table anew. So whoever finds one stale lets
-/// nobody else decide until his transaction ends.
+/// A transaction does not see that another one has enabled triggers before that commits: two transactions that enable
+/// the last two triggers could each leave the rebuild to the other. So a transaction that finds a table stale takes the
+/// decision lock on it until it ends.
 ///
-/// None is made anew before the triggers of all its relations hold still, so these are locked, and then looked at again.
-/// Others may be waiting to decide while they hold one, so it is not decided meanwhile.
+/// Before a table is rebuilt, all its relations are locked against changes of triggers, and the triggers are read
+/// again. A transaction that holds such a lock may be waiting for the decision lock, so that one is released first.
 fn decide(names: &[u32]) -> Vec<Decision> {
     let mut locked: BTreeSet<u32> = BTreeSet::new();
     loop {
@@ -114,7 +114,7 @@ fn reason(off: u32) -> String {
     format!("triggers of pg_imat on {} are disabled", display(off))
 }
 
-/// Notes that a maintained table is stale because of this relation, or that it no longer is.
+/// Notes that a maintained table is stale because of a trigger on this relation, or that it no longer is.
 fn mark(name: u32, off: Option<u32>) {
     set(name, off.map(reason));
 }
@@ -122,20 +122,20 @@ fn mark(name: u32, off: Option<u32>) {
 fn set(name: u32, reason: Option<String>) {
     const MARK: Sql = Sql::fixed("UPDATE imat_catalog.imat SET stale = $2 WHERE name = $1");
     let Some(entry) = bookkeeping::entry(name) else { return };
-    // Every session learns anew who reads what.
+    // Makes every session read the bookkeeping of these relations again.
     bookkeeping::relations(name).into_iter().for_each(|(relation, _)| xact::invalidate(relation));
     xact::invalidate(entry.state);
     spi::run_with(&MARK, &[oid(name), reason.clone().into()]);
     reason.iter().for_each(|reason| warn(&refuse::stale(&display(name), reason)));
 }
 
-/// Notes that a maintained table came from a dump without all of its rows.
+/// Notes that a restore did not bring all rows of a maintained table or of its base tables.
 pub fn mark_torn(name: u32) {
     set(name, Some("not all of its rows, or of those of its base tables, were restored with it".to_owned()));
 }
 
-/// Enables all triggers that a maintained table needs. Returns what was stale and has to be made anew: others may
-/// have become so with it.
+/// Enables all triggers that a maintained table needs. Returns the maintained tables to rebuild, which can include
+/// others that the same triggers serve.
 pub fn heal(entry: &Entry) -> Vec<u32> {
     let relations: Vec<Oid> = trusted(|| {
         let relations = bookkeeping::relations(entry.name).into_iter().map(|(relation, _)| relation);
@@ -150,7 +150,7 @@ pub fn enable(relations: &[Oid]) {
     adjust(relations, true);
 }
 
-/// Triggers of ours that somebody enabled fire as a user's would: makes them fire when they have to.
+/// Corrects triggers of ours that a plain ENABLE TRIGGER has enabled: makes them fire in the mode that they need.
 pub fn restore_triggers(relations: &[Oid]) {
     adjust(relations, false);
 }
@@ -171,8 +171,8 @@ fn adjust(relations: &[Oid], disabled: bool) {
     });
 }
 
-/// Makes a trigger of ours fire when it has to: in replicas only, or always, so that session_replication_role = replica does
-/// not silence it.
+/// Sets the mode of a trigger of ours: `imat_replica` fires in replicas only, all others always, so that
+/// session_replication_role = replica does not disable them.
 pub fn fire(relation: u32, trigger: &str) {
     trigger::enable(relation, trigger, if trigger == sql::REPLICA { Fires::InReplicas } else { Fires::Always });
 }

@@ -21,7 +21,7 @@ use crate::build::mark::{Mark, find, left_behind};
 use crate::catalog::bookkeeping::{self, trusted};
 use crate::catalog::{cache, facts, names};
 use crate::change::rebuild::rebuild;
-use crate::change::session::looking_up;
+use crate::change::session::without_flush;
 use crate::change::{foreign_keys, locks, stale};
 use crate::pg::context;
 use crate::pg::error::warn;
@@ -54,7 +54,7 @@ pub fn make(names: &BTreeSet<u32>) {
         let mut anew: BTreeSet<u32> = stale::follow(&list).into_iter().collect();
         anew.extend(names);
         rebuild(anew);
-        names.iter().for_each(|&name| foreign_keys::look_again(name));
+        names.iter().for_each(|&name| foreign_keys::check_again(name));
     }
 }
 
@@ -84,7 +84,7 @@ pub fn before_write(relation: u32, is_read: bool) {
     }
     let marks = || trusted(|| left_behind(&[Oid::from(relation)]));
     let nobody = || (BTreeSet::new(), Vec::new());
-    let (names, reasons) = match looking_up(marks).is_empty() {
+    let (names, reasons) = match without_flush(marks).is_empty() {
         true => nobody(),
         false => match xact::attempt_aside(patience.as_millis() as u64, || adopt(&marks, patience)) {
             Ok(Some(adopted)) => adopted,
@@ -98,7 +98,7 @@ pub fn before_write(relation: u32, is_read: bool) {
         false => None,
     };
     if before.is_none() && (names.is_empty() && !is_read || !reasons.is_empty()) {
-        let name = looking_up(|| trusted(|| facts::name(relation)));
+        let name = without_flush(|| trusted(|| facts::name(relation)));
         warn(&refuse::unread(&name.map_or_else(String::new, |name| name.to_string()), reasons.first()));
     }
 }
@@ -109,12 +109,12 @@ fn adopt(marks: &impl Fn() -> Vec<Mark>, patience: Duration) -> Option<(BTreeSet
     if !lock::begin_adoption(false) {
         return None;
     }
-    let (names, reasons) = looking_up(|| {
+    let (names, reasons) = without_flush(|| {
         // Another one may have ended meanwhile.
         let (names, reasons) = trusted(|| enter(&marks()));
         cache::fresh();
         let members = names.iter().flat_map(|&name| cache::maintained(name).members.clone()).collect();
-        locks::together(Purpose::Adopted, members, Mode::Share, Instant::now() + patience);
+        locks::lock_all(Purpose::Adopted, members, Mode::Share, Instant::now() + patience);
         (names, reasons)
     });
     make(&names);

@@ -63,8 +63,8 @@ pub fn apply(mut members: Vec<Member>, mut anew: BTreeSet<u32>) {
     }
     anew.extend(members.iter().map(|member| member.name).filter(|&name| cache::maintained(name).entry.queued));
     if !anew.is_empty() || !members.is_empty() {
-        locks::shut_out(readers.union(&anew).copied().collect());
-        came.iter().for_each(|(name, came)| foreign_keys::look_among(*name, came));
+        locks::lock_out_writers(readers.union(&anew).copied().collect());
+        came.iter().for_each(|(name, came)| foreign_keys::check_arrived(*name, came));
         let changed: BTreeSet<u32> = members.iter().map(|member| member.name).collect();
         rebuild_with(anew, || collect(&members));
         // Queries read it, or don't, from now on, however old their snapshot is.

@@ -51,7 +51,7 @@ pub struct Entrances {
     pub bookkeeping_arrived: fn(),
 
     /// The executor: whether a query could read something too early,
-    pub is_waiting: fn() -> bool,
+    pub must_flush_before_read: fn() -> bool,
     /// what one is about to read; whether it has to be given a new snapshot,
     pub before_read: fn(reading: &Reading) -> bool,
     /// whether the statement that begins is a flush's own,

@@ -35,7 +35,7 @@ pub fn install() {
 unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
     // SAFETY: the query is the executor's, and outlives the call.
     unsafe {
-        if (entrances().is_waiting)() {
+        if (entrances().must_flush_before_read)() {
             before(query, flags);
         }
         if !(entrances().is_own_statement)() {
