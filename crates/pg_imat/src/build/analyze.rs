@@ -1,7 +1,7 @@
 //! Whether a view can be maintained at all, and what its result depends on.
 //!
-//! Facts come from PostgreSQL's analysed query, not from its text: every function call, those
-//! hidden in operators and casts too, is known by OID.
+//! This reads PostgreSQL's analysed query, not its text: there every function call has an OID, also the calls
+//! made by operators and casts.
 
 use std::collections::BTreeSet;
 
@@ -24,27 +24,27 @@ use crate::refuse;
 pub struct Base {
     pub oid: u32,
     pub name: QName,
-    /// Itself, its partitions or children, and its parents.
+    /// The table itself, its partitions or children, and its parents.
     pub relations: Vec<u32>,
 }
 
-/// What was found.
+/// The facts about a view that decide whether and how it is maintained.
 #[derive(Clone, Debug)]
 pub struct Analysis {
     pub bases: Vec<Base>,
     /// The view and the views below it.
     pub views: Vec<u32>,
-    /// What is read in place of materialized views.
+    /// The maintained tables that are read instead of materialized views.
     pub stand_ins: StandIns,
-    /// A reason to recompute the view whole, whatever its text says.
+    /// A reason to recompute the view whole that is not in its text.
     pub whole: Option<Unsupported>,
     /// Whether its expressions depend on [`SETTINGS`].
     pub follows_settings: bool,
-    /// Whether they depend on the default text search configuration.
+    /// Whether its expressions depend on the default text search configuration.
     pub searches_text: bool,
 }
 
-/// The contents of a view and of all views below it; the relations are those that are no views.
+/// The contents of a view and of all views that it reads. Its relations are the base tables only, not the views.
 fn contents(view: u32, seen: &mut BTreeSet<u32>, stand_ins: &StandIns) -> Contents {
     let mut all = stand_ins.contents(view);
     for relation in std::mem::take(&mut all.relations) {
@@ -79,7 +79,7 @@ fn kind(relation: u32) -> Option<Kind> {
     kinds(&[relation], None).pop()
 }
 
-/// Of several, as far as they are there, for a user who must own them, or nobody.
+/// The existing ones of these relations. `owned` says whether `user` owns the relation; without a user it is true.
 fn kinds(relations: &[u32], user: Option<u32>) -> Vec<Kind> {
     const QUERY: Sql = Sql::fixed(
         "SELECT c.relkind::text, c.relpersistence::text, n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast', 'imat_catalog'), \
@@ -105,7 +105,7 @@ fn kinds(relations: &[u32], user: Option<u32>) -> Vec<Kind> {
     })
 }
 
-/// Whether `user` owns the relation, as itself or as a member of the owner.
+/// Whether `user` owns the relation, also as a member of the owner that inherits from it.
 pub fn owns(user: u32, relation: u32) -> bool {
     const QUERY: Sql = Sql::fixed(
         "SELECT pg_catalog.pg_has_role($1, c.relowner, 'USAGE') FROM pg_catalog.pg_class AS c WHERE c.oid = $2",
@@ -155,8 +155,8 @@ fn check_base(kind: &Kind) -> Result<(), Error> {
     }
 }
 
-// Queries leave a partition out as soon as it is going to be detached.
-const FAMILY: Sql = Sql::fixed(
+// Queries no longer read a partition whose concurrent detachment has begun.
+const HIERARCHY: Sql = Sql::fixed(
     "WITH RECURSIVE down AS ( \
          SELECT $1::oid AS oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN down AS d ON i.inhparent = d.oid \
              WHERE NOT i.inhdetachpending), \
@@ -166,27 +166,27 @@ const FAMILY: Sql = Sql::fixed(
      SELECT oid, false FROM down UNION ALL SELECT oid, true FROM up WHERE oid NOT IN (SELECT d.oid FROM down AS d)",
 );
 
-/// The relations through which a base table changes, and which of them it is a part of.
-pub fn family(base: u32) -> Vec<(u32, bool)> {
-    spi::rows(&FAMILY, &[oid(base)], |row| (row.oid(1), row.need(2)))
+/// The inheritance hierarchy of a base table: the relations through which its rows can change. True means an ancestor.
+pub fn hierarchy(base: u32) -> Vec<(u32, bool)> {
+    spi::rows(&HIERARCHY, &[oid(base)], |row| (row.oid(1), row.need(2)))
 }
 
-/// The family of a base table that was there already: what it has become must still do as one,
-/// whoever owns its members.
-pub fn check_family(base_table: u32) -> Result<Option<Unsupported>, Error> {
+/// Checks that a base table of an existing maintained table, whose hierarchy has changed, may still be one. The owners
+/// of its members don't matter.
+pub fn check_hierarchy(base_table: u32) -> Result<Option<Unsupported>, Error> {
     let mut whole = None;
     base(base_table, None, &mut whole)?;
     Ok(whole)
 }
 
 fn base(relation: u32, user: Option<u32>, whole: &mut Option<Unsupported>) -> Result<Base, Error> {
-    let family = family(relation);
-    if let Some(table) = citus::managed(family.iter().map(|&(member, _)| member)).and_then(facts::name) {
+    let hierarchy = hierarchy(relation);
+    if let Some(table) = citus::managed(hierarchy.iter().map(|&(member, _)| member)).and_then(facts::name) {
         return Err(refuse::citus_table(&table.to_string()));
     }
     let mut name = None;
-    let above: BTreeSet<u32> = family.iter().filter(|(_, above)| *above).map(|&(member, _)| member).collect();
-    let members: Vec<u32> = family.into_iter().map(|(member, _)| member).collect();
+    let above: BTreeSet<u32> = hierarchy.iter().filter(|(_, above)| *above).map(|&(member, _)| member).collect();
+    let members: Vec<u32> = hierarchy.into_iter().map(|(member, _)| member).collect();
     for kind in kinds(&members, user) {
         check_base(&kind)?;
         if above.contains(&kind.oid) {
@@ -198,8 +198,8 @@ fn base(relation: u32, user: Option<u32>, whole: &mut Option<Unsupported>) -> Re
         if kind.generated_columns && members.len() > 1 && server_version() < 160_000 {
             return Err(refuse::generated_columns(&kind.name.to_string()));
         }
-        // A row that is routed to a partition with another column order enters the transition
-        // table before its generated columns are computed.
+        // If a row is routed to a partition with another column order, PostgreSQL adds it to the transition
+        // table before it computes the generated columns.
         if kind.kind == 'p' && kind.generated_columns {
             *whole = Some(Unsupported::new("partitioned table with generated columns"));
         }
@@ -211,9 +211,9 @@ fn base(relation: u32, user: Option<u32>, whole: &mut Option<Unsupported>) -> Re
     Ok(Base { oid: relation, name, relations: members })
 }
 
-/// Stable functions whose result depends on the arguments and on settings only. The settings
-/// are pinned, so a maintained table is right under those of its creation. The input functions of dates and times are not
-/// among them: they read the clock for 'now'. Those of arrays and the like call others, which are looked at as well.
+/// Stable functions whose result depends on the arguments and on settings only. The settings are pinned, so the
+/// result does not change. The input functions of dates and times are not listed: they read the clock for 'now'. The
+/// input functions of arrays and other container types call those of the elements, which are checked too.
 const STABLE_BY_SETTINGS: &str = "^(date_trunc|date_part|extract|to_char|to_date|to_timestamp|to_number|timezone\
 |timestamp|timestamptz|date|time|timetz|make_timestamptz|generate_series\
 |timestamptz_(pl|mi)_interval|interval_pl_timestamptz\
@@ -226,17 +226,17 @@ const STABLE_BY_SETTINGS: &str = "^(date_trunc|date_part|extract|to_char|to_date
 |interval_in|(array|domain|enum|range|multirange|record)_in|jsonb?_(to|populate)_record(set)?|pg_typeof\
 |(json_|jsonb_)?to_tsvector|(plain|phrase|websearch_)?to_tsquery|ts_headline|ts_match_(tt|tq))$";
 
-/// Those of them that take the default text search configuration.
+/// The functions of STABLE_BY_SETTINGS that use the default text search configuration.
 const TEXT_SEARCH: &str =
     "^((json_|jsonb_)?to_tsvector|(plain|phrase|websearch_)?to_tsquery|ts_headline|ts_match_(tt|tq))$";
 
-/// Functions called immutable whose result nevertheless follows a setting.
+/// Functions that are declared immutable, although their result depends on a setting.
 const FOLLOWS_SETTINGS: &str = "^(float4out|float8out|byteaout|interval_out|quote_ident|timezone)$";
 
-// A stable function that takes any type, such as to_json, and a construct that prints a value,
-// such as XMLELEMENT, call the output function of the value's type, and of the types that it
-// consists of; those of JSON look for a cast as well. What makes a `timetz` of anything but a `timestamptz` takes the offset
-// that the zone has today. An input function that is called by itself reads a type that an argument names.
+// A stable function that takes any type, such as to_json, and a construct that prints a value, such as XMLELEMENT, call
+// the output function of the value's type and of its element types. JSON functions also use a cast to json. A function
+// that makes a `timetz` from anything but a `timestamptz` uses today's offset of the zone. A direct call of an input
+// function may read any type, since an argument names the type.
 const FUNCTIONS: Sql = Sql::fixed(
     "WITH RECURSIVE written AS ( \
          SELECT w.function, w.argument \
@@ -298,7 +298,7 @@ pub const SETTINGS: [&str; 12] = [
     "quote_all_identifiers",
 ];
 
-/// Refuses functions that can change their mind; returns those that are left.
+/// Refuses functions that can return another result for the same arguments. Returns all functions of the query.
 fn check_functions(contents: &Contents) -> Result<Vec<Function>, Error> {
     let params = [
         oids(contents.functions.iter().copied()),
@@ -342,11 +342,11 @@ struct Function {
     builtin: bool,
     temporary: bool,
     searches_text: bool,
-    /// And not only as the types do that it is given.
+    /// Whether the function itself depends on a setting, not only the output functions of its arguments' types.
     follows_by_itself: bool,
 }
 
-/// Refuses what ends with the session: such objects are dropped without anybody being told.
+/// Refuses temporary objects: no event trigger fires when the end of the session drops them.
 fn check_temporary(view: u32) -> Result<(), Error> {
     const QUERY: Sql = Sql::fixed(
         "SELECT i.type || ' ' || i.identity FROM imat_catalog.parts($1) AS p \
@@ -364,14 +364,14 @@ fn check_temporary(view: u32) -> Result<(), Error> {
 /// Which view is analysed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// One of a user's, from which a definition is to be made.
+    /// A user's view, from which the definition will be made.
     Source,
     /// The definition of a maintained table.
     Definition,
 }
 
-/// Refuses casts of text to dates and times that read the clock unasked. A definition has none (see [`crate::pg::clock`]),
-/// but views below it are as their owners made them.
+/// Refuses casts of text to dates and times that can read the clock. A definition has none (see [`crate::pg::clock`]),
+/// but the views that it reads are used unchanged.
 fn check_casts(view: u32, seen: &BTreeSet<u32>, subject: Subject) -> Result<(), Error> {
     let is_unchecked = |&below: &u32| query::of_view(below).reads_clock;
     let mut views = seen.iter().copied().filter(|&below| kind(below).is_some_and(|kind| "vm".contains(kind.kind)));
@@ -381,8 +381,8 @@ fn check_casts(view: u32, seen: &BTreeSet<u32>, subject: Subject) -> Result<(), 
     })
 }
 
-/// Analyses a view on behalf of `user`, who must own what it reads; of nobody, for one that is
-/// maintained already.
+/// Analyses a view. `user` must own the tables that it reads; without a user, owners are not checked, as for a
+/// view that is maintained already.
 pub fn analyze(view: u32, subject: Subject, user: Option<u32>) -> Result<Analysis, Error> {
     if facts::column_names(view).is_empty() {
         return Err(refuse::no_columns());
@@ -419,15 +419,15 @@ pub fn analyze(view: u32, subject: Subject, user: Option<u32>) -> Result<Analysi
     Ok(Analysis { bases, views, stand_ins, whole, follows_settings, searches_text })
 }
 
-/// Whether what a view computes depends on the settings of who reads it.
-pub fn follows_reader(view: u32) -> Result<bool, Error> {
+/// Whether the expressions of a view depend on the reader's settings.
+pub fn depends_on_reader(view: u32) -> Result<bool, Error> {
     let contents = query::of_view(view);
     let functions = check_functions(&contents)?;
     Ok(contents.follows_settings || functions.iter().any(|function| function.follows_by_itself))
 }
 
-/// Whether the default text search configuration may be relied on. A setting makes nobody depend on what it names, so
-/// an alteration of a user's would not be told; PostgreSQL's own are as fixed as its functions.
+/// Refuses a view that uses a default text search configuration made by a user. The setting creates no dependency on
+/// the configuration, so pg_imat would not notice when that is altered. PostgreSQL's own configurations don't change.
 pub fn check_text_search(analysis: &Analysis) -> Result<(), Error> {
     let configuration = context::setting("default_text_search_config");
     match analysis.searches_text && !configuration.starts_with("pg_catalog.") {
@@ -436,7 +436,7 @@ pub fn check_text_search(analysis: &Analysis) -> Result<(), Error> {
     }
 }
 
-/// A relation's kind, in words, where it is not a view.
+/// A relation's kind in words, or `None` for a view.
 pub fn describe_kind(relation: u32) -> Option<&'static str> {
     Some(match kind(relation)?.kind {
         'v' | 'm' => return None,

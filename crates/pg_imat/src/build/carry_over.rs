@@ -1,4 +1,4 @@
-//! What a maintained table takes over from its view besides the query: indexes, grants, comments.
+//! Copies the indexes, grants and comments of a view to its maintained table.
 
 use imat_compile::name::QName;
 use imat_compile::plan::Plan;
@@ -16,8 +16,8 @@ struct Found {
     comment: Option<String>,
     /// All columns that it uses.
     columns: Vec<String>,
-    /// Those whose values it compares as the key does: no expression, no operator class or
-    /// collation of another equality.
+    /// The key columns that it compares as the state's key does: with the default operator class and the
+    /// column's collation, not in an expression.
     compared: Vec<String>,
     whole_row: bool,
 }
@@ -51,9 +51,9 @@ fn found(view: u32) -> Vec<Found> {
     })
 }
 
-/// Creates the indexes of the materialized view whose columns the state has, where it is built as
-/// `state`, and names the key's after what it will be called. A unique one stays so where it
-/// holds the key; elsewhere a flush could meet it half-way.
+/// Creates those indexes of the materialized view whose columns the state has. The state is still called `state`, and
+/// its key index is named after the final name. A unique index stays unique only if it contains the whole key:
+/// otherwise two rows could have equal values in the middle of a flush.
 pub fn indexes(view: u32, plan: &Plan, scratch: &Scratch, state: &QName, name: &QName) {
     const KEY: Sql = Sql::fixed(
         "SELECT c.relname::text FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid \
@@ -92,7 +92,7 @@ pub fn indexes(view: u32, plan: &Plan, scratch: &Scratch, state: &QName, name: &
     }
 }
 
-/// Whoever may read the view, or columns of it, may read the maintained table.
+/// Grants SELECT on the maintained table, or its columns, to the roles that have it on the view.
 pub fn grants(view: u32, target: &QName) {
     const GRANTS: Sql = Sql::fixed(
         "WITH acl AS ( \
@@ -109,7 +109,7 @@ pub fn grants(view: u32, target: &QName) {
     }
 }
 
-/// Takes back what the owner's default privileges gave away: the view may have been closed since.
+/// Revokes what the owner's default privileges have granted: grants come from the view alone.
 pub fn no_grants(relation: &QName) {
     const GRANTED: Sql = Sql::fixed(
         "SELECT DISTINCT CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee)::text END \
@@ -123,7 +123,7 @@ pub fn no_grants(relation: &QName) {
     }
 }
 
-/// The comments on the view and its columns.
+/// Copies the comments on the view and its columns.
 pub fn comments(view: u32, target: &QName, is_view: bool) {
     const COMMENTS: Sql = Sql::fixed(
         "SELECT a.attname::text, d.description FROM pg_catalog.pg_description AS d \

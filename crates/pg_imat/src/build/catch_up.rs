@@ -1,6 +1,7 @@
-//! What writers queued for a maintained table that is being built, taken into its state.
+//! The builder's side of the queues of an online build.
 //!
-//! Whoever builds takes, under one snapshot, what that snapshot sees, and brings the state to its moment.
+//! Under one snapshot, the builder takes the entries that this snapshot sees and applies them to the state, which then
+//! equals the query's result under this snapshot.
 
 use imat_compile::name::QName;
 use imat_compile::plan::Plan;
@@ -22,10 +23,10 @@ use crate::pg::delta::Delta;
 use crate::pg::progress;
 use crate::pg::spi::{self, Connection, Params, Reach, Snapshot};
 
-/// What a queue is called until it is moved.
+/// A queue's name in the scratch schema.
 const QUEUE: &str = "queue";
 
-/// Makes a queue for each base table. A note in one of them says that all is still to be done.
+/// Makes a queue for each base table. A note in one of them makes the first round fill the state.
 pub fn create(name: u32, plan: &Plan, scratch: &Scratch) {
     const ENTRY: Sql = Sql::fixed("INSERT INTO imat_catalog.queue (queue, name, base) VALUES ($1::regclass, $2, $3)");
     let made = scratch.name(QUEUE);
@@ -51,22 +52,22 @@ pub fn drop(name: u32) {
     spi::run_with(&ENTRY, &[oid(name)]);
 }
 
-/// What was in the queues.
+/// The entries that a round has taken from the queues.
 struct Taken {
-    /// Not all rows are known.
+    /// There was a note: not all changed rows are known, so the state must be filled again.
     noted: bool,
-    /// By the position of their table.
+    /// The deltas, each with the position of its table.
     deltas: Vec<(usize, Delta)>,
 }
 
-/// The first transaction that the snapshot may not see.
+/// The oldest transaction that the snapshot may not see.
 fn horizon(connection: &Connection) -> String {
     const HORIZON: Sql = Sql::fixed("SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text");
     connection.execute(&connection.prepare(&HORIZON, &[], Reach::Few), &Params::default(), Snapshot::Transaction);
     connection.text(1).unwrap_or_default()
 }
 
-/// Takes what this transaction's snapshot sees, nothing of which is from before `from`.
+/// Takes the entries that this transaction's snapshot sees. All of them were made by transaction `from` or later ones.
 fn take(maintained: &Maintained, connection: &Connection, from: &str) -> Taken {
     let prepare = |sql: &Sql| connection.prepare(sql, &[], Reach::Few);
     let run = |sql: &Sql| connection.execute(&prepare(sql), &Params::default(), Snapshot::Transaction);
@@ -87,8 +88,8 @@ fn take(maintained: &Maintained, connection: &Connection, from: &str) -> Taken {
     Taken { noted: notes > 0, deltas }
 }
 
-/// Brings the state to the moment of this transaction's snapshot, from that of an earlier one whose
-/// horizon was `from`; returns the horizon of this one.
+/// Applies the queues up to this transaction's snapshot, after an earlier round with the horizon `from`. Returns the
+/// horizon of this round.
 pub fn catch_up(maintained: &Maintained, from: &str, activity: &str) -> String {
     as_owner(maintained, Task::Computing, || {
         let connection = Connection::open();

@@ -1,4 +1,4 @@
-//! Which plan a maintained table gets.
+//! Chooses the plan for a maintained table.
 
 use imat_compile::error::{Error, Unsupported};
 use imat_compile::name::QName;
@@ -16,22 +16,22 @@ use crate::pg::context;
 use crate::pg::error::server_version;
 use crate::refuse;
 
-/// What the state is called until it is moved.
+/// The state's name in the scratch schema.
 pub const STATE: &str = "state";
 
-/// The same of the result.
+/// The name in the scratch schema of the view over the state.
 pub const RESULT: &str = "result";
 
-/// A plan, and why it is no cheaper.
+/// A plan, and for a "whole" plan the construct that is the reason.
 pub type Chosen = (Plan, Option<Unsupported>);
 
-/// How a view would be maintained for `user`, by this owner. Nothing of it is kept.
+/// How a view of `user` would be maintained as `owner`. All objects that this makes are dropped again.
 pub fn check(view: u32, user: u32, owner: u32) -> Result<Chosen, Error> {
     let analysis = analyze::analyze(view, Subject::Source, Some(user))?;
     let scratch = Scratch::open(owner);
     let defined = define(view, &analysis.stand_ins, DEFINITION, &scratch);
     let chosen = defined.map_err(|misread| refuse::changed_meaning("the query", misread)).and_then(|definition| {
-        // Who only asks has not decided to run the functions of others.
+        // A caller of check_imat has not agreed to run functions of other roles.
         let chosen = choose(&analysis, definition, &scratch, Trial::OfOwn);
         scratch.run(&ddl::drop_view(&scratch.name(DEFINITION), false));
         chosen.inspect(|_| scratch.run(&ddl::drop_table(&scratch.name(STATE), false)))
@@ -40,8 +40,8 @@ pub fn check(view: u32, user: u32, owner: u32) -> Result<Chosen, Error> {
     chosen
 }
 
-/// The cheapest plan that keeps the definition exactly, and why it is no cheaper. Its state is created on the way, since
-/// not every plan has one that PostgreSQL can store: a group can take several columns for each of the query's.
+/// The cheapest plan that is exact for the definition. This also creates the state, since PostgreSQL can't store every
+/// state: a group can need several columns for one column of the query. In that case the plan is "whole".
 pub fn choose(analysis: &Analysis, definition: u32, scratch: &Scratch, trial: Trial) -> Result<Chosen, Error> {
     analyze::check_text_search(analysis)?;
     trial::check(definition, scratch, trial)?;
@@ -58,7 +58,7 @@ pub fn choose(analysis: &Analysis, definition: u32, scratch: &Scratch, trial: Tr
     let create = |plan: &Plan| state::create(plan, &scratch.name(STATE), scratch);
     let (construct, wide) = match planned {
         Ok(plan) => match create(&plan) {
-            Ok(()) if state::follows_reader(&plan, &scratch.name(STATE), &scratch.name(RESULT), scratch)? => {
+            Ok(()) if state::depends_on_reader(&plan, &scratch.name(STATE), &scratch.name(RESULT), scratch)? => {
                 scratch.run(&ddl::drop_table(&scratch.name(STATE), false));
                 (Unsupported::new("expression over aggregates that follows settings"), None)
             }

@@ -1,4 +1,4 @@
-//! `create_imat`: from a view to a maintained table.
+//! `create_imat`: makes a maintained table from a view.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,12 +30,12 @@ use crate::pg::spi::{self, Param};
 use crate::pg::{context, xact};
 use crate::refuse;
 
-/// When a maintained table is filled.
+/// When the new maintained table is filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filling {
     /// In this transaction, while writers wait.
     Now,
-    /// Later, by [`crate::build::online`]. Until then nothing has the table's name, and no triggers are made.
+    /// Later, by [`crate::build::online`], which also makes the triggers and gives the table its final name.
     Online,
 }
 
@@ -45,36 +45,36 @@ pub fn create(source: &Source, schema: &str, filling: Filling) -> Result<u32, Er
     xact::register();
     let caller = context::user();
     let target = QName::new(schema, source.name.as_str());
-    // Bookkeeping runs under settings of its own.
+    // Read before `trusted`, which changes settings.
     let session = analyze::SETTINGS.map(|name| (name.to_owned(), context::setting(name)));
     let (name, relations) = trusted(|| {
         check_target(&target, caller)?;
         publication::check(&target.to_string(), schema)?;
         let analysis = analyze_locked(source, caller, filling)?;
-        // Another session may have created it while this one waited.
+        // Again, because another session may have created it while this one waited for locks.
         check_target(&target, caller)?;
-        analysis.stand_ins.announce();
-        warn_of_strangers(&target.to_string(), source.owner, &analysis);
+        analysis.stand_ins.notify();
+        warn_of_other_owners(&target.to_string(), source.owner, &analysis);
         let settings = if analysis.follows_settings { &session[..] } else { &[] };
         let left = own_ddl(|| bookkeeping::unfinished(&target).map(remove::discard).unwrap_or_default());
         let relations = analysis.bases.iter().flat_map(|base| base.relations.iter().copied().map(Oid::from));
         let name = build(source, &target, &analysis, settings, filling)?;
-        own_ddl(|| remove::silence(&remove::unread(&left)));
+        own_ddl(|| remove::drop_triggers(&remove::unread(&left)));
         Ok((name, relations.collect::<Vec<Oid>>()))
     })?;
     if filling == Filling::Now {
-        // Triggers that were disabled before are not any more.
+        // Creating the table has enabled triggers that were disabled, so other maintained tables may be stale no more.
         rebuild(stale::follow_triggers(&relations).into_iter().collect());
     }
     Ok(name)
 }
 
-/// Locks what the view reads and uses, until an analysis finds nothing that was not locked before it: what was
-/// found while a lock was waited for may have been altered since.
+/// Locks all objects that the view uses, and analyses it. Objects may be altered while a lock is waited for, so this
+/// repeats the analysis until it finds only objects that were locked before it.
 fn analyze_locked(source: &Source, caller: u32, filling: Filling) -> Result<Analysis, Error> {
     let mode = match filling {
         Filling::Now => Mode::ShareRowExclusive,
-        // Against DDL alone.
+        // Conflicts with DDL only, not with writers.
         Filling::Online => Mode::ShareUpdateExclusive,
     };
     let (mut locked, mut kept) = (BTreeSet::new(), BTreeSet::new());
@@ -141,11 +141,11 @@ fn build(
     let error_sources = ErrorSources { subqueries: facts::scalar_subqueries(definition), functions: true };
     let state =
         explaining(&|state| error_sources.explain(format!("creating maintained table {target}"), state), || {
-            fill_state(source, &plan, &scratch, settings, &names.state_to_be, filling)
+            fill_state(source, &plan, &scratch, settings, &names.final_state, filling)
         })?;
     let online = filling == Filling::Online;
     let bases: Vec<u32> = analysis.bases.iter().map(|base| base.oid).collect();
-    // Whether one that is built online has orphans is seen when it is filled.
+    // An online build searches for orphans after the filling.
     let trusts_keys = !bookkeeping::is_passable(&bases)
         && (online || scratch.as_role(settings, || foreign_keys::hold(&plan.orphans())));
     let result = ddl::create_result(&scratch.name(RESULT), &plan, &scratch.name(STATE));
@@ -157,7 +157,7 @@ fn build(
         Filling::Online => catch_up::create(name, &plan, &scratch),
     }
     scratch.close();
-    let (construct, target_to_be) = (construct.as_ref(), online.then_some(target));
+    let (construct, final_name) = (construct.as_ref(), online.then_some(target));
     let new = Registration {
         name,
         state,
@@ -169,13 +169,13 @@ fn build(
         construct,
         trusts_keys,
         server_version: server_version(),
-        target_to_be,
+        final_name,
     };
     own_ddl(|| {
         new.enter();
-        // Online that is done later.
+        // An online build does that later.
         if !online {
-            register::watch(new.relations());
+            register::ensure_triggers(new.relations());
             mark::mark(name);
         }
         content::watch(state, &target.name);
@@ -189,12 +189,13 @@ fn build(
     Ok(name)
 }
 
-/// What the parts are called when they are moved. One that is built online has not its own name yet.
+/// The names that the objects get when they leave the scratch schema. In an online build `result` and, if it is the
+/// same table, `state` are temporary names.
 struct Names {
     result: QName,
     state: QName,
-    /// What the state is called in the end.
-    state_to_be: QName,
+    /// The state's name at the end of an online build.
+    final_state: QName,
     definition: QName,
 }
 
@@ -205,11 +206,11 @@ impl Names {
             Filling::Now => target.clone(),
             Filling::Online => free("imat_state", &scratch.name("unfinished").name),
         };
-        // Where the state is read as it is, it is the result.
+        // The state is the result itself, unless a view over it is needed.
         let apart = plan.reading.as_ref().map(|_| free("imat_state", &target.name));
         Self {
             state: apart.clone().unwrap_or_else(|| result.clone()),
-            state_to_be: apart.unwrap_or_else(|| target.clone()),
+            final_state: apart.unwrap_or_else(|| target.clone()),
             result,
             definition: free("imat_catalog", &target.name),
         }
@@ -227,11 +228,10 @@ impl Names {
     }
 }
 
-/// Warns where a superuser's maintained table reads what others own. Planning a query evaluates
-/// constants in the expressions of a table's indexes, statistics and constraints, whose author thus
-/// gets code of his own run as the maintained table's owner, whenever he likes to write. It is told
-/// before anything is planned.
-pub fn warn_of_strangers(target: &str, owner: u32, analysis: &Analysis) {
+/// Warns if a superuser's maintained table reads tables of other roles. Planning a query evaluates constants in the
+/// expressions of a table's indexes, statistics and constraints. So the owner of such a table can run code as
+/// the maintained table's owner, at any write. The warning comes before any query is planned.
+pub fn warn_of_other_owners(target: &str, owner: u32, analysis: &Analysis) {
     const QUERY: Sql = Sql::fixed(
         "SELECT c.oid, pg_catalog.pg_get_userbyid(c.relowner)::text FROM pg_catalog.pg_class AS c \
          WHERE c.oid = ANY ($1) AND NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.oid = c.relowner) \
@@ -244,13 +244,13 @@ pub fn warn_of_strangers(target: &str, owner: u32, analysis: &Analysis) {
     warn(&refuse::stranger(target, &table, &ident(&role)));
 }
 
-/// What comes along with the name.
+/// Copies the view's grants and comments.
 fn carry_over(view: u32, target: &QName, is_view: bool) {
     carry_over::grants(view, target);
     carry_over::comments(view, target, is_view);
 }
 
-/// Gives one that was built online the name that it was to have.
+/// Gives a maintained table that was built online its final name.
 pub fn publish(entry: &Entry, view: u32, target: &QName) {
     const NAMED: Sql = Sql::fixed("UPDATE imat_catalog.imat AS i SET target = NULL WHERE i.name = $1");
     own_ddl(|| {
@@ -264,7 +264,7 @@ pub fn publish(entry: &Entry, view: u32, target: &QName) {
     xact::invalidate(entry.state);
 }
 
-/// Fills what will be the state `name`, and gives it the indexes that come along.
+/// Fills the state, which will be called `name`, and copies the view's indexes to it.
 fn fill_state(
     source: &Source,
     plan: &Plan,
@@ -287,7 +287,7 @@ fn fill_state(
     Ok(oid)
 }
 
-/// The index by which a subscriber can find a row of the state, as a publication asks for.
+/// The index that serves as the state's replica identity: unique and without nullable columns.
 fn identity(state: u32) -> Option<String> {
     const QUERY: Sql = Sql::fixed(
         "SELECT c.relname::text FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid \

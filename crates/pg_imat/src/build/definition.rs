@@ -1,5 +1,5 @@
-//! The definition of a maintained table, a view of ours: does it mean what the user's view means, and is its text read
-//! as PostgreSQL reads it?
+//! Makes the definition of a maintained table, a view of ours, and checks that it means the same as the user's view and
+//! that the compiler reads its text as PostgreSQL does.
 
 use imat_compile::name::QName;
 use imat_compile::parse::{comparable, order};
@@ -15,16 +15,16 @@ use crate::catalog::names::exists;
 use crate::pg::{clock, context, query, xact};
 use crate::refuse::Misread;
 
-/// What it is called until it is moved.
+/// The definition's name in the scratch schema.
 pub const DEFINITION: &str = "definition";
 
-/// What is compared when a view is read.
+/// The names of the two views that are compared to check how a text is read.
 const COPY: &str = "copy";
 const GUARD: &str = "guard";
 
-/// A view's text as a view called `name`. It must mean what the original means, and the text does
-/// not name the schema of every operator: CASE, IN, USING and others find theirs on the search
-/// path. So the view's own are looked for where they are, after PostgreSQL's.
+/// Makes a view called `name` from a view's text, and checks that it means the same. The text does not name the schema
+/// of every operator: those of CASE, IN, USING and others are looked up on the search path. So the schemas of the
+/// original's operators are put on the search path, after `pg_catalog`.
 pub fn define(view: u32, stand_ins: &StandIns, name: &str, scratch: &Scratch) -> Result<u32, Misread> {
     let name = scratch.name(name);
     let original = stand_ins.contents(view);
@@ -35,7 +35,7 @@ pub fn define(view: u32, stand_ins: &StandIns, name: &str, scratch: &Scratch) ->
         let create = || clock::checking(&create, || scratch.run_under(&path, &create));
         match stand_ins.is_empty() {
             true => create(),
-            // The row of a materialized view as a whole has a type of its own.
+            // This can fail: a whole-row reference to a materialized view has a type of its own.
             false => xact::attempt(create).ok_or(Misread::Row)?,
         }
         let defined = exists(&name).map(|defined| (defined, query::of_view(defined)));
@@ -58,25 +58,25 @@ pub fn define(view: u32, stand_ins: &StandIns, name: &str, scratch: &Scratch) ->
     Err(misread)
 }
 
-/// Whether what was parsed is the view, and the views below it that were read along with it: their
-/// text is what the statements of a flush are made of.
+/// Whether the compiler's parse of a view, and of the views that it reads, is exact. The statements of a flush are
+/// made from this parse.
 pub fn is_faithful(view: &View, original: u32, scratch: &Scratch) -> bool {
     let below = |(name, below): (&QName, &View)| exists(name).is_some_and(|name| is_faithful(below, name, scratch));
     reads_back(view, original, scratch) && view.views().into_iter().all(below)
 }
 
-/// A text as a view called `name`, where PostgreSQL can make sense of it.
+/// Makes a view called `name` from a text; returns `None` if PostgreSQL raises an error.
 fn read(name: &QName, columns: &[String], text: &str, scratch: &Scratch) -> Option<u32> {
     let create = ddl::create_definition(name, columns, text);
     xact::attempt(|| scratch.run(&create)).and_then(|()| exists(name))
 }
 
-/// Whether PostgreSQL looked up the same for both views.
+/// Whether PostgreSQL resolved both views to the same objects.
 fn mean_the_same(view: u32, other: u32) -> bool {
     query::of_view(view).meaning == query::of_view(other).meaning
 }
 
-/// PostgreSQL must print the recomposed query as it prints the view, and find the same in it.
+/// Whether PostgreSQL prints the recomposed query as it prints the view, and resolves it to the same objects.
 fn reads_back(view: &View, original: u32, scratch: &Scratch) -> bool {
     let Ok(copy) = define(original, &StandIns::default(), COPY, scratch) else { return false };
     let (guard, text) = (scratch.name(GUARD), facts::definition(copy));
@@ -89,11 +89,11 @@ fn reads_back(view: &View, original: u32, scratch: &Scratch) -> bool {
     same
 }
 
-/// Whether the text of a maintained table's query, and of the views that it reads, still means what
-/// PostgreSQL bound when they were made: it prints `f(a)` and `a::t`, and another function or cast
-/// may be what that names by now.
+/// Whether the text of a maintained table's query, and of the views that it reads, still resolves to the objects that
+/// the stored views are bound to. The text has `f(a)` and `a::t`, and a function or cast created later may match
+/// better.
 pub fn is_read_as_meant(owner: u32, whole: bool, analysis: &Analysis) -> bool {
-    // A query that runs whole does so by its view's name.
+    // A "whole" query is run by selecting from the definition, so its text is not parsed again.
     if whole {
         return true;
     }

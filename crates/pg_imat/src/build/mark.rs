@@ -1,7 +1,7 @@
 //! The mark of a state, which says what it is the state of, and which may be all that a dump brought of that.
 //!
-//! It is a trigger on the state that never fires, and so a part of the schema: it goes wherever a dump of that goes, and its
-//! definition by the name that this has by then.
+//! It is a trigger on the state that never fires, and so a part of the schema: it goes wherever a dump of that goes,
+//! and its definition by the name that this has by then.
 //!
 //! **Invariant:** only the extension's owner can make a trigger with that function, so a mark is no means to get
 //! something maintained. What it leads to is looked at all the same as create_imat by the owner would.
@@ -100,7 +100,7 @@ impl Mark {
              JOIN pg_catalog.pg_class AS c ON c.oid = b.relation AND c.relkind IN ('r', 'p')",
         );
         let bases = spi::rows(&BASES, &[oid(self.definition)], |row| row.oid(1));
-        let relations = bases.iter().flat_map(|&base| analyze::family(base)).map(|(member, _)| member).collect();
+        let relations = bases.iter().flat_map(|&base| analyze::hierarchy(base)).map(|(member, _)| member).collect();
         (bases, relations)
     }
 
@@ -161,7 +161,7 @@ impl Mark {
             construct: construct.as_ref(),
             trusts_keys: !bookkeeping::is_passable(&bases),
             server_version,
-            target_to_be: None,
+            final_name: None,
         };
         running_ddl::own_ddl(|| {
             bookkeeping::forget(name);

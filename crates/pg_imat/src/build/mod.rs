@@ -1,4 +1,4 @@
-//! How a new maintained table is put together, at once or beside writers.
+//! Builds a new maintained table, in one transaction or online.
 
 pub mod analyze;
 pub mod carry_over;

@@ -1,18 +1,18 @@
-//! `create_imat(…, online => true)`: a maintained table is built while its base tables are written.
+//! `create_imat(…, online => true)`: builds a maintained table while other sessions write its base tables.
 //!
-//! 1. *Begin*: all that it consists of is made, empty and under hidden names.
-//! 2. *Watch*: relation by relation the triggers are made, each in a moment without open writers. From
-//!    then on writers append what they change to the queues.
-//! 3. *Fill*: a round takes one snapshot, takes from the queues what that snapshot sees, and brings the
-//!    state to that moment; the first fills it.
-//! 4. *Switch*: further rounds catch up. In a moment without open writers the rest is taken, and writers
-//!    apply their changes themselves from then on.
-//! 5. *Publish*, when no transaction is left that could look at the state as it was before.
+//! 1. *Begin*: makes all objects, empty and under temporary names.
+//! 2. *Watch*: makes the triggers, one relation at a time, under a lock that waits until no transaction is open
+//!    which wrote the relation. From then on writers append their deltas to the queues.
+//! 3. *Fill*: the first round fills the state from the query. A round takes one snapshot, deletes the queue entries
+//!    that this snapshot sees, and makes the state what the query returns under this snapshot.
+//! 4. *Switch*: further rounds apply the queues. Then, under a lock that excludes writers, the last entries are
+//!    applied. After that writers apply their changes themselves.
+//! 5. *Publish*: gives the table its name, when no transaction is left whose snapshot is older than the switch.
 //!
-//! **Invariant:** writers wait for nothing but a lock that is given up within [`MOST`] milliseconds. What
-//! takes longer is done under no lock that they need.
-//! **Invariant:** whatever a step leaves, create_imat and drop_imat can clear away. Nothing is cleared
-//! away at an error, since that would need locks, and could not be done after a crash.
+//! **Invariant:** writers wait only for a lock that is waited for at most [`MOST`] milliseconds. Work that can take
+//! longer is done under no lock that conflicts with theirs.
+//! **Invariant:** create_imat and drop_imat can remove what any step leaves behind. Nothing is removed
+//! at an error, since that would need locks, and would be impossible after a crash.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -39,17 +39,17 @@ use crate::pg::spi::{self, Param};
 use crate::pg::{context, xact};
 use crate::refuse;
 
-/// For how many milliseconds a lock that keeps writers out is waited for, at first and at most.
+/// The lock timeout in milliseconds for a lock that blocks writers, at the first attempt and at most.
 const LEAST: u64 = 10;
 const MOST: u64 = 320;
 
-/// How many times as long writers are left alone after that.
+/// After a failed attempt this waits so many times the timeout, without a lock.
 const PAUSE: u64 = 4;
 
-/// What a round that takes no longer than this leaves to be done may be done while writers wait.
+/// A round that takes no longer than this is followed by the switch, which blocks writers for the remaining entries.
 const SHORT: Duration = Duration::from_millis(20);
 
-/// After so many rounds each must be shorter than the one before, or it is the last.
+/// After so many rounds, a round that takes at least 80 % as long as the one before is the last.
 const ROUNDS: u32 = 5;
 
 struct Build<'a> {
@@ -57,28 +57,28 @@ struct Build<'a> {
     name: u32,
     definition: u32,
     target: QName,
-    /// From which transaction on the queues are to be read.
+    /// The next round reads queue entries from this transaction on.
     horizon: String,
 }
 
-/// Builds it. `source` is asked for in the first transaction.
+/// Builds the maintained table. `source` is called in the first transaction.
 pub fn create(transactions: &Transactions, source: impl FnOnce() -> Source, schema: &str) {
     transactions.next(Reads::Committed);
     let source = source();
-    halt(transactions, &QName::new(schema, source.name.as_str()));
+    requeue(transactions, &QName::new(schema, source.name.as_str()));
     let mut build = Build::begin(transactions, &source, schema);
     build.watch();
     build.fill();
     build.switch();
-    build.outlast_snapshots();
+    build.wait_for_older_snapshots();
     build.publish(source.view);
     build.end();
 }
 
-/// Makes writers leave alone what an earlier build left, if it had come as far as to be kept by them.
-/// None may be about to write it when it is dropped.
-fn halt(transactions: &Transactions, target: &QName) {
-    const HALT: Sql = Sql::fixed("UPDATE imat_catalog.imat AS i SET queued = true WHERE i.name = $1");
+/// Makes writers stop applying changes to the table of an earlier unfinished build, if that had got past the switch.
+/// Otherwise a writer could be about to write the table when it is dropped.
+fn requeue(transactions: &Transactions, target: &QName) {
+    const REQUEUE: Sql = Sql::fixed("UPDATE imat_catalog.imat AS i SET queued = true WHERE i.name = $1");
     let caller = context::user();
     let kept = || bookkeeping::unfinished(target).filter(|left| !left.queued && analyze::owns(caller, left.state));
     let Some(left) = trusted(kept) else { return };
@@ -86,27 +86,27 @@ fn halt(transactions: &Transactions, target: &QName) {
         return;
     }
     let members = || trusted(|| bookkeeping::relations(left.name)).into_iter().map(|(member, _)| member).collect();
-    patiently(transactions, |patience| {
-        keep_out(members, Mode::Share, patience, |members| {
-            trusted(|| spi::run_with(&HALT, &[oid(left.name)]));
+    with_growing_timeout(transactions, |timeout| {
+        without_writers(members, Mode::Share, timeout, |members| {
+            trusted(|| spi::run_with(&REQUEUE, &[oid(left.name)]));
             members.iter().chain([&left.state]).for_each(|&relation| xact::invalidate(relation));
         })
     });
     transactions.next(Reads::Committed);
 }
 
-/// Calls `attempt`, in a transaction of its own each time, with more and more patience until it succeeds.
-fn patiently(transactions: &Transactions, mut attempt: impl FnMut(u64) -> bool) {
-    // A writer that waits for us must not come to take it for a deadlock.
+/// Calls `attempt` with a growing lock timeout, each time in a new transaction, until it succeeds.
+fn with_growing_timeout(transactions: &Transactions, mut attempt: impl FnMut(u64) -> bool) {
+    // Shorter than deadlock_timeout, so that the deadlock check of a waiting writer does not run.
     let most = MOST.min(procedure::deadlock_timeout() / 2).max(1);
-    let mut patience = LEAST.min(most);
+    let mut timeout = LEAST.min(most);
     loop {
         transactions.next(Reads::Committed);
-        if attempt(patience) {
+        if attempt(timeout) {
             return;
         }
-        transactions.pause(patience * PAUSE);
-        patience = most.min(patience * 2);
+        transactions.pause(timeout * PAUSE);
+        timeout = most.min(timeout * 2);
     }
 }
 
@@ -120,15 +120,15 @@ impl<'a> Build<'a> {
         build
     }
 
-    fn tell(&self, what: &str) {
-        procedure::tell(&self.activity(what));
+    fn report(&self, what: &str) {
+        procedure::report_activity(&self.activity(what));
     }
 
     fn activity(&self, what: &str) -> String {
         format!("create_imat {} online: {what}", self.target)
     }
 
-    /// The entry, unless somebody dropped what it stands for.
+    /// The entry in the bookkeeping. Raises an error if the unfinished table was dropped.
     fn entry(&self) -> Entry {
         let entry = trusted(|| bookkeeping::entry(self.name)).filter(|entry| entry.target.is_some());
         entry.unwrap_or_else(|| raise(&refuse::build_lost(&self.target.to_string())))
@@ -146,28 +146,28 @@ impl<'a> Build<'a> {
         self.maintained().members.iter().copied().collect()
     }
 
-    /// Makes the changes of all base tables reach the queues.
+    /// Makes the triggers of all base tables, so that changes reach the queues.
     fn watch(&self) {
         self.transactions.next(Reads::Committed);
         for relation in self.members() {
-            self.tell("waiting for a moment without writers, to watch them");
-            patiently(self.transactions, |patience| {
-                keep_out(
+            self.report("waiting for a moment without writers, to watch them");
+            with_growing_timeout(self.transactions, |timeout| {
+                without_writers(
                     || vec![relation],
                     Mode::ShareRowExclusive,
-                    patience,
+                    timeout,
                     |_| {
-                        // A partition may have been detached.
+                        // The partition may have been detached meanwhile.
                         if !self.maintained().members.contains(&relation) {
                             return;
                         }
                         lock::require_unused(relation, c"create a maintained table over");
-                        trusted(|| own_ddl(|| register::watch([relation])));
+                        trusted(|| own_ddl(|| register::ensure_triggers([relation])));
                     },
                 )
             });
         }
-        // Triggers that were disabled before are not any more.
+        // This may have enabled disabled triggers, so other maintained tables may no longer be stale.
         self.transactions.next(Reads::Committed);
         let members: Vec<Oid> = self.members().into_iter().map(Oid::from).collect();
         rebuild(stale::follow_triggers(&members).into_iter().collect());
@@ -175,7 +175,7 @@ impl<'a> Build<'a> {
 
     /// The first round.
     fn fill(&mut self) {
-        self.tell("filling");
+        self.report("filling");
         self.round();
     }
 
@@ -183,7 +183,7 @@ impl<'a> Build<'a> {
     fn catch_up(&mut self) {
         let mut before = Duration::MAX;
         for round in 1.. {
-            self.tell(&format!("catching up, round {round}"));
+            self.report(&format!("catching up, round {round}"));
             let took = self.round();
             if took <= SHORT || round > ROUNDS && took > before / 10 * 8 {
                 return;
@@ -192,7 +192,7 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// Brings the state to the moment at which this begins; returns how long it took.
+    /// Applies the queues up to a new snapshot; returns how long that took.
     fn round(&mut self) -> Duration {
         let began = Instant::now();
         self.transactions.next(Reads::Repeatable);
@@ -202,7 +202,7 @@ impl<'a> Build<'a> {
         began.elapsed()
     }
 
-    /// Brings the state to the moment of this transaction's snapshot; returns from where on the next is to read.
+    /// Applies the queues up to this transaction's snapshot; returns the horizon from which the next round reads.
     fn take(&self, maintained: &Maintained) -> String {
         let filling = self.activity("filling");
         let mut horizon = String::new();
@@ -214,19 +214,20 @@ impl<'a> Build<'a> {
     fn switch(&mut self) {
         const SWITCH: Sql = Sql::fixed("UPDATE imat_catalog.imat AS i SET queued = false WHERE i.name = $1");
         let transactions = self.transactions;
-        patiently(transactions, |patience| {
-            self.tell("waiting for a moment without writers, to let them take over");
-            outlast(&self.members(), Mode::Share);
-            // Others went on writing meanwhile, however long it was.
+        with_growing_timeout(transactions, |timeout| {
+            self.report("waiting for a moment without writers, to let them take over");
+            wait_for_writers(&self.members(), Mode::Share);
+            // Other sessions have gone on writing during that wait.
             self.catch_up();
             transactions.next(Reads::Committed);
-            attempt(
+            try_without_writers(
                 || self.members(),
                 Mode::Share,
-                patience,
+                timeout,
                 |members| {
                     let maintained = self.maintained();
-                    // First, as it can wait, and what was taken by an attempt that fails would be passed over by the next.
+                    // The update comes first because it can wait and so fail. After `take`, the horizon has moved, and
+                    // a repeated attempt would skip the entries.
                     trusted(|| spi::run_with(&SWITCH, &[oid(self.name)]));
                     content::begin(maintained.entry.state);
                     self.take(&maintained);
@@ -236,12 +237,14 @@ impl<'a> Build<'a> {
         });
     }
 
-    /// A snapshot from before the switch sees the state as the last round left it, which may be older
-    /// than the snapshot itself. So nobody who has one may find the table. Whoever began later can have imported one from
-    /// a transaction that is waited for, so what has begun until that is over is waited for too. Those that begin then are
-    /// not: as long as any transaction that writes is older than the switch, their new snapshots look as old. So a snapshot
-    /// that was exported and imported twice in that time is missed.
-    fn outlast_snapshots(&self) {
+    /// Waits until no transaction has a snapshot from before the switch. Such a snapshot sees the state as the last
+    /// round left it, which may be older than the snapshot itself, so the table must not be visible to it.
+    ///
+    /// A newer transaction can import an old snapshot from a transaction that is waited for. So this waits twice: the
+    /// second time for the transactions that have begun until the end of the first wait. Transactions that begin still
+    /// later are not waited for: as long as a writing transaction is older than the switch, the xmin of new snapshots
+    /// looks as old. So a snapshot that is exported and imported twice in that time is missed.
+    fn wait_for_older_snapshots(&self) {
         const NOW: Sql = Sql::fixed(
             "SELECT pg_catalog.clock_timestamp()::text, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text",
         );
@@ -253,7 +256,7 @@ impl<'a> Build<'a> {
                    AND a.backend_type NOT IN ('walsender', 'autovacuum worker'))",
         );
         self.transactions.next(Reads::Committed);
-        self.tell("waiting for older transactions");
+        self.report("waiting for older transactions");
         let now = || trusted(|| spi::first(&NOW, &[], |row| (row.need::<String>(1), row.need::<String>(2))));
         let (mut begun, switched) = now().unwrap_or_default();
         for _ in 0..2 {
@@ -267,44 +270,54 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// Gives it its name.
+    /// Gives the maintained table its name.
     fn publish(&self, view: u32) {
-        self.tell("waiting for a moment without writers, to name it");
-        patiently(self.transactions, |patience| {
+        self.report("waiting for a moment without writers, to name it");
+        with_growing_timeout(self.transactions, |timeout| {
             let entry = self.entry();
-            // The statements of a flush name the state.
+            // If the state itself is renamed, writers are excluded, because the statements of a flush name it.
             let members = || if entry.name == entry.state { self.members() } else { Vec::new() };
-            keep_out(members, Mode::Share, patience, |_| trusted(|| create::publish(&entry, view, &self.target)))
+            without_writers(members, Mode::Share, timeout, |_| trusted(|| create::publish(&entry, view, &self.target)))
         });
     }
 
-    /// Clears the queues away. The maintained table is there by now.
+    /// Drops the queues. The maintained table is complete by now.
     fn end(&self) {
         self.transactions.next(Reads::Committed);
-        self.tell("dropping its queues");
+        self.report("dropping its queues");
         trusted(|| own_ddl(|| catch_up::drop(self.name)));
         self.transactions.next(Reads::Committed);
         lock::end_build(self.definition);
     }
 }
 
-/// Runs `body` in a moment in which no transaction is writing these relations; returns whether there
-/// was one. Long transactions are waited for beforehand.
-fn keep_out(relations: impl Fn() -> Vec<u32>, mode: Mode, patience: u64, body: impl FnOnce(&BTreeSet<u32>)) -> bool {
-    outlast(&relations(), mode);
-    attempt(relations, mode, patience, body)
+/// Waits for the open writers of these relations without a lock, then runs `body` under locks that exclude writers.
+/// Returns false if the locks were not granted within `timeout` milliseconds.
+fn without_writers(
+    relations: impl Fn() -> Vec<u32>,
+    mode: Mode,
+    timeout: u64,
+    body: impl FnOnce(&BTreeSet<u32>),
+) -> bool {
+    wait_for_writers(&relations(), mode);
+    try_without_writers(relations, mode, timeout, body)
 }
 
-/// Waits for the transactions that are writing these relations, while others may begin.
-fn outlast(relations: &[u32], mode: Mode) {
+/// Waits for the transactions that are writing these relations now, without blocking new writers.
+fn wait_for_writers(relations: &[u32], mode: Mode) {
     relations.iter().for_each(|&relation| lock::wait_for_holders(relation, mode));
 }
 
-/// As [`keep_out`], without waiting for long transactions. Partitions may be attached while locks are waited for, so
-/// the relations are asked for again until all of them are locked.
-fn attempt(relations: impl Fn() -> Vec<u32>, mode: Mode, patience: u64, body: impl FnOnce(&BTreeSet<u32>)) -> bool {
-    let kept = xact::attempt_within(patience, || {
-        let until = Instant::now() + Duration::from_millis(patience);
+/// The same without the first wait. Partitions may be attached while locks are waited for, so `relations` is called
+/// again until all of its relations are locked.
+fn try_without_writers(
+    relations: impl Fn() -> Vec<u32>,
+    mode: Mode,
+    timeout: u64,
+    body: impl FnOnce(&BTreeSet<u32>),
+) -> bool {
+    let kept = xact::attempt_within(timeout, || {
+        let until = Instant::now() + Duration::from_millis(timeout);
         let mut locked = BTreeSet::new();
         loop {
             let open: BTreeSet<u32> = relations().into_iter().filter(|relation| !locked.contains(relation)).collect();

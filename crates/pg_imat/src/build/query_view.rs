@@ -1,4 +1,4 @@
-//! A query that is given without a view.
+//! A view for a query that is given as text.
 
 use imat_compile::error::Error;
 use imat_compile::sql::ddl;
@@ -7,8 +7,8 @@ use crate::catalog::names;
 use crate::pg::{query, spi};
 use crate::refuse;
 
-/// A query as a view of the session, made as the caller, on which [`crate::build::create`] and `check_imat`
-/// work. It is dropped by [`QueryView::drop`], or with the transaction that failed.
+/// A temporary view of the query, made as the caller, for [`crate::build::create`] and `check_imat`. It is dropped by
+/// [`QueryView::drop`], or by the rollback at an error.
 pub struct QueryView {
     pub view: u32,
     name: String,

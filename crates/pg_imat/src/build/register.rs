@@ -1,4 +1,4 @@
-//! The bookkeeping of a new maintained table, and the triggers that follow its base tables.
+//! Enters a new maintained table into the bookkeeping, and makes the triggers on its base tables.
 
 use imat_compile::error::Unsupported;
 use imat_compile::name::QName;
@@ -18,9 +18,9 @@ pub struct Source {
     pub view: u32,
     /// The name of the maintained table.
     pub name: String,
-    /// The view's name, where it is not a passing one.
+    /// The view's name, unless it is a temporary view of a query.
     pub origin: Option<String>,
-    /// Who owns the maintained table.
+    /// The role that will own the maintained table.
     pub owner: u32,
 }
 
@@ -35,10 +35,10 @@ pub struct Registration<'a> {
     pub plan: &'a Plan,
     pub construct: Option<&'a Unsupported>,
     pub trusts_keys: bool,
-    /// Of the server that the state was created on.
+    /// The version of the server that created the state.
     pub server_version: i32,
-    /// What it will be called, where it is not yet.
-    pub target_to_be: Option<&'a QName>,
+    /// The final name, for an online build.
+    pub final_name: Option<&'a QName>,
 }
 
 impl Registration<'_> {
@@ -66,7 +66,7 @@ impl Registration<'_> {
                 bases.into(),
                 self.trusts_keys.into(),
                 settings.into(),
-                self.target_to_be.map(|target| vec![target.schema.clone(), target.name.clone()]).into(),
+                self.final_name.map(|name| vec![name.schema.clone(), name.name.clone()]).into(),
             ],
         );
         content::begin(self.state);
@@ -75,7 +75,7 @@ impl Registration<'_> {
         }
     }
 
-    /// The relations whose changes reach it.
+    /// The relations whose changes reach the maintained table.
     pub fn relations(&self) -> impl Iterator<Item = u32> {
         self.analysis.bases.iter().flat_map(|base| base.relations.iter().copied())
     }
@@ -84,7 +84,7 @@ impl Registration<'_> {
 /// Makes changes of `relation` reach the maintained table as changes of its base table.
 pub fn add_source(name: u32, base: u32, relation: u32) {
     note_sources(name, base, &[relation]);
-    watch([relation]);
+    ensure_triggers([relation]);
 }
 
 fn note_sources(name: u32, base: u32, relations: &[u32]) {
@@ -97,9 +97,10 @@ fn note_sources(name: u32, base: u32, relations: &[u32]) {
     spi::run_with(&SOURCES, &[oid(name), oid(base), relations, not_null.into()]);
 }
 
-/// Gives relations their triggers, or makes all sessions look anew at who reads them. Where a trigger of somebody
-/// else's has the name of one, PostgreSQL says so (42710).
-pub fn watch(relations: impl IntoIterator<Item = u32>) {
+/// Creates the triggers on relations that don't have them. For the others, enables the triggers and makes all sessions
+/// read again which maintained tables read them. PostgreSQL raises 42710 if a user's trigger has the name of one of
+/// ours.
+pub fn ensure_triggers(relations: impl IntoIterator<Item = u32>) {
     const TRIGGERED: Sql = Sql::fixed(
         "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'p', \
              EXISTS (SELECT FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \

@@ -1,4 +1,4 @@
-//! Taking a maintained table away, or what is left of one.
+//! Drops a maintained table, or the remains of an unfinished one.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,10 @@ use crate::catalog::facts::{self, oid};
 use crate::pg::spi;
 use crate::pg::xact;
 
-/// Ends the maintenance of a table and drops what is left of its result, state and definition.
+/// Removes a maintained table from the bookkeeping, and drops its result, state and definition, as far as they still
+/// exist, and triggers that no maintained table needs any more.
 pub fn remove(parts: [u32; 3], cascade: bool) {
-    silence(&drop_parts(parts, cascade));
+    drop_triggers(&drop_parts(parts, cascade));
 }
 
 pub fn drop_parts([name, state, definition]: [u32; 3], cascade: bool) -> Vec<(u32, bool)> {
@@ -30,21 +31,19 @@ pub fn drop_parts([name, state, definition]: [u32; 3], cascade: bool) -> Vec<(u3
     relations
 }
 
-/// Drops what is left of a build that came to no end, but for the triggers; returns the relations
-/// that have them.
+/// Drops the objects of an unfinished online build, except its triggers. Returns the relations that have triggers.
 pub fn discard(entry: Entry) -> Vec<(u32, bool)> {
     drop_parts([entry.name, entry.state, entry.definition], false)
 }
 
-/// Those of the relations that reach no maintained table.
+/// The relations among these that no maintained table reads.
 pub fn unread(relations: &[(u32, bool)]) -> Vec<(u32, bool)> {
     let unread = |relation: &u32| bookkeeping::bases_of_relation(*relation).is_empty();
     relations.iter().map(|&(relation, _)| relation).filter(unread).map(|relation| (relation, false)).collect()
 }
 
-/// Takes the triggers off relations that reach no maintained table any more. One that is maintained itself
-/// stays guarded.
-pub fn silence(relations: &[(u32, bool)]) {
+/// Drops the triggers on relations that no maintained table reads any more. A state keeps its guard.
+pub fn drop_triggers(relations: &[(u32, bool)]) {
     const TRIGGERS: Sql = Sql::fixed(
         "SELECT t.tgname::text FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
          WHERE t.tgrelid = $1 AND t.tgname NOT IN ($2, $3) AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace ORDER BY 1",

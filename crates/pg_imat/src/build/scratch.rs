@@ -1,9 +1,9 @@
-//! Where a maintained table is put together.
+//! The scratch schema in which a maintained table is built.
 //!
-//! PostgreSQL evaluates parts of SQL text while it only reads it: input functions of constants,
-//! and with them the CHECK constraints of a domain. So text that comes from a user is given to
-//! PostgreSQL as that user and never as the extension's owner. As users may not create anything in the
-//! extension's schemas, things are made in a schema that is theirs, and moved when they are done.
+//! PostgreSQL evaluates parts of SQL text already when it parses it: input functions of constants, and with
+//! them the CHECK constraints of a domain. So a user's text is parsed as that user and never as
+//! the extension's owner. Users may not create anything in the extension's schemas, so the objects are made in a schema
+//! of the user's, and moved at the end.
 
 use imat_compile::name::QName;
 use imat_compile::sql::{Sql, ddl};
@@ -18,7 +18,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Opens one for a role; the caller is trusted.
+    /// Creates a scratch schema for a role. The caller runs as the extension's owner.
     pub fn open(owner: u32) -> Self {
         const TAKEN: Sql = Sql::fixed("SELECT 1 FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1");
         let free = |name: &String| spi::first(&TAKEN, &[Param::from(name.as_str())], |_| ()).is_none();
@@ -28,12 +28,12 @@ impl Scratch {
         Self { schema, owner }
     }
 
-    /// The role that it is for.
+    /// The role that owns the schema.
     pub fn owner(&self) -> u32 {
         self.owner
     }
 
-    /// The name of something in it, which no schema that it is moved to has.
+    /// The name of an object in the schema. It contains the schema's name, so it is free in the schema it is moved to.
     pub fn name(&self, name: &str) -> QName {
         QName::new(self.schema.as_str(), format!("{} {name}", self.schema))
     }
@@ -53,12 +53,12 @@ impl Scratch {
         as_role(Role::Restricted(self.owner), &with_path(settings.to_vec()), body)
     }
 
-    /// Moves something out of it.
+    /// Moves an object to its final schema and name.
     pub fn deliver(&self, name: &str, to: &QName) {
         ddl::move_relation(&self.name(name), to).iter().for_each(spi::run);
     }
 
-    /// Ends it; nothing may be left in it.
+    /// Drops the schema, which must be empty.
     pub fn close(self) {
         spi::run(&ddl::drop_schema(&self.schema));
     }

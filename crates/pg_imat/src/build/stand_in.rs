@@ -1,7 +1,7 @@
-//! Maintained tables that are read in place of the materialized views that they were made from.
+//! Maintained tables that are read instead of the materialized views that they were made from.
 //!
-//! A REFRESH can't be captured, so a materialized view can't be a base table. But where the query of a materialized view
-//! reads another one that is maintained by now, the maintained table has the rows that a REFRESH of both would bring.
+//! A REFRESH can't be captured, so a materialized view can't be a base table. But if a query reads a materialized view
+//! for which there is a maintained table, that table has the rows that a REFRESH would give the materialized view.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::pg::error::notice;
 use crate::pg::query::{self, Contents};
 use crate::pg::spi::{self, Param};
 
-/// The maintained tables that stand in for materialized views which a view reads itself, by these.
+/// For each materialized view that a view reads directly: the maintained table that stands in for it.
 #[derive(Clone, Debug, Default)]
 pub struct StandIns(BTreeMap<u32, u32>);
 
@@ -32,12 +32,12 @@ impl StandIns {
         self.0.is_empty()
     }
 
-    /// What the view contains when it reads them.
+    /// The view's contents with the stand-ins.
     pub fn contents(&self, view: u32) -> Contents {
         query::reading_instead(view, &self.0)
     }
 
-    /// The view's text when it reads them.
+    /// The view's text with the stand-ins.
     pub fn definition(&self, view: u32) -> String {
         let definition = facts::definition(view);
         match self.names().as_slice() {
@@ -46,8 +46,8 @@ impl StandIns {
         }
     }
 
-    /// Says that they are read.
-    pub fn announce(&self) {
+    /// Raises a NOTICE for each.
+    pub fn notify(&self) {
         for (matview, read) in self.names() {
             notice(
                 &format!("reading maintained table {read} in place of materialized view {matview}"),
@@ -61,7 +61,7 @@ impl StandIns {
     }
 }
 
-/// The maintained table that was made from a materialized view, as long as both have the same query and columns.
+/// The maintained table that was made from a materialized view, if both still have the same query and columns.
 fn stand_in(matview: u32) -> Option<u32> {
     const MADE: Sql = Sql::fixed(
         "SELECT i.name::oid, i.definition::oid FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.name \

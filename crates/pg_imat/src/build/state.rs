@@ -1,7 +1,7 @@
-//! The empty state, whether it can hold its rows, and whether what is read of it is as it was kept.
+//! Creates the state, and checks whether it can hold rows and whether reading it depends on the reader's settings.
 //!
-//! PostgreSQL creates a table with hundreds of columns and says only at the first row that it does not fit its page.
-//! Moving values out of line does not help there: what is moved leaves a pointer, and short values are not moved.
+//! PostgreSQL creates a table with hundreds of columns, and fails at the first row that does not fit on a page.
+//! Storing values out of line (TOAST) does not help: each leaves a pointer, and short values are not moved.
 
 use imat_compile::error::Error;
 use imat_compile::name::QName;
@@ -15,21 +15,21 @@ use crate::catalog::names;
 use crate::pg::{spi, xact};
 use crate::refuse;
 
-/// What a short value of a type without a fixed length takes, a number of ten digits or a word: less than the pointer
-/// that would stand in its place.
+/// The bytes of a short value of variable length, such as a number of ten digits or a word. That is less than a TOAST
+/// pointer.
 const SHORT: u32 = 9;
 
-/// The same of a type whose values always have the long header.
+/// The same for a type with storage PLAIN, whose values always have the four-byte header.
 const SHORT_PLAIN: u32 = 12;
 
-/// A tuple's header, without the bits that tell NULLs.
+/// A tuple's header, without the null bitmap.
 const HEADER: u32 = 23;
 
-/// What a page takes for itself and for its only tuple.
+/// The bytes of a page that its only tuple can't use: the page header and the item pointer.
 const PAGE_HEADER: u32 = 32;
 
-/// Creates it as `name`, of which nothing is left if it can't hold a row. How many columns its key can have depends on
-/// what PostgreSQL's text for them can be compressed to, so that is tried.
+/// Creates the state as `name`, or drops it again if it can't hold a row. How many columns a key can have depends on
+/// how well PostgreSQL can compress the catalog's text for the index, so this just tries.
 pub fn create(plan: &Plan, name: &QName, scratch: &Scratch) -> Result<(), Error> {
     let statements = || plan.create(name).iter().for_each(|sql| scratch.run(sql));
     xact::attempt_within_limits(statements).ok_or_else(|| refuse::too_wide(plan.columns.len()))?;
@@ -42,17 +42,17 @@ pub fn create(plan: &Plan, name: &QName, scratch: &Scratch) -> Result<(), Error>
     Ok(())
 }
 
-/// Whether what is read of a state is computed when it is read, and so under other settings than the maintained table's.
-/// The view that computes it is made as `result` and dropped again.
-pub fn follows_reader(plan: &Plan, state: &QName, result: &QName, scratch: &Scratch) -> Result<bool, Error> {
+/// Whether reading the maintained table evaluates expressions that depend on the reader's settings. To find out, the
+/// view over the state is made as `result` and dropped again.
+pub fn depends_on_reader(plan: &Plan, state: &QName, result: &QName, scratch: &Scratch) -> Result<bool, Error> {
     let Some(create) = ddl::create_result(result, plan, state) else { return Ok(false) };
     scratch.run(&create);
-    let follows = names::exists(result).map_or(Ok(false), analyze::follows_reader);
+    let depends = names::exists(result).map_or(Ok(false), analyze::depends_on_reader);
     scratch.run(&ddl::drop_view(result, false));
-    follows
+    depends
 }
 
-/// The length, the alignment and whether it is always stored as it is, of each column of a table.
+/// For each column of a table: its length, its alignment, and whether its storage is PLAIN.
 fn columns(table: u32) -> Vec<(i32, u32, bool)> {
     const COLUMNS: Sql = Sql::fixed(
         "SELECT a.attlen::int4, CASE a.attalign WHEN 'd' THEN 8 WHEN 'i' THEN 4 WHEN 's' THEN 2 ELSE 1 END, a.attstorage = 'p' \
@@ -61,13 +61,13 @@ fn columns(table: u32) -> Vec<(i32, u32, bool)> {
     spi::rows(&COLUMNS, &[oid(table)], |row| (row.need(1), row.need::<i32>(2).cast_unsigned(), row.need(3)))
 }
 
-/// How long a row of this server can be.
+/// The greatest length of a row on this server.
 fn room() -> u32 {
     const BLOCK: Sql = Sql::fixed("SELECT pg_catalog.current_setting('block_size')::int4");
     spi::first(&BLOCK, &[], |row| row.need::<i32>(1)).unwrap_or(8192).cast_unsigned() - PAGE_HEADER
 }
 
-/// The bytes of a row with a short value in each of these columns.
+/// The length of a row with a short value in each of these columns.
 fn width(columns: &[(i32, u32, bool)]) -> u32 {
     let header = (HEADER + u32::try_from(columns.len()).unwrap_or(u32::MAX).div_ceil(8)).next_multiple_of(8);
     columns.iter().fold(header, |end, &(length, align, plain)| match u32::try_from(length) {
@@ -77,7 +77,7 @@ fn width(columns: &[(i32, u32, bool)]) -> u32 {
     })
 }
 
-/// What somebody did to a state that would do so.
+/// Finds an alteration of a state that would let its rows differ from those that flushes write; returns it in words.
 pub fn unfit(state: u32) -> Option<String> {
     const QUERY: Sql = Sql::fixed(
         "SELECT a.action FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL (SELECT CASE \

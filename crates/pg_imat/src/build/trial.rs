@@ -1,9 +1,10 @@
-//! Whether the functions of a view find what they name.
+//! Tries whether the functions of a view find the objects that they name.
 //!
-//! A maintained table's functions run under `pg_catalog` alone, whoever writes. One that names another function without
-//! its schema works in its author's session, and would fail at the first row. So each is tried when the table is created:
-//! PostgreSQL checks the bodies in SQL, and every function is called once with values that are made up. A branch that is
-//! not taken is not tried; [`crate::catalog::error_sources`] tells about that when it fails.
+//! A maintained table's functions run with `pg_catalog` as the search path. A function that names another object
+//! without its schema works in its author's session, and would fail at the first row. So each function is tried when
+//! the table is created: PostgreSQL validates SQL bodies, and every function is called once with made-up values. A
+//! branch that this call does not take is not tried; [`crate::catalog::error_sources`] explains the error if it fails
+//! later.
 
 use imat_compile::error::Error;
 use imat_compile::name::QName;
@@ -20,9 +21,9 @@ use crate::refuse;
 /// Which functions are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trial {
-    /// All that a query uses, as its owner has decided that they are.
+    /// All functions of the query, because its owner has chosen to maintain it.
     OfAll,
-    /// Those of the role: others could do what they like with its rights.
+    /// Only functions that belong to the role, because the others would run with its privileges.
     OfOwn,
 }
 
@@ -33,11 +34,11 @@ struct Function {
     signature: String,
     name: QName,
     is_sql: bool,
-    /// What to call it with, unless that depends on the call or its body makes SQL of what it is given.
+    /// Made-up arguments. `None` if the function is polymorphic or variadic, or may build SQL from its arguments.
     arguments: Option<Vec<Argument>>,
 }
 
-/// Tries the functions that a view's query uses, as the role of the scratch.
+/// Tries the functions that a view's query uses, as the owner of the scratch schema.
 pub fn check(view: u32, scratch: &Scratch, trial: Trial) -> Result<(), Error> {
     functions(view, scratch.owner()).iter().try_for_each(|function| {
         let checked = if function.is_sql { attempt(scratch, || validate(function.oid)) } else { None };
@@ -48,9 +49,9 @@ pub fn check(view: u32, scratch: &Scratch, trial: Trial) -> Result<(), Error> {
     })
 }
 
-/// The name that was not found, if that is why it fails: its SQLSTATE and PostgreSQL's message.
+/// The SQLSTATE and message of the error, if `body` fails because a name was not found.
 fn attempt(scratch: &Scratch, body: impl FnOnce()) -> Option<(&'static str, String)> {
-    // Others of the session are not to hear of it.
+    // The client does not see messages of the trial.
     let quietly = || with_settings(&[("check_function_bodies", "on"), ("client_min_messages", "error")], body);
     let (code, message) = xact::trial(|| scratch.as_role(&[], quietly)).err()?;
     let state = error::state(code);
@@ -62,8 +63,8 @@ fn validate(function: u32) {
     spi::run_with(&QUERY, &[oid(function)]);
 }
 
-/// The functions below a view that look names up when they run: those that are neither compiled, nor bound when they were
-/// made, nor have a path of their own.
+/// The functions of a view, and of the views that it reads, that look names up when they run: those that are not
+/// compiled C code, have no BEGIN ATOMIC body, and don't set a search path of their own.
 fn functions(view: u32, owner: u32) -> Vec<Function> {
     const QUERY: Sql = Sql::fixed(
         "SELECT DISTINCT p.oid, p.oid::pg_catalog.regprocedure::text, n.nspname::text, p.proname::text, l.lanname = 'sql', \

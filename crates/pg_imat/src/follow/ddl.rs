@@ -21,7 +21,7 @@ use crate::catalog::running_ddl::{self, own_ddl};
 use crate::change::rebuild::rebuild;
 use crate::change::{foreign_keys, stale};
 use crate::follow::{inheritance, restored};
-use crate::pg::error::{raise, tell};
+use crate::pg::error::{notify, raise};
 use crate::pg::spi::{self, Param};
 use crate::pg::{lookup, xact};
 use crate::refuse;
@@ -44,7 +44,7 @@ pub fn after_drop(relations: &[Oid]) {
             while let Some(parts) = spi::first(&GONE, &[], parts) {
                 // PostgreSQL has told of the definition, which nobody knows.
                 if facts::name(parts[0]).is_some() {
-                    tell(&format!("drop cascades to maintained table {}", display(parts[0])));
+                    notify(&format!("drop cascades to maintained table {}", display(parts[0])));
                 }
                 // Whatever read it goes too, as with the CASCADE that brought this about.
                 remove(parts, true);
@@ -332,7 +332,7 @@ fn follow_owners(relations: &[Oid]) {
     let changed = |row: &spi::Row| ([row.oid(1), row.oid(2), row.oid(3)], row.oid(4), row.need::<String>(5));
     for (parts, owner, role) in spi::rows(&QUERY, &[relations.to_vec().into()], changed) {
         match analyze::analyze(parts[2], Subject::Definition, Some(owner)) {
-            Ok(analysis) => create::warn_of_strangers(&display(parts[0]), owner, &analysis),
+            Ok(analysis) => create::warn_of_other_owners(&display(parts[0]), owner, &analysis),
             Err(why) => raise(&refuse::unfit_owner(&display(parts[0]), &why)),
         }
         let names = parts.into_iter().filter_map(facts::name);

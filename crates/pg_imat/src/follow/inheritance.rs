@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
-use crate::build::remove::silence;
+use crate::build::remove::drop_triggers;
 use crate::build::{analyze, register};
 use crate::catalog::bookkeeping::{self, display, trusted};
 use crate::catalog::facts::oid;
@@ -109,7 +109,7 @@ fn changed(relations: &[Oid]) -> Vec<Member> {
 fn check(member: &Member) {
     let (name, base) = (member.name, member.base);
     let refuse = |reason: &str| raise(&refuse::family_altered(&display(base), &display(name), reason));
-    match (analyze::check_family(base), bookkeeping::entry(name)) {
+    match (analyze::check_hierarchy(base), bookkeeping::entry(name)) {
         (Err(error), _) => refuse(&format!("{}.", error.message)),
         (Ok(Some(construct)), Some(entry)) if entry.construct.is_none() => {
             refuse(&format!("It would have to be recomputed whole, because of: {construct}."))
@@ -128,7 +128,7 @@ fn note(&Member { name, base, relation, comes, .. }: &Member) {
     } else {
         spi::run_with(&REMOVE, &[oid(name), oid(base), oid(relation)]);
         let shared = spi::first(&SHARED, &[oid(relation)], |row| row.need(1)).unwrap_or(false);
-        silence(&[(relation, shared)]);
+        drop_triggers(&[(relation, shared)]);
     }
 }
 
@@ -146,8 +146,8 @@ impl Member {
         self.is_table && !running_ddl::rewritten().contains(&self.relation)
     }
 
-    /// Whether all that follow the base table, and so get the rows, learn of it only now. One that was made since, while
-    /// our event trigger was off or by another one of the same command, has them already.
+    /// Whether all that follow the base table, and so get the rows, learn of it only now. One that was made since,
+    /// while our event trigger was off or by another one of the same command, has them already.
     fn is_news(&self, members: &[Member]) -> bool {
         let is_told = |reader: &u32| members.iter().any(|other| other.name == *reader && other.is_like(self));
         cache::readers(self.base).iter().all(is_told)

@@ -42,7 +42,7 @@ pub fn ok<T>(value: Result<T, Error>) -> T {
 }
 
 /// Tells the user something that is no error.
-pub fn tell(message: &str) {
+pub fn notify(message: &str) {
     remark(message).report(PgLogLevel::NOTICE);
 }
 

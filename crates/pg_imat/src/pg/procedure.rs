@@ -31,7 +31,7 @@ impl Transactions {
         body(&Self(()));
         // SAFETY: opened above.
         unsafe { pg_sys::SPI_finish() };
-        tell_statement();
+        report_statement();
     }
 
     /// Commits, and begins another one.
@@ -71,20 +71,20 @@ pub fn deadlock_timeout() -> u64 {
 }
 
 thread_local! {
-    static TOLD: Cell<bool> = const { Cell::new(false) };
+    static REPORTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Says in pg_stat_activity what the session is doing.
-pub fn tell(activity: &str) {
+pub fn report_activity(activity: &str) {
     let text = CString::new(activity).unwrap_or_default();
-    TOLD.set(true);
+    REPORTED.set(true);
     // SAFETY: the text is copied.
     unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr()) };
 }
 
 /// Says the statement's text again.
-fn tell_statement() {
-    if TOLD.replace(false) {
+fn report_statement() {
+    if REPORTED.replace(false) {
         // SAFETY: the text lives as long as the statement.
         unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, pg_sys::debug_query_string) };
     }

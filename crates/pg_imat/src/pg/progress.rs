@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
-use super::procedure::tell;
+use super::procedure::report_activity;
 
 type Execute = unsafe extern "C-unwind" fn(*mut pg_sys::PlanState) -> *mut pg_sys::TupleTableSlot;
 
@@ -19,7 +19,7 @@ struct Count {
     scans: Vec<(*mut pg_sys::PlanState, Execute)>,
     done: u64,
     expected: u64,
-    told: Instant,
+    reported: Instant,
 }
 
 thread_local! {
@@ -45,7 +45,8 @@ type Walker = unsafe extern "C-unwind" fn(*mut pg_sys::PlanState, *mut c_void) -
 
 /// Runs `body`; tells how far the INSERT is that it runs.
 pub fn during<T>(activity: &str, body: impl FnOnce() -> T) -> T {
-    let count = Count { activity: activity.to_owned(), scans: Vec::new(), done: 0, expected: 0, told: Instant::now() };
+    let count =
+        Count { activity: activity.to_owned(), scans: Vec::new(), done: 0, expected: 0, reported: Instant::now() };
     COUNT.set(Some(count));
     let value = body();
     COUNT.take();
@@ -67,7 +68,7 @@ pub(super) unsafe fn attach(query: *mut pg_sys::QueryDesc) {
                 && (*query).operation == pg_sys::CmdType::CMD_INSERT
             {
                 find((*query).planstate, std::ptr::from_mut(count).cast());
-                count.tell();
+                count.report();
             }
         });
     }
@@ -116,16 +117,16 @@ fn one() {
     COUNT.with_borrow_mut(|count| {
         let Some(count) = count else { return };
         count.done += 1;
-        if count.done % ROWS == 0 && count.told.elapsed() >= OFTEN {
-            count.tell();
+        if count.done % ROWS == 0 && count.reported.elapsed() >= OFTEN {
+            count.report();
         }
     });
 }
 
 impl Count {
-    fn tell(&mut self) {
-        self.told = Instant::now();
+    fn report(&mut self) {
+        self.reported = Instant::now();
         let expected = self.expected.max(self.done);
-        tell(&format!("{}, {} of about {expected} rows", self.activity, self.done));
+        report_activity(&format!("{}, {} of about {expected} rows", self.activity, self.done));
     }
 }

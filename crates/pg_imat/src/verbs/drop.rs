@@ -4,7 +4,7 @@ use imat_compile::error::Error;
 
 use crate::build::analyze;
 use crate::build::mark::Mark;
-use crate::build::remove::{drop_parts, remove, silence, unread};
+use crate::build::remove::{drop_parts, drop_triggers, remove, unread};
 use crate::catalog::bookkeeping::{self, trusted};
 use crate::catalog::running_ddl::own_ddl;
 use crate::catalog::{facts, names};
@@ -41,8 +41,8 @@ pub fn drop(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whoever is writing one of these relations still needs the bookkeeping. PostgreSQL would refuse to drop the triggers of
-/// those that this session is using, but not if others need them too.
+/// Whoever is writing one of these relations still needs the bookkeeping. PostgreSQL would refuse to drop the triggers
+/// of those that this session is using, but not if others need them too.
 fn lock_to_drop(relations: impl IntoIterator<Item = u32>) {
     for relation in relations {
         lock::relation(Purpose::Drop, relation, Mode::ShareRowExclusive);
@@ -62,7 +62,7 @@ fn drop_left_behind(name: &str, mark: &Mark) -> Result<(), Error> {
         lock_to_drop(relations.iter().copied());
         own_ddl(|| {
             drop_parts(mark.parts(), false);
-            silence(&unread(&relations.into_iter().map(|relation| (relation, false)).collect::<Vec<_>>()));
+            drop_triggers(&unread(&relations.into_iter().map(|relation| (relation, false)).collect::<Vec<_>>()));
         });
     });
     Ok(())
