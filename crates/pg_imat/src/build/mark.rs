@@ -167,7 +167,7 @@ impl Mark {
             bookkeeping::forget(name);
             new.enter();
             content::watch_again(self.state);
-            bookkeeping::doubt_no_more(self.definition);
+            bookkeeping::clear_doubt(self.definition);
         });
         new.relations().chain([self.state]).for_each(xact::invalidate);
         Ok(Some(name))

@@ -138,7 +138,7 @@ impl<'a> Build<'a> {
         if let Some(reason) = self.entry().stale {
             raise(&refuse::build_stale(&self.target.to_string(), &reason));
         }
-        cache::fresh();
+        cache::revalidate();
         cache::maintained(self.name)
     }
 

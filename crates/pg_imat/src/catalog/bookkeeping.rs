@@ -16,7 +16,7 @@ use crate::refuse;
 
 /// Runs bookkeeping as the owner of the extension's tables, under a safe search path.
 pub fn trusted<T>(body: impl FnOnce() -> T) -> T {
-    // Where there is no such table there is nothing to be trusted with.
+    // If the extension's tables don't exist, there is nothing to protect.
     let owner = context::table_owner("imat_catalog", "imat").unwrap_or_else(context::user);
     as_role(Role::Trusted(owner), &with_path(Vec::new()), || with_text(body))
 }
@@ -30,16 +30,16 @@ pub struct Entry {
     pub owner: u32,
     pub construct: Option<String>,
     pub shape: String,
-    /// Of the server that the state was created on.
+    /// The version of the server that created the state.
     pub server_version: i32,
     pub depth: i32,
     pub trusts_keys: bool,
     pub settings: Vec<String>,
-    /// Why it does not follow its base tables, if it doesn't.
+    /// The reason why it does not follow its base tables, if it is stale.
     pub stale: Option<String>,
-    /// What it will be called, while it is still being built.
+    /// Its final name, during an online build.
     pub target: Option<QName>,
-    /// Whether changes go to its queues.
+    /// Whether writers append changes to its queues, instead of applying them to the state.
     pub queued: bool,
 }
 
@@ -73,14 +73,14 @@ pub fn entry(name: u32) -> Option<Entry> {
     })
 }
 
-/// The entry of a maintained table that is to be called so, and is still being built.
+/// The entry of a maintained table whose online build is unfinished, by its final name.
 pub fn unfinished(target: &QName) -> Option<Entry> {
     const QUERY: Sql = Sql::fixed("SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.target = ARRAY[$1, $2]");
     let names = [Param::from(target.schema.as_str()), Param::from(target.name.as_str())];
     spi::first(&QUERY, &names, |row| row.oid(1)).and_then(entry)
 }
 
-/// The queues of a maintained table that is being built, each with its base table.
+/// The queues of an online build, each with its base table.
 pub fn queues(name: u32) -> Vec<(u32, QName)> {
     const QUERY: Sql = Sql::fixed(
         "SELECT q.base::oid, n.nspname::text, c.relname::text FROM imat_catalog.queue AS q \
@@ -90,7 +90,7 @@ pub fn queues(name: u32) -> Vec<(u32, QName)> {
     spi::rows(&QUERY, &[oid(name)], |row| (row.oid(1), QName::new(row.need::<String>(2), row.need::<String>(3))))
 }
 
-/// Finds a maintained table by `schema.name`, or by its name alone where that is unique.
+/// Finds a maintained table: `resolved`, or by its name without a schema, preferably in the schema `imat`.
 pub fn find(name: &str, resolved: Option<u32>) -> Result<Entry, Error> {
     const BY_NAME: Sql = Sql::fixed(
         "SELECT i.name::oid FROM imat_catalog.imat AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.name \
@@ -117,14 +117,14 @@ pub fn bases(name: u32) -> Vec<(u32, QName)> {
     spi::rows(&QUERY, &[oid(name)], |row| (row.oid(1), QName::new(row.need::<String>(2), row.need::<String>(3))))
 }
 
-/// The base tables of a maintained table, each with the relations that reach it.
+/// The base tables of a maintained table, each with the relations through which its rows can change.
 pub fn sources(name: u32) -> Vec<(u32, u32)> {
     const QUERY: Sql =
         Sql::fixed("SELECT s.base::oid, s.relation::oid FROM imat_catalog.source AS s WHERE s.name = $1 ORDER BY 1, 2");
     spi::rows(&QUERY, &[oid(name)], |row| (row.oid(1), row.oid(2)))
 }
 
-/// Per base table of a maintained table, the columns on whose NOT NULL its state relies.
+/// For each base table of a maintained table, the columns whose NOT NULL its state relies on.
 pub fn not_null(name: u32) -> BTreeMap<u32, Vec<i16>> {
     const QUERY: Sql = Sql::fixed(
         "SELECT s.base::oid, s.not_null FROM imat_catalog.source AS s WHERE s.name = $1 AND s.not_null IS NOT NULL",
@@ -143,14 +143,14 @@ pub fn affected(relations: &[Oid]) -> Vec<u32> {
     spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))
 }
 
-/// Notes that a maintained table relies on no foreign keys from now on.
+/// Notes that a maintained table must not rely on foreign keys any more.
 pub fn distrust_keys(name: u32) {
     const QUERY: Sql =
         Sql::fixed("UPDATE imat_catalog.imat AS i SET trusts_keys = false WHERE i.name = $1 AND i.trusts_keys");
     spi::run_with(&QUERY, &[oid(name)]);
 }
 
-/// The relations whose writers write a base table that another one references by a foreign key of any kind.
+/// The relations whose writers change a base table that another base table references by any foreign key.
 pub fn referenced(name: u32) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT DISTINCT p.relation::oid FROM imat_catalog.source AS p WHERE p.name = $1 \
@@ -170,7 +170,8 @@ pub fn is_passable(tables: &[u32]) -> bool {
     spi::first(&QUERY, &[oids(tables.iter().copied())], |row| row.need(1)).unwrap_or(true)
 }
 
-/// The maintained tables over both tables of a foreign key that rows of these relations can get past.
+/// The maintained tables that still rely on foreign keys, read one of these relations, and have a passable foreign key
+/// between their base tables.
 pub fn over_passable_keys(relations: &[Oid]) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.trusts_keys \
@@ -183,10 +184,10 @@ pub fn over_passable_keys(relations: &[Oid]) -> Vec<u32> {
     spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1))
 }
 
-/// Whether a maintained table has its sources, its query and all its triggers. While a dump is
-/// restored, the triggers come late, and so do queries that are allowed by a primary key only:
-/// until then a view with the same columns, which reads nothing, stands in their place. One that a
-/// session is building gets its triggers late as well, but what it reads must stay what it is.
+/// Whether a maintained table has its sources, its query and all its triggers. A restore creates the triggers late. It
+/// also replaces late the definitions that depend on a primary key: pg_dump creates them first as views with the same
+/// columns that read nothing. A table that is being built online has no triggers at first, but counts as complete, so
+/// that DDL on its base tables is followed or refused.
 pub fn is_complete(name: u32) -> bool {
     const QUERY: Sql = Sql::fixed(
         "SELECT pg_catalog.bool_and(s.base::oid IN (SELECT b.relation FROM imat_catalog.below(i.definition) AS b)) \
@@ -199,7 +200,7 @@ pub fn is_complete(name: u32) -> bool {
     complete || entry(name).is_some_and(is_built)
 }
 
-/// Whether all of these relations have the triggers that their changes are followed by.
+/// Whether all of these relations have all triggers of ours.
 pub fn have_triggers(relations: impl Iterator<Item = u32>) -> bool {
     const QUERY: Sql = Sql::fixed(
         "SELECT pg_catalog.bool_and((SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger AS t \
@@ -211,9 +212,9 @@ pub fn have_triggers(relations: impl Iterator<Item = u32>) -> bool {
     spi::first(&QUERY, &[oids(relations), triggers.into()], |row| row.get(1)).flatten().unwrap_or(false)
 }
 
-/// Whether maintaining a table can run functions of users: those of its query and of the state's
-/// indexes, constraints and triggers. What is PostgreSQL's own has no entry in pg_depend, and
-/// enums have only functions of that kind.
+/// Whether maintaining a table can run user-defined functions: those of its query and of the state's indexes,
+/// constraints and triggers. Dependencies on built-in objects have no entry in pg_depend, and all functions of
+/// enums are built in.
 pub fn runs_user_code(definition: u32, state: u32) -> bool {
     const QUERY: Sql = Sql::fixed(
         "WITH part(class, object) AS ( \
@@ -237,9 +238,9 @@ pub fn runs_user_code(definition: u32, state: u32) -> bool {
     spi::first(&QUERY, &[oid(definition), oid(state)], |row| row.need(1)).unwrap_or(true)
 }
 
-/// A table of which row-level security could keep rows from the maintenance: a base table, or the
-/// state. Both are refused when they are altered, as long as nobody has switched off event triggers.
-pub fn filtered(name: u32) -> Option<u32> {
+/// A base table with row-level security, or the state if it is forced there. Such DDL is refused, unless event triggers
+/// are off.
+pub fn with_row_security(name: u32) -> Option<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT c.oid FROM imat_catalog.source AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.base \
          WHERE s.name = $1 AND c.relrowsecurity \
@@ -255,7 +256,7 @@ pub fn is_state(relation: u32) -> bool {
     spi::first(&QUERY, &[oid(relation)], |row| row.need(1)).unwrap_or(false)
 }
 
-/// The base tables that a relation's changes reach.
+/// The base tables whose rows are also rows of this relation.
 pub fn bases_of_relation(relation: u32) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT DISTINCT s.base::oid FROM imat_catalog.source AS s \
@@ -271,7 +272,7 @@ pub fn readers(base: u32) -> Vec<u32> {
     spi::rows(&QUERY, &[oid(base)], |row| row.oid(1))
 }
 
-/// Those of them that follow its changes.
+/// The maintained tables that read a base table and are not stale.
 pub fn followers(base: u32) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT DISTINCT s.name::oid FROM imat_catalog.source AS s \
@@ -280,7 +281,7 @@ pub fn followers(base: u32) -> Vec<u32> {
     spi::rows(&QUERY, &[oid(base)], |row| row.oid(1))
 }
 
-/// The relations that reach a maintained table, and whether they reach another one as well.
+/// The relations whose changes reach a maintained table, and whether they reach another one too.
 pub fn relations(name: u32) -> Vec<(u32, bool)> {
     const QUERY: Sql = Sql::fixed(
         "SELECT DISTINCT s.relation::oid, \
@@ -290,7 +291,7 @@ pub fn relations(name: u32) -> Vec<(u32, bool)> {
     spi::rows(&QUERY, &[oid(name)], |row| (row.oid(1), row.need(2)))
 }
 
-/// Attribute numbers in `relation` of the columns of `base`, by name.
+/// For each column of `base`, its attribute number there and that of the column with the same name in `relation`.
 pub fn attributes(base: u32, relation: u32) -> Vec<(i16, i16)> {
     const QUERY: Sql = Sql::fixed(
         "SELECT b.attnum, r.attnum FROM pg_catalog.pg_attribute AS b \
@@ -300,13 +301,13 @@ pub fn attributes(base: u32, relation: u32) -> Vec<(i16, i16)> {
     spi::rows(&QUERY, &[oid(base), oid(relation)], |row| (row.need(1), row.need(2)))
 }
 
-/// What a relation is called in messages: one that is still being built, as it will be.
+/// A relation's name for messages: the final name if it is being built online.
 pub fn display(relation: u32) -> String {
     let target = entry(relation).and_then(|entry| entry.target);
     target.or_else(|| facts::name(relation)).map(|name: QName| name.to_string()).unwrap_or_default()
 }
 
-/// Deletes a maintained table's bookkeeping; returns the relations that reached it.
+/// Deletes a maintained table's bookkeeping. Returns the relations whose changes reached it, as [`relations`] does.
 pub fn forget(name: u32) -> Vec<(u32, bool)> {
     const ENTRY: Sql = Sql::fixed("DELETE FROM imat_catalog.imat AS i WHERE i.name = $1");
     const SOURCE: Sql = Sql::fixed("DELETE FROM imat_catalog.source AS s WHERE s.name = $1");
@@ -320,8 +321,8 @@ pub fn forget(name: u32) -> Vec<(u32, bool)> {
     relations
 }
 
-/// What a definition stands for has been made anew.
-pub fn doubt_no_more(definition: u32) {
+/// Notes that the maintained table of a doubtful definition has been rebuilt.
+pub fn clear_doubt(definition: u32) {
     const CERTAIN: Sql = Sql::fixed("DELETE FROM imat_catalog.doubtful AS d WHERE d.definition = $1");
     spi::run_with(&CERTAIN, &[oid(definition)]);
 }

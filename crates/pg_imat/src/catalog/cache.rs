@@ -1,8 +1,8 @@
 //! Compiled plans and prepared statements, per backend.
 //!
-//! Everything is derived from the catalogs; when a relation that something was derived from is
-//! altered, or the planner's statistics of one change, all is dropped and derived anew when
-//! next needed. Renames therefore need no care.
+//! All of it is derived from the catalogs. When a relation that it was derived from is altered, or gets new
+//! planner statistics, the whole cache is dropped and derived again when it is needed. So renames need no special
+//! treatment.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use crate::catalog::bookkeeping::{self, Entry};
 use crate::catalog::error_sources::ErrorSources;
 use crate::catalog::extent::Extent;
 use crate::catalog::facts::{self, SystemCatalog};
-use crate::catalog::statements::{Locks, Made, Queue, Statements};
+use crate::catalog::statements::{Locks, PerKind, Queue, Statements};
 use crate::catalog::{citus, compile};
 use crate::pg::context::{Role, as_role, with_path, with_text};
 use crate::pg::error::raise;
@@ -31,23 +31,23 @@ use crate::refuse;
 /// How the changes of one relation become a delta of one base table.
 pub struct Capture {
     pub base: u32,
-    /// The columns of the delta, where some maintained table is computed from it.
+    /// The columns of the delta, if some maintained table is computed from it.
     fields: Option<Vec<Field>>,
     layout: RefCell<Option<Rc<Layout>>>,
     trusting: OnceCell<Vec<u32>>,
-    /// Some maintained table is recomputed whole: it is told of any change of any column.
-    pub tells: bool,
+    /// Whether some maintained table is recomputed whole, so that every change must be noted, without rows.
+    pub notes_changes: bool,
     /// The base is itself the state of a maintained table.
     pub is_state: bool,
 }
 
 impl Capture {
-    /// Whether anybody follows the base.
+    /// Whether any maintained table follows the base table.
     pub fn is_followed(&self) -> bool {
-        self.tells || self.fields.is_some()
+        self.notes_changes || self.fields.is_some()
     }
 
-    /// The shape of the delta, where some maintained table is computed from it.
+    /// The layout of the delta, if some maintained table is computed from it.
     pub fn layout(&self, transition: &Transition) -> Option<Rc<Layout>> {
         let fields = self.fields.as_ref()?;
         let known = self.layout.borrow().clone().filter(|layout| layout.fits(transition));
@@ -58,7 +58,7 @@ impl Capture {
         }))
     }
 
-    /// The maintained tables that follow the base and rely on foreign keys.
+    /// The maintained tables that follow the base table and rely on foreign keys.
     pub fn trusting(&self) -> &[u32] {
         let relies = |&reader: &u32| maintained(reader).relies_on_keys();
         self.trusting.get_or_init(|| readers(self.base).iter().copied().filter(relies).collect())
@@ -73,15 +73,15 @@ pub struct Maintained {
     pub plan: Plan,
     /// The base tables.
     pub bases: BTreeSet<u32>,
-    /// The relations whose writers write any base table, by OID.
+    /// All relations through which rows of its base tables can change, by OID.
     pub members: BTreeSet<u32>,
     pub settings: Vec<(String, String)>,
-    /// What an error in it can be of.
+    /// The parts of its query that can raise errors which need an explanation.
     pub error_sources: ErrorSources,
-    /// Where changes of its base tables go while it is being built.
+    /// The queues for changes of its base tables, during an online build.
     pub queues: Vec<Queue>,
-    statements: Made<(TableSet, Signs, Extent), Statements>,
-    locks: Made<(TableSet, Idle, Extent), Locks>,
+    statements: PerKind<(TableSet, Signs, Extent), Statements>,
+    locks: PerKind<(TableSet, Idle, Extent), Locks>,
 }
 
 #[derive(Default)]
@@ -98,29 +98,29 @@ thread_local! {
     static CACHE: RefCell<Cache> = RefCell::default();
 }
 
-/// Whether a change of this relation makes the cache stale.
+/// Whether an invalidation of this relation makes the cache outdated.
 pub fn depends_on(relation: u32) -> bool {
-    // An invalidation can arrive while the cache is being filled; assume the worst then.
+    // An invalidation can arrive while the cache is borrowed to be filled: then it counts.
     CACHE.with(|cache| cache.try_borrow().map_or(true, |cache| cache.relations.contains(&relation)))
 }
 
-/// Drops what is stale.
-pub fn fresh() {
+/// Drops the cache if it is outdated.
+pub fn revalidate() {
     let generation = xact::generation();
-    let stale = CACHE.with_borrow_mut(|cache| {
+    let outdated = CACHE.with_borrow_mut(|cache| {
         (cache.generation != generation).then(|| std::mem::replace(cache, Cache { generation, ..Cache::default() }))
     });
-    drop(stale);
+    drop(outdated);
 }
 
-/// Whether nothing is.
-pub fn is_fresh() -> bool {
+/// Whether the cache is valid.
+pub fn is_valid() -> bool {
     CACHE.with_borrow(|cache| cache.generation == xact::generation())
 }
 
-/// What the changes of a relation have to be collected for.
+/// How to collect the changes of a relation: one entry for each base table whose rows it has.
 pub fn captures(relation: u32) -> Rc<Vec<Capture>> {
-    fresh();
+    revalidate();
     if let Some(found) = CACHE.with_borrow(|cache| cache.captures.get(&relation).cloned()) {
         return found;
     }
@@ -136,7 +136,7 @@ pub fn captures(relation: u32) -> Rc<Vec<Capture>> {
     })
 }
 
-/// What they have to be collected for as changes of a base table.
+/// How to collect the changes of a relation as changes of this base table.
 pub fn capture(base: u32, relation: u32) -> Capture {
     let readers: Vec<Rc<Maintained>> = readers(base).iter().copied().map(maintained).collect();
     let (whole, derived): (Vec<_>, Vec<_>) = readers.iter().partition(|reader| reader.is_whole());
@@ -150,12 +150,12 @@ pub fn capture(base: u32, relation: u32) -> Capture {
         fields: (!derived.is_empty()).then(|| fields(base, relation, &used)),
         layout: RefCell::default(),
         trusting: OnceCell::new(),
-        tells: !whole.is_empty(),
+        notes_changes: !whole.is_empty(),
         is_state: bookkeeping::is_state(base),
     }
 }
 
-/// Where these columns of a base table are in a relation that reaches it, by their numbers in the former.
+/// The positions of these columns of a base table in a relation of its hierarchy.
 fn fields(base: u32, relation: u32, used: &BTreeSet<i16>) -> Vec<Field> {
     if base == relation {
         return used.iter().map(|&number| Field { base: number, fired: number }).collect();
@@ -166,7 +166,7 @@ fn fields(base: u32, relation: u32, used: &BTreeSet<i16>) -> Vec<Field> {
     fields.into_iter().collect()
 }
 
-/// The maintained tables that read a base table and follow it, by OID.
+/// The maintained tables that read a base table and are not stale, by OID.
 pub fn readers(base: u32) -> Rc<[u32]> {
     if let Some(found) = CACHE.with_borrow(|cache| cache.readers.get(&base).cloned()) {
         return found;
@@ -203,8 +203,8 @@ pub fn find(name: u32) -> Option<Rc<Maintained>> {
     })
 }
 
-/// Raises an error where a maintained table does not fit what it is made of any more. Where it
-/// still does, all sessions compile it anew: of a child's NOT NULL they are not told otherwise.
+/// Raises an error if a maintained table no longer fits its base tables and its definition. Otherwise makes all
+/// sessions compile it again, since a change of NOT NULL in a child would not invalidate their plans.
 pub fn check(name: u32) {
     let Some(entry) = bookkeeping::trusted(|| bookkeeping::entry(name)) else { return };
     let maintained = load(entry);
@@ -217,7 +217,7 @@ pub fn check(name: u32) {
 }
 
 fn load(entry: Entry) -> Maintained {
-    // Types are asked for as the owner, who may use the functions and tables of the query.
+    // As the owner, who has the privileges for the query: finding the types of its columns analyses it.
     let compile = || {
         let names = (facts::name(entry.state), facts::name(entry.name));
         let (Some(state), Some(display)) = names else { raise(&refuse::not_maintained(&entry.name.to_string())) };
@@ -229,7 +229,7 @@ fn load(entry: Entry) -> Maintained {
     let queues = if entry.queued { bookkeeping::trusted(|| bookkeeping::queues(entry.name)) } else { Vec::new() };
     let queues = queues.into_iter().map(|(base, name)| Queue::new(base, name)).collect();
     let display = entry.target.as_ref().map_or(display, |target| target.to_string());
-    if let Some(table) = bookkeeping::trusted(|| bookkeeping::filtered(entry.name).and_then(facts::name)) {
+    if let Some(table) = bookkeeping::trusted(|| bookkeeping::with_row_security(entry.name).and_then(facts::name)) {
         raise(&refuse::row_security(&table.to_string(), &display));
     }
     if let Some(table) =
@@ -254,13 +254,13 @@ fn load(entry: Entry) -> Maintained {
         settings,
         error_sources: ErrorSources { subqueries, functions: foreign },
         queues,
-        statements: Made::default(),
-        locks: Made::default(),
+        statements: PerKind::default(),
+        locks: PerKind::default(),
     }
 }
 
-/// Whether a state has the columns that the plan keeps. Types are compared as they are called now,
-/// since they and their schemas can be renamed.
+/// Whether a state has the columns of the plan. Types are compared by their current names, since types and schemas
+/// can be renamed.
 pub fn has_columns(plan: &Plan, state: u32) -> bool {
     let planned = plan.columns.iter().map(|column| (column.name.clone(), column.ty.clone()));
     planned.eq(bookkeeping::trusted(|| facts::columns(state)))
@@ -281,12 +281,12 @@ fn compiled(entry: &Entry) -> Result<Plan, Unsupported> {
 }
 
 impl Maintained {
-    /// Whether any change makes the query run again.
+    /// Whether it is recomputed whole.
     pub fn is_whole(&self) -> bool {
         matches!(self.plan.strategy, Strategy::Whole { .. })
     }
 
-    /// Whether it relies on foreign keys, or would if they were validated.
+    /// Whether it relies on foreign keys, or would rely on them if they were validated.
     pub fn relies_on_keys(&self) -> bool {
         self.entry.trusts_keys
             && !self.is_whole()
@@ -294,14 +294,14 @@ impl Maintained {
             && !bookkeeping::trusted(|| bookkeeping::referenced(self.entry.name)).is_empty()
     }
 
-    /// The statements for such a change.
+    /// The statements for a change of these tables, with these signs and this extent.
     pub fn statements(&self, changed: &TableSet, signs: Signs, extent: Extent) -> Rc<Statements> {
         let is_it = |(of, with, like): &(TableSet, Signs, Extent)| of == changed && *with == signs && *like == extent;
         let make = || Statements::new(self.plan.flush(&self.state, changed, signs, extent.size), extent);
         self.statements.get_or(is_it, || ((changed.clone(), signs, extent), make()))
     }
 
-    /// What such a change locks, likewise.
+    /// The locks for a change of these tables, of which some are idle, with this extent.
     pub fn locks(
         &self,
         changed: &TableSet,

@@ -1,4 +1,4 @@
-//! From a definition in the catalog to a plan.
+//! Compiles a definition in the catalog to a plan.
 
 use imat_compile::error::Unsupported;
 use imat_compile::facts::Type;
@@ -28,7 +28,7 @@ fn types(view: &View, definition: u32) -> Types {
     }
 }
 
-/// The plan of a parsed view, for a state that is or was created on such a server.
+/// The plan of a parsed view, for a state that a server of this version creates or has created.
 pub fn plan(view: &View, definition: u32, server_version: i32) -> Result<Plan, Unsupported> {
     Plan::new(view, &types(view, definition), Options { server_version })
 }

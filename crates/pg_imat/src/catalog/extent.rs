@@ -1,20 +1,20 @@
-//! How much a change is, and how statements are planned for it.
+//! The size class of a change, for which statements are planned.
 
 use imat_compile::plan::{Fate, Size};
 
 use crate::pg::spi::Reach;
 
-/// From how many rows on a change is applied by the plans made for many.
+/// A change of this many rows or more is applied by plans that may scan tables.
 const LARGE: u64 = 200;
 
-/// From how many rows on, in some step towards its result, a smaller change is too. Up to there the worst that an
-/// index can do is little, and the worst that the planner can do with statistics of yesterday is a scan of all.
+/// A smaller change is too, if some step of its plan is estimated to return this many rows or more. Below that, index
+/// scans cost little even at worst, while a plan chosen with outdated statistics could be a scan of a whole table.
 const WIDE: u32 = 5_000;
 
-/// The numbers of rows that plans are made for, each from so many on.
+/// The size classes: the least number of rows, and the number of rows that plans are made for.
 const EXTENTS: [(u64, u32); 5] = [(0, 10), (LARGE, 800), (3_000, 12_000), (50_000, 200_000), (800_000, 3_000_000)];
 
-/// How much a change is, as far as plans depend on it.
+/// The size class of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     pub size: Size,
@@ -23,7 +23,7 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// A query runs again and is compared with all of the state.
+    /// For views that are recomputed whole: the query runs again and is compared with the whole state.
     pub const WHOLE: Extent = Extent { size: Size::Large, expected: 0 };
 
     pub fn one(fate: Fate) -> Extent {
@@ -36,7 +36,7 @@ impl Extent {
         Extent { size, expected }
     }
 
-    /// What a statement over the delta touches.
+    /// How a statement over the delta may be planned.
     pub fn reach(self) -> Reach {
         if self.size == Size::Large { Reach::Many } else { Reach::FewUnless(WIDE) }
     }

@@ -1,4 +1,4 @@
-//! The system catalogs, as the compiler wants them told.
+//! Reads the facts that the compiler needs from the system catalogs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,13 +9,13 @@ use pgrx::pg_sys::Oid;
 
 use crate::pg::spi::{self, ColumnType, Param};
 
-/// The system catalogs as they are now, but for constraints that came later than a state: what
-/// was nullable when it was created is treated as nullable.
+/// The current system catalogs, except for NOT NULL constraints that are newer than a state: a column that was nullable
+/// when the state was created counts as nullable.
 #[derive(Default)]
 pub struct SystemCatalog {
-    /// Per base table the columns that were NOT NULL then; all that are now, where it is `None`.
+    /// For each base table the columns that were NOT NULL then. `None` means that the current constraints count.
     pub not_null: Option<BTreeMap<u32, Vec<i16>>>,
-    /// Foreign keys are not to be relied on.
+    /// Whether foreign keys must be ignored.
     pub distrusts_keys: bool,
 }
 
@@ -42,10 +42,10 @@ const RELATION: Sql = Sql::fixed(
      WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v')",
 );
 
-// Classes of operators count that came with PostgreSQL: others can come while tables are used, and what is locked would be
-// another key then. None of theirs has an equality that is printed as PostgreSQL's own.
-// What a table promises of its rows only counts where it is promised of its children's too: a child
-// may drop a NOT NULL, which may also be NOT VALID (from 18 on), and has no part in a primary key.
+// Only built-in hash operator classes count for join keys. Others can be created at any time, and then sessions would
+// lock different keys for the same rows. The equality of a user's class is never printed as PostgreSQL's own. NOT NULL
+// and primary keys only count if they hold for the rows of all children: a child may drop a NOT NULL, which can also be
+// NOT VALID (from 18 on), and a parent's primary key does not cover the rows of children.
 const COLUMNS: Sql = Sql::fixed(
     "WITH RECURSIVE family AS ( \
          SELECT $1::oid AS relation \
@@ -68,8 +68,8 @@ const PRIMARY_KEY: Sql = Sql::fixed(
      WHERE c.oid = $1 AND i.indisprimary AND i.indimmediate",
 );
 
-// Those that PostgreSQL holds to at the end of every statement, for all rows that are read by the names of
-// the two tables, and by the equality that a query's `=` means.
+// Foreign keys that hold at the end of every statement, for all rows that a query of the two tables reads, with the
+// equality operator that a query's `=` resolves to.
 const FOREIGN_KEYS: Sql = Sql::fixed(
     "SELECT c.conkey, c.confrelid, c.confkey FROM pg_catalog.pg_constraint AS c \
      WHERE c.conrelid = $1 AND c.contype = 'f' AND c.convalidated \
@@ -168,7 +168,7 @@ pub fn columns_by_number(relation: u32) -> BTreeMap<i16, String> {
     spi::rows(&COLUMNS, &[oid(relation)], |row| (row.need(2), row.need(1))).into_iter().collect()
 }
 
-/// A search path on which these operators are found, after PostgreSQL's own.
+/// A search path with pg_catalog first and then the schemas of these operators.
 pub fn path_to(operators: &BTreeSet<u32>) -> String {
     const SCHEMAS: Sql = Sql::fixed(
         "SELECT DISTINCT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_operator AS o \
@@ -185,7 +185,7 @@ pub fn definition(view: u32) -> String {
     spi::first(&DEFINITION, &[oid(view)], |row| row.get(1)).flatten().unwrap_or_default()
 }
 
-/// The subqueries of a view, and of the views below it, that must not return more than a row.
+/// The scalar subqueries of a view and of the views that it reads.
 pub fn scalar_subqueries(view: u32) -> Vec<String> {
     const VIEWS: Sql = Sql::fixed(
         "SELECT c.oid FROM imat_catalog.parts($1) AS p JOIN pg_catalog.pg_class AS c ON c.oid = p.object AND c.relkind = 'v' \
@@ -195,8 +195,9 @@ pub fn scalar_subqueries(view: u32) -> Vec<String> {
     views.into_iter().flat_map(|view| imat_compile::parse::scalar_subqueries(&definition(view))).collect()
 }
 
-// Domains take the operator classes of their base type, and restrict how long a value can be. A character has up to
-// four bytes, four digits of a number have two, and one more at either end; with what else a value has.
+// A domain uses the operator classes of its base type, and its type modifier. For the greatest length of a value: a
+// character has up to four bytes; four digits of a numeric have two bytes, with one more group at either end; plus
+// headers.
 const TYPE: Sql = Sql::fixed(
     "WITH RECURSIVE base AS ( \
          SELECT t.*, $2 AS modifier FROM pg_catalog.pg_type AS t WHERE t.oid = $1 \
@@ -241,8 +242,8 @@ const TYPE: Sql = Sql::fixed(
      FROM t CROSS JOIN (SELECT * FROM part ORDER BY depth DESC LIMIT 1) AS p",
 );
 
-/// Whether equal values of a type are identical. Of types that are not PostgreSQL's own only enums are known to be so,
-/// and arrays of what is; of ranges PostgreSQL's own.
+/// Whether equal values of a type are always identical. Among user-defined types that is known only of enums, and of
+/// arrays of types with identical equal values; among range types only of built-in ones.
 fn identity(base: u32, row: &spi::Row) -> bool {
     let (deterministic, modified) = (row.need::<bool>(9), row.need::<bool>(11));
     let (part, part_is_plain) = (row.oid(12), row.need::<bool>(13));
@@ -250,10 +251,10 @@ fn identity(base: u32, row: &spi::Row) -> bool {
     deterministic && part_is_plain && (same_form || !EQUAL_NOT_IDENTICAL.contains(&part))
 }
 
-/// Of these, which have one form for each value once they have a type modifier: a scale, a length.
+/// The types that have only one form for each value if there is a type modifier: a scale or a length.
 const SAME_WITH_MODIFIER: [u32; 2] = [pgrx::pg_sys::NUMERICOID.to_u32(), pgrx::pg_sys::BPCHAROID.to_u32()];
 
-/// The types whose equal values can be told apart.
+/// The types with equal values that are not identical.
 const EQUAL_NOT_IDENTICAL: [u32; 7] = [
     pgrx::pg_sys::NUMERICOID.to_u32(),
     pgrx::pg_sys::FLOAT4OID.to_u32(),
@@ -261,11 +262,11 @@ const EQUAL_NOT_IDENTICAL: [u32; 7] = [
     pgrx::pg_sys::INTERVALOID.to_u32(),
     pgrx::pg_sys::BPCHAROID.to_u32(),
     pgrx::pg_sys::JSONBOID.to_u32(),
-    // Without weights and prefixes.
+    // Its comparison ignores weights and prefixes.
     pgrx::pg_sys::TSQUERYOID.to_u32(),
 ];
 
-/// What there is to know of a result column's type.
+/// The facts about a result column's type.
 pub fn type_of(column: ColumnType) -> Type {
     let params = [oid(column.oid), Param::from(column.modifier), oid(column.collation)];
     spi::first(&TYPE, &params, |row| {

@@ -1,4 +1,4 @@
-//! Names: what they mean, and which are free.
+//! Resolves names, and finds free ones.
 
 use imat_compile::error::Error;
 use imat_compile::name::QName;
@@ -19,18 +19,18 @@ pub fn exists(name: &QName) -> Option<u32> {
     spi::first(&QUERY, &[Param::from(name.schema.as_str()), Param::from(name.name.as_str())], |row| row.oid(1))
 }
 
-/// The relation that a name means to the caller.
+/// The relation that a name resolves to on the caller's search path.
 pub fn resolve(name: &str) -> Option<u32> {
     const QUERY: Sql = Sql::fixed("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid");
     spi::first(&QUERY, &[Param::from(name)], |row| row.get::<Oid>(1)).flatten().map(|oid| oid.to_u32())
 }
 
-/// The same of a text that may be no name.
+/// The same for a text that may be no valid name.
 pub fn named(text: &str) -> Option<u32> {
     xact::attempt(|| resolve(text)).flatten()
 }
 
-/// A bare name as PostgreSQL reads identifiers: folded unless quoted.
+/// An identifier as PostgreSQL reads it: folded to lower case unless quoted. A schema is an error.
 pub fn identifier(name: &str) -> Result<String, Error> {
     const QUERY: Sql =
         Sql::fixed("SELECT i[1]::name::text, pg_catalog.array_length(i, 1) FROM pg_catalog.parse_ident($1) AS i");
@@ -40,12 +40,12 @@ pub fn identifier(name: &str) -> Result<String, Error> {
     }
 }
 
-/// Whether a relation of the schema is called so.
+/// Whether the schema has a relation of this name.
 pub fn is_taken(schema: &str, name: &str) -> bool {
     exists(&QName::new(schema, name)).is_some()
 }
 
-/// `wanted`, or with a number where that is taken; never longer than a name can be.
+/// `wanted`, with a number appended if it is taken, and cut to PostgreSQL's length limit.
 pub fn unused(wanted: &str, taken: impl Fn(&str) -> bool) -> String {
     (0..)
         .map(|attempt| {

@@ -1,11 +1,12 @@
-//! What a query uses that is no relation: functions, operators, types and the like.
+//! Locks on functions, operators, types and other objects that a query uses.
 //!
-//! Nobody sees what another transaction has not committed. So whoever creates a maintained table locks
-//! what its query uses before reading it, and whoever alters such an object locks that before looking for
-//! the maintained tables that use it. The one who comes second then sees what the other one did.
-//! Neither kind excludes itself, and what has nothing in common does not wait.
+//! A transaction does not see uncommitted changes of another one. So create_imat locks the objects that its query uses
+//! before it reads them, and a command that alters such an object locks it before looking for maintained tables that
+//! use it. The second of the two waits for the first, and then sees its changes. Two create_imat don't wait for each
+//! other, nor do two such commands, nor transactions with different objects.
 //!
-//! Objects are locked before tables where the command allows; ALTER TABLE has its table first, and may deadlock (40P01).
+//! Objects are locked before tables if the command allows that. ALTER TABLE locks its table first, and may deadlock
+//! (40P01).
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -18,7 +19,7 @@ use crate::catalog::facts::oid;
 use crate::pg::lock::{self, Mode};
 use crate::pg::{spi, xact};
 
-/// So many a transaction locks one by one, and then all. One that restores a dump would fill the lock table.
+/// After this many objects a transaction locks all objects at once, since restoring a dump would fill the lock table.
 const MOST: u32 = 64;
 
 thread_local! {
@@ -29,7 +30,7 @@ fn object(row: &spi::Row) -> Object {
     (row.oid(1), row.oid(2))
 }
 
-/// Keeps what the view's query uses from being altered; returns whether some of it was not `kept` before.
+/// Locks the objects that the view's query uses against being altered. Returns whether any is new in `kept`.
 pub fn keep(view: u32, kept: &mut BTreeSet<Object>) -> bool {
     const USED: Sql = Sql::fixed(
         "SELECT p.class, p.object FROM imat_catalog.parts($1) AS p \
@@ -45,8 +46,8 @@ pub fn keep(view: u32, kept: &mut BTreeSet<Object>) -> bool {
     !new.is_empty()
 }
 
-/// The maintained tables whose query can mean something else since these objects were altered.
-pub fn redefine(bookkeeping: &Bookkeeping, altered: impl IntoIterator<Item = Object>) -> Vec<Oid> {
+/// Locks altered objects. Returns the maintained tables whose query may use them.
+pub fn lock_altered(bookkeeping: &Bookkeeping, altered: impl IntoIterator<Item = Object>) -> Vec<Oid> {
     let objects: BTreeSet<Object> = altered.into_iter().flat_map(dependents::redefined).collect();
     if objects.is_empty() {
         return Vec::new();
@@ -59,11 +60,11 @@ pub fn redefine(bookkeeping: &Bookkeeping, altered: impl IntoIterator<Item = Obj
 fn alter(object: Object) {
     let altered = ALTERED.get();
     ALTERED.set(altered.saturating_add(1));
-    // Locked every time, since a savepoint that is rolled back gives the lock on all of them back.
+    // The lock on all objects is taken each time, since rolling back to a savepoint may have released it.
     lock::object((altered < MOST).then_some(object), Mode::RowExclusive);
 }
 
-/// The transaction has ended.
+/// Forgets the count at the end of the transaction.
 pub fn end_transaction() {
     ALTERED.set(0);
 }

@@ -1,8 +1,8 @@
-//! Publications that would publish what pg_imat keeps by themselves: those of all tables, and of its schemas.
+//! Finds publications that publish states and bookkeeping implicitly: those of all tables, and those of our schemas.
 //!
-//! Subscribers stop at a table that they don't have. What is created here is none that anybody could have created there
-//! before: while it is filled it has a passing name, by which its first rows are published. And PostgreSQL has no way to keep
-//! a logged table out of such a publication.
+//! A subscriber stops at a table that it doesn't have. It can't have a new state in advance, because a state has a
+//! temporary name while it is filled, and its first rows are published under this name. PostgreSQL can't exclude a
+//! logged table from such a publication.
 
 use imat_compile::error::Error;
 use imat_compile::sql::Sql;
@@ -14,9 +14,10 @@ use crate::pg::setting;
 use crate::pg::spi::{self, Param};
 use crate::refuse;
 
-/// The first of the publications that publish tables of this schema by themselves, or of ours; among these, where there are any.
+/// The first publication that implicitly publishes tables of this schema or of ours. If `among` is not empty, only
+/// these publications count.
 fn first(schema: &str, among: &[Oid]) -> Option<String> {
-    // Before 15 there are none of a schema.
+    // Before 15 there are no publications of schemas.
     const OF_ALL: Sql = Sql::fixed(
         "SELECT p.pubname::text FROM pg_catalog.pg_publication AS p \
          WHERE p.puballtables AND (p.oid = ANY ($2) OR pg_catalog.cardinality($2) = 0) AND $1 IS NOT NULL ORDER BY 1 LIMIT 1",
@@ -32,7 +33,7 @@ fn first(schema: &str, among: &[Oid]) -> Option<String> {
     spi::first(query, &[Param::from(schema), among.to_vec().into()], |row| row.need(1))
 }
 
-/// Refuses to make a maintained table in this schema that would be published by itself, or its state or bookkeeping.
+/// Refuses to make a maintained table in this schema if it, its state or its bookkeeping would be published implicitly.
 pub fn check(name: &str, schema: &str) -> Result<(), Error> {
     match first(schema, &[]) {
         Some(publication) if !setting::publish_states() => Err(refuse::published(name, &publication)),
@@ -40,7 +41,7 @@ pub fn check(name: &str, schema: &str) -> Result<(), Error> {
     }
 }
 
-/// Publications were created or altered: warns of those that publish bookkeeping and states by themselves.
+/// Warns of publications, just created or altered, that publish bookkeeping and states implicitly.
 pub fn follow(publications: Vec<Oid>) {
     let found = |&publication: &Oid| trusted(|| first("imat", &[publication]));
     publications.iter().filter_map(found).for_each(|name| warn(&refuse::publishes_all(&name)));

@@ -1,4 +1,5 @@
-//! DDL that is running, as far as its end must know of it: our own, ALTER TABLE, rows that are computed anew.
+//! The DDL commands that are running: our own, ALTER TABLE, and rewrites of rows. The end of a command needs to know
+//! these.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -7,7 +8,7 @@ use crate::pg::xact;
 
 struct Altering {
     subtransaction: u32,
-    /// The command of the transaction with which it began.
+    /// The transaction's command counter at its beginning.
     command: u32,
 }
 
@@ -20,9 +21,9 @@ struct Rewritten {
 struct Running {
     /// The subtransaction in which the extension's own DDL is running.
     own_ddl: Option<u32>,
-    /// The relations whose rows the running ALTER TABLE computes anew.
+    /// The relations for whose rows the running ALTER TABLE computes new values.
     rewritten: Vec<Rewritten>,
-    /// The ALTER TABLEs that are running, each within the one before.
+    /// The running ALTER TABLEs, each nested in the one before.
     altering: Vec<Altering>,
 }
 
@@ -30,20 +31,20 @@ thread_local! {
     static RUNNING: RefCell<Running> = RefCell::default();
 }
 
-/// Nothing in `f` may run a statement, whose end comes back here.
+/// `f` must not run a statement: the end of that would call this function again.
 fn running<T>(f: impl FnOnce(&mut Running) -> T) -> T {
     RUNNING.with_borrow_mut(f)
 }
 
-/// Notes that something has begun in this subtransaction, if it has not in an outer one, and returns what was noted.
+/// Sets `running` to this subtransaction, unless it is set already. Returns the previous value.
 pub fn begin(running: &mut Option<u32>) -> Option<u32> {
     let before = *running;
     running.get_or_insert(xact::subtransaction());
     before
 }
 
-/// Runs DDL of the extension's own, which its event triggers need not look at.
-/// **Invariant:** `body` runs no code of users, whose own DDL would not be looked at either.
+/// Runs DDL of the extension's own, which its event triggers ignore.
+/// **Invariant:** `body` runs no user-defined code, since DDL in that would be ignored too.
 pub fn own_ddl<T>(body: impl FnOnce() -> T) -> T {
     let before = running(|running| begin(&mut running.own_ddl));
     let value = body();
@@ -51,19 +52,20 @@ pub fn own_ddl<T>(body: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Whether such DDL is under way.
+/// Whether DDL of the extension's own is running.
 pub fn is_own_ddl() -> bool {
     running(|running| running.own_ddl.is_some())
 }
 
-/// A command is about to compute the rows of this relation anew, which no trigger sees.
+/// Called before a command computes new values for the rows of this relation, for which no row or statement trigger
+/// fires.
 pub fn before_rewrite(relation: u32) {
     xact::register();
     let subtransaction = xact::subtransaction();
     running(|running| running.rewritten.push(Rewritten { subtransaction, relation }));
 }
 
-/// The relations of which the command that is over did so.
+/// The relations for whose rows the command has computed new values.
 pub fn rewritten() -> BTreeSet<u32> {
     running(|running| running.rewritten.iter().map(|rewritten| rewritten.relation).collect())
 }
@@ -72,29 +74,29 @@ pub fn forget_rewritten() {
     running(|running| running.rewritten.clear());
 }
 
-/// An ALTER TABLE begins.
+/// Called at the beginning of an ALTER TABLE.
 pub fn begin_alter() {
     xact::register();
     let altering = Altering { subtransaction: xact::subtransaction(), command: xact::command() };
     running(|running| running.altering.push(altering));
 }
 
-/// The ALTER TABLE that began last is over.
+/// Called at the end of the innermost running ALTER TABLE.
 pub fn end_alter() {
     running(|running| running.altering.pop());
 }
 
-/// Whether one ALTER TABLE is running, with no other in it, and nothing was done in it that was done last with `command`.
+/// Whether exactly one ALTER TABLE is running, and it began after the command `last`.
 pub fn is_plain_alter(last: Option<u32>) -> bool {
     running(|running| matches!(running.altering[..], [Altering { command, .. }] if last <= Some(command)))
 }
 
-/// The transaction is over.
+/// Forgets everything at the end of the transaction.
 pub fn end_transaction() {
     running(|running| *running = Running::default());
 }
 
-/// What a subtransaction did belongs to its parent now.
+/// Gives the entries of a released subtransaction to its parent.
 pub fn release_subtransaction(mine: u32, parent: u32) {
     running(|Running { own_ddl, rewritten, altering }| {
         let owners = rewritten.iter_mut().map(|rewritten| &mut rewritten.subtransaction);
@@ -103,7 +105,7 @@ pub fn release_subtransaction(mine: u32, parent: u32) {
     });
 }
 
-/// What a subtransaction did never happened.
+/// Drops the entries of a subtransaction that is rolled back.
 pub fn abort_subtransaction(mine: u32) {
     running(|running| {
         running.own_ddl = running.own_ddl.filter(|&owner| owner < mine);

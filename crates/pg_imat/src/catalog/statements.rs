@@ -1,4 +1,4 @@
-//! The prepared statements of a maintained table, by what they are for.
+//! The prepared statements of a maintained table.
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -12,8 +12,8 @@ use crate::catalog::extent::Extent;
 use crate::pg::record::Record;
 use crate::pg::spi::Prepared;
 
-/// The statements of a flush, each prepared when it is first needed. The state may be empty before the upsert, and a
-/// plan made for an empty table serves no other.
+/// The statements of a flush, each prepared when it is first needed. For example, the state may be empty before the
+/// upsert, and a plan made for an empty table would be bad later.
 pub struct Statements {
     pub flush: Flush,
     pub extent: Extent,
@@ -49,7 +49,7 @@ pub struct Recomputing {
     pub write: OnceCell<Prepared>,
 }
 
-/// What one kind of change of a maintained table locks, prepared.
+/// The locks for one kind of change, with prepared statements that find the keys.
 pub enum Locks {
     Rows,
     View,
@@ -63,7 +63,7 @@ pub enum Keys {
     All,
 }
 
-/// The queue of one base table, while a maintained table is being built.
+/// The queue of one base table in an online build.
 pub struct Queue {
     pub base: u32,
     pub name: QName,
@@ -76,22 +76,22 @@ impl Queue {
         Self { base, name, append: OnceCell::new(), note: OnceCell::new() }
     }
 
-    /// The place of the base table in a plan, and what that uses of it.
+    /// The base table's position in a plan, and the columns that the plan uses.
     pub fn table<'a>(&self, plan: &'a Plan) -> Option<(usize, &'a TableUse)> {
         plan.tables.iter().enumerate().find(|(_, table)| table.oid == self.base)
     }
 }
 
-/// What was made for some kinds of changes. There are few, which are sooner compared than hashed.
-pub struct Made<Kind, T>(RefCell<Vec<(Kind, Rc<T>)>>);
+/// A cache by kinds of changes. There are so few that comparing is faster than hashing.
+pub struct PerKind<Kind, T>(RefCell<Vec<(Kind, Rc<T>)>>);
 
-impl<Kind, T> Default for Made<Kind, T> {
+impl<Kind, T> Default for PerKind<Kind, T> {
     fn default() -> Self {
         Self(RefCell::default())
     }
 }
 
-impl<Kind, T> Made<Kind, T> {
+impl<Kind, T> PerKind<Kind, T> {
     pub fn get_or(&self, is_it: impl Fn(&Kind) -> bool, make: impl FnOnce() -> (Kind, T)) -> Rc<T> {
         if let Some((_, found)) = self.0.borrow().iter().find(|(kind, _)| is_it(kind)) {
             return found.clone();

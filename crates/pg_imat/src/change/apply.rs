@@ -55,7 +55,7 @@ pub fn apply(maintained: &Maintained, changed: &TableSet, idle: &Idle, deltas: &
         let prepare = |sql: &Sql, params: &Params| connection.prepare(sql, &params.types, extent.reach());
         let locks = maintained.locks(changed, idle, extent, |locking| locks::prepare(locking, &row, prepare));
         locks::take(maintained, &connection, &locks, &row, rows);
-        if !cache::is_fresh() {
+        if !cache::is_valid() {
             connection.close();
             return false;
         }
@@ -138,9 +138,9 @@ fn out_of_step(maintained: &Maintained) {
 /// The maintained table compiled again, if other sessions' DDL has invalidated its plan.
 fn current(name: u32) -> Option<Rc<Maintained>> {
     xact::accept_invalidations();
-    if cache::is_fresh() {
+    if cache::is_valid() {
         return None;
     }
-    cache::fresh();
+    cache::revalidate();
     cache::find(name)
 }

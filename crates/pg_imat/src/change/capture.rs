@@ -96,7 +96,7 @@ fn collect(relation: u32, event: Event, transition: &Transition) {
 /// Collects rows for all maintained tables that follow the base table.
 pub fn collect_rows(capture: &Capture, rows: &Transition) {
     let layout = capture.layout(rows);
-    if capture.tells && !rows.is_empty() {
+    if capture.notes_changes && !rows.is_empty() {
         session::add(capture.base, Change::without_rows());
     }
     if let Some(layout) = &layout {

@@ -98,7 +98,7 @@ fn apply_to(maintained: Rc<Maintained>, changes: &Changes, begun: &mut Vec<u32>)
             return;
         }
         if !as_owner(&maintained, Task::Applying(&changed), || apply(&maintained, &changed, &idle, &deltas)) {
-            cache::fresh();
+            cache::revalidate();
             return cache::find(maintained.entry.name)
                 .into_iter()
                 .for_each(|maintained| apply_to(maintained, changes, begun));

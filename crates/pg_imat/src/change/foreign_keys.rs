@@ -65,7 +65,7 @@ pub fn hold(queries: &[Sql]) -> bool {
 
 /// Searches all rows for orphans, after a time in which changes were not captured.
 pub fn check_again(name: u32) {
-    cache::fresh();
+    cache::revalidate();
     let maintained = cache::maintained(name);
     // The first round of an online build searches.
     if maintained.entry.queued || maintained.plan.orphans().is_empty() {
@@ -83,7 +83,7 @@ pub fn check(maintained: &Maintained) {
 /// Searches the rows of new partitions and children for orphans. `arrived` has pairs (base table, new relation).
 /// PostgreSQL lets a new partition keep a matching foreign key without checking its rows.
 pub fn check_arrived(name: u32, arrived: &[(u32, u32)]) {
-    cache::fresh();
+    cache::revalidate();
     let maintained = cache::maintained(name);
     let mut queries = Vec::new();
     for &(base, relation) in arrived {

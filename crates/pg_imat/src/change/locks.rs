@@ -242,10 +242,10 @@ pub fn keep_writers_out(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
 fn while_locked(mut maintained: Rc<Maintained>, lock: impl Fn(&Maintained)) -> Option<Rc<Maintained>> {
     loop {
         lock(&maintained);
-        if cache::is_fresh() {
+        if cache::is_valid() {
             return Some(maintained);
         }
-        cache::fresh();
+        cache::revalidate();
         maintained = cache::find(maintained.entry.name)?;
     }
 }

@@ -17,7 +17,7 @@ pub fn rebuild(names: BTreeSet<u32>) {
 /// `collect` is not called, and that change's flush does the rebuild.
 pub fn rebuild_with(names: BTreeSet<u32>, collect: impl FnOnce()) {
     xact::register();
-    cache::fresh();
+    cache::revalidate();
     let names = names.into_iter().filter(|&name| is_finished(name)).collect();
     session::request_rebuilds(&names);
     if !session::is_busy() {
@@ -32,7 +32,7 @@ fn is_finished(name: u32) -> bool {
         // A writer's lock, so that the last round of the build waits for this transaction and finds the note.
         let lock = |&relation: &u32| lock::relation(Purpose::Unfinished, relation, Mode::RowExclusive);
         maintained.members.first().into_iter().for_each(lock);
-        cache::fresh();
+        cache::revalidate();
         maintained = cache::maintained(name);
     }
     if maintained.entry.queued {

@@ -1,12 +1,13 @@
 //! Maintained tables of which a dump brought back the schema and not the bookkeeping.
 //!
-//! A mark ([`crate::build::mark`]) without bookkeeping is *adopted*: entered into it, and the table made anew. That is done
-//! when the last trigger of its base tables is back and the state has no rows ([`crate::follow::restored`]); or else at the
-//! first change of a base table, since rows of the bookkeeping may be yet to come. Until then nobody can read it:
-//! [`crate::pg::content`] raises an error.
+//! A mark ([`crate::build::mark`]) without bookkeeping is *adopted*: entered into it, and the table made anew. That is
+//! done when the last trigger of its base tables is back and the state has no rows ([`crate::follow::restored`]); or
+//! else at the first change of a base table, since rows of the bookkeeping may be yet to come. Until then nobody can
+//! read it: [`crate::pg::content`] raises an error.
 //!
-//! One session adopts at a time. A verb waits for its turn. Whoever changes a base table does not, since others may wait for
-//! what he has written, and he gives up soon where others are writing what would be made anew: it is left to a later change.
+//! One session adopts at a time. A verb waits for its turn. Whoever changes a base table does not, since others may
+//! wait for what he has written, and he gives up soon where others are writing what would be made anew: it is left to a
+//! later change.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,8 +104,8 @@ pub fn before_write(relation: u32, is_read: bool) {
     }
 }
 
-/// Adopts these and makes them anew, unless somebody else is adopting. All that write what they read are waited for, and
-/// kept out, before anything is made.
+/// Adopts these and makes them anew, unless somebody else is adopting. All that write what they read are waited for,
+/// and kept out, before anything is made.
 fn adopt(marks: &impl Fn() -> Vec<Mark>, patience: Duration) -> Option<(BTreeSet<u32>, Vec<Error>)> {
     if !lock::begin_adoption(false) {
         return None;
@@ -112,7 +113,7 @@ fn adopt(marks: &impl Fn() -> Vec<Mark>, patience: Duration) -> Option<(BTreeSet
     let (names, reasons) = without_flush(|| {
         // Another one may have ended meanwhile.
         let (names, reasons) = trusted(|| enter(&marks()));
-        cache::fresh();
+        cache::revalidate();
         let members = names.iter().flat_map(|&name| cache::maintained(name).members.clone()).collect();
         locks::lock_all(Purpose::Adopted, members, Mode::Share, Instant::now() + patience);
         (names, reasons)

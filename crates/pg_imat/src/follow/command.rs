@@ -98,7 +98,7 @@ fn altered() -> Vec<Altered> {
 
 fn follow(bookkeeping: &Bookkeeping, altered: &[Altered]) {
     const SUBSCRIPTION: u32 = 6100;
-    let callers = object_locks::redefine(
+    let callers = object_locks::lock_altered(
         bookkeeping,
         altered.iter().filter(|one| !one.is_new()).map(|one| (one.class, one.object)),
     );
@@ -172,7 +172,7 @@ pub fn dropped() {
     }
     let types: BTreeSet<u32> =
         rows.iter().filter_map(|(_, types)| types.as_ref()).flatten().map(|ty| ty.to_u32()).collect();
-    let callers = object_locks::redefine(&bookkeeping, types.into_iter().map(|ty| (TYPE, ty)));
+    let callers = object_locks::lock_altered(&bookkeeping, types.into_iter().map(|ty| (TYPE, ty)));
     if !callers.is_empty() {
         ddl::after_redefinition(&callers);
     }

@@ -51,7 +51,7 @@ pub fn apply(mut members: Vec<Member>, mut anew: BTreeSet<u32>) {
         came.entry(*name).or_default().push((*base, *relation));
     }
     anew.extend(stale::follow(&names));
-    cache::fresh();
+    cache::revalidate();
     let readers: BTreeSet<u32> = members.iter().flat_map(|member| cache::readers(member.base).to_vec()).collect();
     // Another event trigger of the command may have written to a new partition by way of its root, which was collected,
     // or have altered an old one. And rows can be newer than the transaction's snapshot: making all anew finds out.

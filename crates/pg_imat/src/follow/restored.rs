@@ -57,7 +57,7 @@ fn complete(marks: Vec<Mark>, torn: Vec<u32>) {
         torn.iter().for_each(|&name| trusted(|| stale::mark_torn(name)));
     }
     let definitions = || torn.iter().filter_map(|&name| bookkeeping::entry(name)).map(|entry| entry.definition);
-    trusted(|| definitions().for_each(bookkeeping::doubt_no_more));
+    trusted(|| definitions().for_each(bookkeeping::clear_doubt));
 }
 
 /// A dump has brought back these views, one of which may be a definition. Tables have no rows yet when it does, unless they

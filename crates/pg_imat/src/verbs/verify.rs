@@ -25,7 +25,7 @@ pub struct Difference {
 pub fn verify(name: &str, repair: bool) -> Result<Vec<Difference>, Error> {
     let entry = finished(name)?;
     session::require_idle("verify a maintained table");
-    cache::fresh();
+    cache::revalidate();
     cache::maintained(entry.name);
     let differences = as_role(Role::Restricted(entry.owner), &with_path(entry.settings()), || {
         let names = (facts::name(entry.name), facts::name(entry.definition));
