@@ -64,7 +64,7 @@ pub fn flush(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, 
         digest: joined.then(|| digest(plan, grouped, changed, signs, mixed)),
         apply,
         returns: signs.removals() || recomputes,
-        recompute: recomputes.then(|| tids::recompute(plan, grouped, state, size)),
+        recompute: recomputes.then(|| tids::recompute(plan, grouped, state)),
         delete: (signs.removals() && plan.key != Key::Single).then(|| tids::delete(plan, state)),
     }
 }

@@ -28,14 +28,28 @@ pub struct Apply {
     pub twins: Sql,
 }
 
-/// Recomputes rows of the state; their digest.
+/// Recomputes rows of the state. How many they are does not follow from the size of the change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recompute {
-    /// Those with the tids of `$1`.
-    Few { write: Sql, digest: Sql },
-    /// Step by step. `groups` returns the groups with the tids of `$1`, which are kept as
-    /// [`super::tids::GROUPS`]; `values` and `digest` read these. `write` reads the values as [`super::tids::VALUES`].
-    Many { groups: Sql, values: Sql, digest: Sql, write: Sql },
+pub struct Recompute {
+    pub few: RecomputeFew,
+    pub many: RecomputeMany,
+}
+
+/// Recomputes the rows with the tids of `$1`; their digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecomputeFew {
+    pub digest: Sql,
+    pub write: Sql,
+}
+
+/// The same step by step. `groups` returns the groups with the tids of `$1`, which are kept as [`super::tids::GROUPS`];
+/// `values` and `digest` read these. `write` reads the values as [`super::tids::VALUES`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecomputeMany {
+    pub groups: Sql,
+    pub digest: Sql,
+    pub values: Sql,
+    pub write: Sql,
 }
 
 /// The statements that make the state anew. An empty one is populated, and one that is to be empty is

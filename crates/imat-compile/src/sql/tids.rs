@@ -5,10 +5,10 @@
 
 use crate::name::QName;
 use crate::plan::grouped::{GroupKey, Grouped, Stored};
-use crate::plan::{Key, Plan, Size};
+use crate::plan::{Key, Plan};
 use crate::sql::Sql;
 use crate::sql::grouped::{digest_of, frail_keys, name, over_rows, scope};
-use crate::sql::statements::{Apply, Recompute};
+use crate::sql::statements::{Apply, Recompute, RecomputeFew, RecomputeMany};
 
 /// The relation in which `values` finds the groups to compute.
 pub const GROUPS: &str = "imat_groups";
@@ -96,10 +96,17 @@ fn same_group<'a>(keys: impl Iterator<Item = (&'a GroupKey, Sides)>) -> String {
     same.join(" AND ")
 }
 
+/// Whether a statement is made for few groups or for many.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Groups {
+    Few,
+    Many,
+}
+
 /// The key condition between the rows `d` and the groups `g`. Few are looked up by index, on the keys or on what these
 /// imply. Many are joined: NULLs meet as fields of a record, which can be sorted and merged. A key that can fail is a
 /// column `k0`, `k1` and so on of `d`.
-fn meets(plan: &Plan, grouped: &Grouped, size: Size) -> String {
+fn meets(plan: &Plan, grouped: &Grouped, groups: Groups) -> String {
     let frail = frail_keys(grouped);
     let sides = |key: &GroupKey| {
         let left = match frail.iter().position(|expr| **expr == key.expr) {
@@ -107,12 +114,12 @@ fn meets(plan: &Plan, grouped: &Grouped, size: Size) -> String {
             None => format!("({})", key.expr.render(scope)),
         };
         let right = format!("g.{}", name(plan, key.column));
-        let bounds = key.implied.as_ref().filter(|_| size != Size::Large);
+        let bounds = key.implied.as_ref().filter(|_| groups == Groups::Few);
         let bounds = bounds.map(|implied| implied.conditions(&scope(implied.column), &right));
         Sides { left, right, bounds }
     };
     let (nullable, plain): (Vec<&GroupKey>, Vec<&GroupKey>) = grouped.keys.iter().partition(|key| key.nullable);
-    if size != Size::Large || nullable.is_empty() {
+    if groups == Groups::Few || nullable.is_empty() {
         return same_group(grouped.keys.iter().map(|key| (key, sides(key))));
     }
     let (left, right): (Vec<String>, Vec<String>) =
@@ -124,24 +131,23 @@ fn meets(plan: &Plan, grouped: &Grouped, size: Size) -> String {
 }
 
 /// The components of the groups, by the tids of their state rows.
-fn values(plan: &Plan, grouped: &Grouped, size: Size) -> String {
+fn values(plan: &Plan, grouped: &Grouped, groups: Groups) -> String {
     let values: Vec<String> = over_rows(plan, grouped).collect();
     let (values, now, tid) = (values.join(", "), grouped.source.now_with(&frail_keys(grouped)), plan.unused("tid"));
     match grouped.keys.is_empty() {
         true => format!("SELECT g.{tid}, r.* FROM (SELECT {values} FROM ({now}) AS d) AS r, {GROUPS} AS g"),
         false => format!(
             "SELECT g.{tid}, {values} FROM {GROUPS} AS g, ({now}) AS d WHERE {} GROUP BY g.{tid}",
-            meets(plan, grouped, size)
+            meets(plan, grouped, groups)
         ),
     }
 }
 
-/// See [`crate::plan::Flush::recompute`].
-pub fn recompute(plan: &Plan, grouped: &Grouped, state: &QName, size: Size) -> Recompute {
+/// See [`crate::sql::statements::Flush::recompute`].
+pub fn recompute(plan: &Plan, grouped: &Grouped, state: &QName) -> Recompute {
     let tid = plan.unused("tid");
     let keys: String = grouped.keys.iter().map(|key| format!(", s.{}", name(plan, key.column))).collect();
     let groups = format!("SELECT s.ctid AS {tid}{keys} FROM {state} AS s WHERE {FOUND}");
-    let values = values(plan, grouped, size);
     let reset = |stored: &Stored| stored.retraction.map(|column| format!("{} = NULL", name(plan, column)));
     let assignments: Vec<String> = grouped
         .components
@@ -154,13 +160,13 @@ pub fn recompute(plan: &Plan, grouped: &Grouped, state: &QName, size: Size) -> R
         "UPDATE {state} AS s SET {} FROM {VALUES} AS r WHERE s.ctid = r.{tid}",
         assignments.join(", ")
     ));
-    let digest = digest_of(&values);
     let with = |name: &str, query: &str| format!("{name} AS MATERIALIZED ({query})");
-    match size {
-        Size::Large => Recompute::Many { groups: Sql::new(groups), values: Sql::new(values), digest, write },
-        Size::One(_) | Size::Small => Recompute::Few {
-            write: write.over(&with(VALUES, &values)).over(&with(GROUPS, &groups)),
-            digest: digest.over(&with(GROUPS, &groups)),
+    let [of_few, of_many] = [Groups::Few, Groups::Many].map(|number| values(plan, grouped, number));
+    Recompute {
+        few: RecomputeFew {
+            digest: digest_of(&of_few).over(&with(GROUPS, &groups)),
+            write: write.clone().over(&with(VALUES, &of_few)).over(&with(GROUPS, &groups)),
         },
+        many: RecomputeMany { groups: Sql::new(groups), digest: digest_of(&of_many), values: Sql::new(of_many), write },
     }
 }

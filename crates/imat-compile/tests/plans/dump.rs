@@ -8,7 +8,7 @@ use imat_compile::plan::{Plan, Size, Strategy};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
 use imat_compile::sql::locks::{Keys, Locking};
-use imat_compile::sql::statements::Recompute;
+use imat_compile::sql::statements::{Recompute, RecomputeFew, RecomputeMany};
 
 use crate::case::Change;
 
@@ -82,15 +82,18 @@ fn flush(out: &mut String, plan: &Plan, state: &QName, (tables, signs, size): &C
     statements.extend([(apply, &flush.apply.write), ("twins", &flush.apply.twins)]);
     match &flush.recompute {
         None => {}
-        Some(Recompute::Few { write, digest }) => {
+        // Of many rows, many groups may have to be recomputed.
+        Some(Recompute { many: RecomputeMany { groups, digest, values, write }, .. }) if *size == Size::Large => {
+            statements.extend([
+                ("groups to recompute", groups),
+                ("recompute digest", digest),
+                ("values to write", values),
+                ("recompute", write),
+            ]);
+        }
+        Some(Recompute { few: RecomputeFew { digest, write }, .. }) => {
             statements.extend([("recompute digest", digest), ("recompute", write)]);
         }
-        Some(Recompute::Many { groups, values, digest, write }) => statements.extend([
-            ("groups to recompute", groups),
-            ("recompute digest", digest),
-            ("values to write", values),
-            ("recompute", write),
-        ]),
     }
     statements.extend(flush.delete.iter().map(|delete| ("delete", delete)));
     let mut shown = String::new();

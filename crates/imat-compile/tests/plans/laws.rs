@@ -93,8 +93,9 @@ fn flush(plan: &Plan, flush: &Flush, changed: &TableSet, size: Size) {
     let on_delta: Vec<&Sql> = flush.digest.iter().chain([write, watched]).collect();
     let (on_tids, on_groups): (Vec<&Sql>, Vec<&Sql>) = match &flush.recompute {
         None => (Vec::new(), Vec::new()),
-        Some(Recompute::Few { write, digest }) => (vec![write, digest], Vec::new()),
-        Some(Recompute::Many { groups, values, digest, write }) => (vec![groups], vec![values, digest, write]),
+        Some(Recompute { few, many }) => {
+            (vec![&few.write, &few.digest, &many.groups], vec![&many.values, &many.digest, &many.write])
+        }
     };
     let on_tids: Vec<&Sql> = on_tids.into_iter().chain(&flush.delete).chain([twins]).collect();
     on_delta.iter().chain(&on_tids).chain(&on_groups).for_each(|sql| is_sql(sql));

@@ -43,9 +43,21 @@ impl Statements {
 /// See [`imat_compile::sql::statements::Recompute`].
 #[derive(Default)]
 pub struct Recomputing {
-    pub groups: OnceCell<Prepared>,
-    pub values: OnceCell<Prepared>,
+    pub few: RecomputingFew,
+    pub many: RecomputingMany,
+}
+
+#[derive(Default)]
+pub struct RecomputingFew {
     pub digest: OnceCell<Prepared>,
+    pub write: OnceCell<Prepared>,
+}
+
+#[derive(Default)]
+pub struct RecomputingMany {
+    pub groups: OnceCell<Prepared>,
+    pub digest: OnceCell<Prepared>,
+    pub values: OnceCell<Prepared>,
     pub write: OnceCell<Prepared>,
 }
 

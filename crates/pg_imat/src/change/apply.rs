@@ -117,7 +117,8 @@ fn follow_up(maintained: &Maintained, connection: &Connection, of: impl Fn(&Main
     let now = current(maintained.entry.name);
     let Statements { flush, recompute, delete, .. } = &*of(now.as_deref().unwrap_or(maintained));
     if let (1.., Some(sql)) = (dirty_count, &flush.recompute)
-        && recompute::run(connection, sql, recompute, &dirty, can_be_stale(maintained)) != dirty_count as u64
+        && recompute::run(connection, sql, recompute, (&dirty, dirty_count), can_be_stale(maintained))
+            != dirty_count as u64
     {
         return out_of_step(maintained);
     }

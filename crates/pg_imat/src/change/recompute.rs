@@ -1,46 +1,70 @@
 //! Recomputes the groups that an upsert could not compute.
 
+use imat_compile::plan::Size;
 use imat_compile::sql::Sql;
-use imat_compile::sql::statements::Recompute;
+use imat_compile::sql::statements::{Recompute, RecomputeFew, RecomputeMany};
 use imat_compile::sql::tids::{GROUPS, VALUES};
 
-use crate::catalog::statements::Recomputing;
+use crate::catalog::extent::Extent;
+use crate::catalog::statements::{Recomputing, RecomputingFew, RecomputingMany};
 use crate::change::digest::same_under_latest;
 use crate::pg::delta::Delta;
-use crate::pg::spi::{Connection, Params, Reach, Snapshot};
+use crate::pg::spi::{Connection, Params, Prepared, Reach, Snapshot};
 
 /// The number of groups that plans for many groups are made for.
 const EXPECTED: f64 = 10_000.0;
 
-/// Recomputes the rows with these tids; returns how many were written.
-pub fn run(connection: &Connection, of: &Recompute, prepared: &Recomputing, tids: &Params, can_be_stale: bool) -> u64 {
-    let none = Params::default();
-    let prepare = |sql: &Sql, params: &Params, reach| connection.prepare(sql, &params.types, reach);
-    let execute = |statement, params| connection.execute(statement, params, Snapshot::Transaction);
-    match of {
-        Recompute::Few { write, digest } => {
-            if can_be_stale {
-                let digest = prepared.digest.get_or_init(|| prepare(digest, tids, Reach::Few));
-                same_under_latest(connection, digest, tids);
-            }
-            execute(prepared.write.get_or_init(|| prepare(write, tids, Reach::Few)), tids)
-        }
-        Recompute::Many { groups, values, digest, write } => {
-            let groups = prepared.groups.get_or_init(|| prepare(groups, tids, Reach::Tids));
-            let Some(groups) = Delta::fetch(connection, groups, tids) else { return 0 };
-            groups.register(connection, GROUPS, EXPECTED);
-            if can_be_stale {
-                let digest = prepared.digest.get_or_init(|| prepare(digest, &none, Reach::Many));
-                same_under_latest(connection, digest, &none);
-            }
-            let values = prepared.values.get_or_init(|| prepare(values, &none, Reach::Many));
-            let values = Delta::fetch(connection, values, &none);
-            groups.end();
-            let Some(values) = values else { return 0 };
-            values.register(connection, VALUES, EXPECTED);
-            let written = execute(prepared.write.get_or_init(|| prepare(write, &none, Reach::Tids)), &none);
-            values.end();
-            written
-        }
+/// Recomputes the rows with these tids, so many; returns how many were written. A large change can leave few of them,
+/// and a small one many, by a join.
+pub fn run(
+    connection: &Connection,
+    of: &Recompute,
+    prepared: &Recomputing,
+    (tids, count): (&Params, usize),
+    can_be_stale: bool,
+) -> u64 {
+    match Extent::of(count as u64).size {
+        Size::Large => run_many(connection, &of.many, &prepared.many, tids, can_be_stale),
+        Size::Small | Size::One(_) => run_few(connection, &of.few, &prepared.few, tids, can_be_stale),
     }
+}
+
+fn run_few(
+    connection: &Connection,
+    RecomputeFew { digest, write }: &RecomputeFew,
+    prepared: &RecomputingFew,
+    tids: &Params,
+    can_be_stale: bool,
+) -> u64 {
+    let prepare = |sql: &Sql| connection.prepare(sql, &tids.types, Reach::Few);
+    if can_be_stale {
+        same_under_latest(connection, prepared.digest.get_or_init(|| prepare(digest)), tids);
+    }
+    connection.execute(prepared.write.get_or_init(|| prepare(write)), tids, Snapshot::Transaction)
+}
+
+fn run_many(
+    connection: &Connection,
+    RecomputeMany { groups, digest, values, write }: &RecomputeMany,
+    prepared: &RecomputingMany,
+    tids: &Params,
+    can_be_stale: bool,
+) -> u64 {
+    let none = Params::default();
+    let prepare = |sql: &Sql, reach| -> Prepared { connection.prepare(sql, &none.types, reach) };
+    let groups = prepared.groups.get_or_init(|| connection.prepare(groups, &tids.types, Reach::Tids));
+    let Some(groups) = Delta::fetch(connection, groups, tids) else { return 0 };
+    groups.register(connection, GROUPS, EXPECTED);
+    if can_be_stale {
+        same_under_latest(connection, prepared.digest.get_or_init(|| prepare(digest, Reach::Many)), &none);
+    }
+    let values = prepared.values.get_or_init(|| prepare(values, Reach::Many));
+    let values = Delta::fetch(connection, values, &none);
+    groups.end();
+    let Some(values) = values else { return 0 };
+    values.register(connection, VALUES, EXPECTED);
+    let written =
+        connection.execute(prepared.write.get_or_init(|| prepare(write, Reach::Tids)), &none, Snapshot::Transaction);
+    values.end();
+    written
 }

@@ -9,7 +9,6 @@ use imat_compile::plan::{Key, Signs, Size, Strategy};
 use imat_compile::rel::TableSet;
 use imat_compile::sql::Sql;
 use imat_compile::sql::locks::{Keys, Locking, Step};
-use imat_compile::sql::statements::Recompute;
 
 use crate::catalog::bookkeeping::trusted;
 use crate::catalog::cache::{self, Maintained};
@@ -88,8 +87,8 @@ fn explain_table(maintained: &Maintained, position: usize, table: &QName, lines:
         lines.push(format!("    {title}: {}", sql.as_str().replace('\n', " ")));
     };
     statement("Applies", &flush.apply.write);
-    if let Some(Recompute::Few { write: recompute, .. }) = &flush.recompute {
-        statement("Recomputes", recompute);
+    if let Some(recompute) = &flush.recompute {
+        statement("Recomputes", &recompute.few.write);
     }
     if let Some(delete) = &flush.delete {
         statement("Deletes", delete);
