@@ -1,13 +1,13 @@
-//! Functions of PostgreSQL's that raise no errors, as they are in the server.
+//! PostgreSQL functions that raise no errors, called without pgrx's guard.
 //!
-//! The bindings of these names save the stack's state around each call, to catch an error. What is called
-//! several times a statement and only reads or sets a variable would spend more on that than on itself.
+//! The guarded bindings of these names save the stack's state around each call, to catch an error. For functions that
+//! only read or set a variable, and are called several times a statement, that would cost more than the call.
 
 use pgrx::pg_sys;
 
 unsafe extern "C-unwind" {
     pub fn GetCurrentSubTransactionId() -> pg_sys::SubTransactionId;
-    /// Raises none where the number is not going to be used.
+    /// Raises no error if `used` is false.
     pub fn GetCurrentCommandId(used: bool) -> pg_sys::CommandId;
     pub fn IsLogicalWorker() -> bool;
     pub fn pg_trigger_depth(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum;

@@ -1,9 +1,9 @@
-//! Casts of text to dates and times, which read the clock where the text is one of some words.
+//! Casts of text to dates and times, which read the clock for some words.
 //!
-//! In a maintained table's definition the text of each such cast goes through `imat_catalog.clockless`, which returns what it
-//! is given and raises an error at these words. So the cast has PostgreSQL's meaning and none of it is of the moment,
-//! wherever the definition, or text made of it, is computed. It comes in when the definition is analysed: the tree tells
-//! every cast and its types, the text doesn't.
+//! In a maintained table's definition the text of each such cast goes through `imat_catalog.clockless`, which returns
+//! the text, or raises an error at one of these words. So the cast keeps PostgreSQL's meaning and can't depend on the
+//! clock, in the definition and in all text made from it. The call is inserted when the definition is analysed, because
+//! the analysed tree shows every cast and its types, and the text doesn't.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
@@ -19,30 +19,32 @@ use super::image::V1;
 use super::walk;
 use crate::refuse;
 
-/// The words at which PostgreSQL's input functions of these types read the clock, wherever they stand between what is no
-/// letter. No other word is as long as what it cuts off, so equal is what is equal.
+/// The words for which PostgreSQL's input functions of these types read the clock, with any non-letters around them.
+/// PostgreSQL compares the first ten letters of a word. These are shorter, so comparing whole words is exact.
 const WORDS: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
 
-/// The types whose input reads the clock for these words and for nothing else. That of `timetz` asks for today's offset.
+/// The types whose input functions read the clock for these words only. The input function of `timetz` also uses
+/// today's offset of the zone.
 const TYPES: [pg_sys::Oid; 4] = [pg_sys::DATEOID, pg_sys::TIMESTAMPOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMEOID];
 
 static mut ANALYZED: pg_sys::post_parse_analyze_hook_type = None;
 
 thread_local! {
-    /// The text of the statement whose casts are to be checked.
+    /// The text of the statement whose casts are rewritten.
     static CHECKED: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// A cast of text to one of these types.
+/// A cast of text to one of TYPES.
 pub(super) struct Cast {
-    /// What is cast, without casts to text in between.
+    /// The text that is cast, without casts to text in between.
     pub text: *mut pg_sys::Node,
     pub to: u32,
-    /// Whether it goes through `clockless`.
+    /// Whether the text goes through `clockless`.
     pub is_checked: bool,
 }
 
-/// Such a cast, if the node is one. An element of an array that is cast has no place where its text could be checked.
+/// The cast that a node is, if it is one. A cast of an array's elements is none, since the tree has no place for a call
+/// there.
 pub(super) unsafe fn cast(node: *mut pg_sys::Node) -> Option<Cast> {
     // SAFETY: each cast is to the struct that the node's tag says it is.
     unsafe {
@@ -60,7 +62,7 @@ pub(super) unsafe fn cast(node: *mut pg_sys::Node) -> Option<Cast> {
     }
 }
 
-/// What a cast to text is of, where it is one of PostgreSQL's own types.
+/// The argument of a cast to text, if its type is one of PostgreSQL's own.
 unsafe fn as_given(node: *mut pg_sys::Node) -> *mut pg_sys::Node {
     // SAFETY: as above.
     unsafe {
@@ -104,7 +106,7 @@ fn clockless() -> Option<pg_sys::Oid> {
     (function != pg_sys::Oid::INVALID).then_some(function)
 }
 
-/// Installs the hook, once a backend.
+/// Installs the hook, once per backend.
 pub fn install() {
     // SAFETY: hooks are set by one thread, and call the ones they found.
     unsafe {
@@ -113,7 +115,7 @@ pub fn install() {
     }
 }
 
-/// Runs `body`, which runs this statement: its casts are checked.
+/// Runs `body`, which runs this statement; the casts in the statement are rewritten.
 pub fn checking<T>(sql: &Sql, body: impl FnOnce() -> T) -> T {
     CHECKED.replace(Some(sql.as_str().to_owned()));
     let value = body();
@@ -121,7 +123,7 @@ pub fn checking<T>(sql: &Sql, body: impl FnOnce() -> T) -> T {
     value
 }
 
-/// No such statement runs, as after an error.
+/// Ends that after an error.
 pub(super) fn forget() {
     CHECKED.take();
 }
@@ -167,7 +169,7 @@ unsafe extern "C-unwind" fn check(node: *mut pg_sys::Node, context: *mut c_void)
     }
 }
 
-/// A call of `clockless`, where the expression is of a type that is text by itself.
+/// A call of `clockless`, if the expression has a string type.
 unsafe fn call(text: *mut pg_sys::Node) -> Option<*mut pg_sys::FuncExpr> {
     use pg_sys::{CoercionContext::COERCION_IMPLICIT, CoercionForm::*, Oid, TEXTOID};
     // SAFETY: the node is an analysed expression.
@@ -187,7 +189,7 @@ unsafe fn call(text: *mut pg_sys::Node) -> Option<*mut pg_sys::FuncExpr> {
     }
 }
 
-/// The word in a text at which the clock would be read.
+/// The word in a text for which the clock would be read.
 fn word(text: &[u8]) -> Option<&'static str> {
     let mut runs = text.split(|byte| !byte.is_ascii_alphabetic());
     runs.find_map(|run| WORDS.into_iter().find(|word| run.eq_ignore_ascii_case(word.as_bytes())))

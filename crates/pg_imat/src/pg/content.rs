@@ -1,4 +1,5 @@
-//! Whether a state can be read: it is maintained, and the snapshot is not older than what it holds (see [`crate::catalog::content`]).
+//! Checks before a query reads a state: the state is maintained, and its content is not newer than the snapshot (see
+//! [`crate::catalog::content`]).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,19 +13,20 @@ use crate::refuse;
 
 #[derive(Default)]
 struct Known {
-    /// What was found of relations.
+    /// The relations that were looked up.
     content: BTreeMap<u32, Content>,
-    /// The end of the snapshot for which the first was looked up.
+    /// The xmax of the snapshot at the first look-up.
     since: u32,
 }
 
 #[derive(Clone, Copy)]
 enum Content {
-    /// It is no state.
+    /// The relation is no state.
     OfItsOwn,
-    /// Of a state: with which transaction it began.
+    /// A state, with the transaction that wrote its content.
     Since(pg_sys::TransactionId),
-    /// Of one that is not maintained, as a dump left it behind. That is not remembered: bookkeeping can come unnoticed.
+    /// A state without bookkeeping, as a restore can leave it. This is not remembered, because nothing invalidates it
+    /// when the bookkeeping comes.
     LeftBehind,
 }
 
@@ -32,11 +34,11 @@ thread_local! {
     static KNOWN: RefCell<Known> = RefCell::default();
 }
 
-/// Transactions are numbered anew after four times as many, so nothing is remembered for longer.
+/// Entries are forgotten after this many transactions, long before transaction IDs wrap around.
 const MEMORY: u32 = 1 << 30;
 
-/// Raises an error where one of these relations is a state that nobody maintains, or, where `older` than it the snapshot
-/// can be, one with a content that the snapshot does not see.
+/// Raises an error if one of these relations is a state without bookkeeping or, if `older` says that the snapshot may
+/// be older than a content, a state whose content the snapshot does not see.
 ///
 /// # Safety
 /// The snapshot is an MVCC snapshot.
@@ -59,7 +61,7 @@ pub unsafe fn require(relations: impl Iterator<Item = u32>, snapshot: pg_sys::Sn
     }
 }
 
-/// The same under the transaction's snapshot.
+/// The same for one relation, under the transaction's snapshot.
 pub fn require_now(relation: u32) {
     // SAFETY: what PostgreSQL gives a transaction is an MVCC snapshot.
     unsafe { require(std::iter::once(relation), pg_sys::GetTransactionSnapshot(), true) }
@@ -72,9 +74,9 @@ unsafe fn sees(snapshot: pg_sys::Snapshot, transaction: pg_sys::TransactionId) -
     }
 }
 
-/// A relation was altered, or is the state of which a content began; 0 stands for all.
+/// Forgets a relation that was altered, or a state with new content; 0 means all.
 pub fn forget(relation: u32) {
-    // Nothing is borrowed while it is looked up, during which this is called.
+    // The cache is not borrowed during look-ups, which can call this.
     KNOWN.with_borrow_mut(|known| match relation {
         0 => known.content.clear(),
         relation => _ = known.content.remove(&relation),
@@ -95,17 +97,17 @@ fn content(relation: u32) -> Content {
     }
 }
 
-/// Whether it is guarded as a state, and is not in the bookkeeping.
+/// Whether a relation has the guard of a state and is not in the bookkeeping.
 fn is_left_behind(relation: u32) -> bool {
-    // Before PostgreSQL 16 views are among the tables of a plan too, and have guards of their own.
+    // Before PostgreSQL 16 a plan's tables include views, which have guards too.
     if lookup::is_view(relation) || lookup::our_trigger(relation, GUARD).is_none() {
         return false;
     }
     !By::named("imat", "imat_state_key").is_some_and(|states| states.any(&[(2, relation)]))
 }
 
-/// The transaction that wrote the newest version of the state's row in the bookkeeping. It is read without SQL: this is
-/// asked of every table that a query reads, by whoever reads it, in parallel workers as well.
+/// The transaction that wrote the newest version of the state's row in `imat_catalog.content`. It is read without SQL,
+/// because this is called for every table that a query reads, for any role, also in parallel workers.
 fn look_up(relation: u32) -> Option<pg_sys::TransactionId> {
     By::named("content", "content_pkey")?.writer(&[(1, relation)])
 }

@@ -1,4 +1,4 @@
-//! Who runs a statement, and under which settings.
+//! The role and the settings under which statements run.
 
 use std::ffi::{CStr, CString};
 
@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 
 use super::bare;
 
-/// What [`enter`] changed. [`leave`] changes it back; after an error PostgreSQL does.
+/// The changes that [`enter`] made. [`leave`] reverts them; after an error PostgreSQL does.
 pub struct Context {
     user: pg_sys::Oid,
     security: i32,
@@ -14,8 +14,8 @@ pub struct Context {
     overrides_path: bool,
 }
 
-/// What PostgreSQL prints and reads SQL text by. Text is always made and analysed under these,
-/// whatever the session has, so that a constant means the same in every session.
+/// The settings that decide how PostgreSQL prints and parses SQL text. Text is always made and analysed under these, so
+/// that a constant means the same in every session.
 const TEXT: [(&str, &str); 9] = [
     ("DateStyle", "ISO, YMD"),
     ("IntervalStyle", "postgres"),
@@ -28,22 +28,21 @@ const TEXT: [(&str, &str); 9] = [
     ("xmloption", "content"),
 ];
 
-/// The role that runs what follows.
+/// The role that runs a piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// For bookkeeping: the extension's own objects.
+    /// For bookkeeping: the owner of the extension's objects.
     Trusted(u32),
-    /// For view expressions: they can't change role, session state or create objects.
+    /// For a view's expressions: they can't change the role or session state, or create temporary objects.
     Restricted(u32),
 }
 
 unsafe extern "C" {
-    /// How many rows at most a GIN index finds: the one setting that lets a query miss rows.
+    /// The most rows that a GIN index returns: the only setting that lets a query miss rows.
     static GinFuzzySearchLimit: i32;
 }
 
-/// Sets the role, `settings` as (name, value), and a search path of `pg_catalog` alone unless
-/// they have one.
+/// Sets the role and `settings`, pairs (name, value). The search path is `pg_catalog` unless they contain one.
 pub fn enter(role: Role, settings: &[(String, String)]) -> Context {
     // SAFETY: reads and writes this backend's state through the functions made for it; the
     // strings live through the calls.
@@ -62,7 +61,8 @@ pub fn enter(role: Role, settings: &[(String, String)]) -> Context {
         if GinFuzzySearchLimit != 0 {
             set("gin_fuzzy_search_limit", "0");
         }
-        // Planned with the values of a row, an expression could be computed before what guards it.
+        // With a custom plan for the values of a row, an expression could be computed before the condition that guards
+        // it.
         if pg_sys::plan_cache_mode != pg_sys::PlanCacheMode::PLAN_CACHE_MODE_AUTO as i32 {
             set("plan_cache_mode", "auto");
         }
@@ -118,12 +118,12 @@ pub fn with_settings<T>(settings: &[(&str, &str)], body: impl FnOnce() -> T) -> 
 
 pub const SEARCH_PATH: &str = "search_path";
 
-/// `pg_catalog`, and what can't be left out.
+/// `pg_catalog`, and the temporary schema, which is searched first if it is not named.
 pub const SAFE_PATH: &str = "pg_catalog, pg_temp";
 
-/// These settings with a search path: needed wherever functions of users may run, and around
-/// that, since a function's own SET search_path has no effect under an override. The warm path
-/// goes without as long as nothing but PostgreSQL's own functions run on it.
+/// Adds a search path to these settings. It is needed wherever user-defined functions may run, and around that, since a
+/// function's own SET search_path has no effect under an override. The warm path does without it if only built-in
+/// functions run there.
 pub fn with_path(mut settings: Vec<(String, String)>) -> Vec<(String, String)> {
     if !settings.iter().any(|(name, _)| name == SEARCH_PATH) {
         settings.push((SEARCH_PATH.to_owned(), SAFE_PATH.to_owned()));
@@ -154,8 +154,8 @@ pub fn user() -> u32 {
     unsafe { pg_sys::GetUserId().to_u32() }
 }
 
-/// The owner of a table. Asked of the catalog caches and not in SQL: who runs what follows must not
-/// depend on a search path.
+/// The owner of a table. Uses the catalog caches and no SQL, because this decides the role before a safe search path is
+/// set.
 pub fn table_owner(schema: &str, table: &str) -> Option<u32> {
     let (Ok(schema), Ok(table)) = (CString::new(schema), CString::new(table)) else { return None };
     // SAFETY: the names outlive the calls; the cached tuple is released once it is read.
@@ -172,7 +172,7 @@ pub fn table_owner(schema: &str, table: &str) -> Option<u32> {
     }
 }
 
-/// Sets what this major has.
+/// Sets a setting, if this major has it.
 pub(super) unsafe fn set_known(name: &str, value: &str) {
     // SAFETY: as in `set`.
     unsafe {
@@ -188,7 +188,7 @@ unsafe fn set(name: &str, value: &str) {
     let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return };
     // SAFETY: both strings outlive the calls; what is set is copied, what is shown is only compared.
     unsafe {
-        // Most settings are what they have to be, and to set one can mean to read a file.
+        // Most settings have the value already, and setting one can mean reading a file.
         let now = pg_sys::GetConfigOptionByName(name.as_ptr(), std::ptr::null_mut(), true);
         if !now.is_null() && CStr::from_ptr(now) == value.as_c_str() {
             return;
@@ -206,8 +206,8 @@ unsafe fn set(name: &str, value: &str) {
     }
 }
 
-/// The setting itself costs microseconds before 17: changing it throws away the resolved path
-/// twice a statement. The override stack is what the setting was for there.
+/// Before 17, changing search_path costs microseconds, since it discards the resolved path twice a statement. There
+/// PostgreSQL's override stack is used instead.
 #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
 unsafe fn push_search_path() {
     let mut path = pg_sys::OverrideSearchPath {

@@ -15,7 +15,7 @@ use super::transition::{Field, Reader, Transition};
 use super::values::Values;
 use crate::refuse;
 
-/// A bag of rows with a weight each, that lives to the end of the transaction at most.
+/// A bag of rows with weights. It lives at most until the end of the transaction.
 #[derive(Clone)]
 pub struct Delta {
     layout: Rc<Layout>,
@@ -26,17 +26,17 @@ pub struct Delta {
     statements: u32,
 }
 
-/// Most statements change one row: it is kept as it is, without a store.
+/// Most statements change one row, which is kept without a tuplestore.
 #[derive(Clone)]
 enum Rows {
     One(Rc<Values>),
-    /// In memory or spilled.
+    /// A tuplestore, in memory or on disk.
     Many(*mut pg_sys::Tuplestorestate),
-    /// An error interrupted an addition; the transaction's end frees what there was.
+    /// An error interrupted an addition. PostgreSQL frees the store at the end of the transaction.
     Gone,
 }
 
-/// Runs `body` with memory and files that last to the end of the transaction.
+/// Runs `body` with a memory context and resource owner that last until the end of the transaction.
 unsafe fn in_transaction<T>(body: impl FnOnce() -> T) -> T {
     // SAFETY: both are restored; an error on the way ends the (sub)transaction, which resets them.
     unsafe {
@@ -51,20 +51,20 @@ unsafe fn in_transaction<T>(body: impl FnOnce() -> T) -> T {
 }
 
 impl Delta {
-    /// Copies the used columns of a statement's rows. A row that was taken away and put back as
-    /// it was is left out: whatever pairs are compared, dropping two equal rows of opposite
-    /// sign changes nothing. Updates hand over both sides in one order, so most are found.
+    /// Copies the used columns of a statement's rows. If the same row is removed and added again, both are left out:
+    /// dropping two equal rows of opposite sign is always right, whichever pairs are compared. An update delivers both
+    /// sides in the same order, so most pairs are found.
     pub fn collect(transition: &Transition, layout: &Rc<Layout>) -> Option<Delta> {
         // SAFETY: the layout was made for this relation.
         unsafe { in_transaction(|| copy(transition, layout, None)) }
     }
 
-    /// Adds the rows of a further statement. The layout is that of the relation it changed, and like this one's.
+    /// Adds the rows of a further statement. `layout` belongs to the changed relation, and equals this delta's.
     pub fn extend(&mut self, transition: &Transition, layout: &Rc<Layout>) {
         if !self.is_of(layout) {
             raise(&refuse::torn());
         }
-        // After an error on the way nothing is left that could be freed twice.
+        // If an error interrupts this, the old store must not be freed twice.
         let before = std::mem::replace(self, Delta { rows: Rows::Gone, ..self.clone() });
         // SAFETY: as above.
         if let Some(extended) = unsafe { in_transaction(|| copy(transition, layout, Some(before))) } {
@@ -72,8 +72,7 @@ impl Delta {
         }
     }
 
-    /// The rows that a statement returns, with its columns, as a change that one statement made; `None`
-    /// if there are none.
+    /// The rows that a statement returns, as a delta of one statement; `None` if there are none.
     pub fn fetch(connection: &Connection, prepared: &Prepared, params: &Params) -> Option<Delta> {
         // SAFETY: the store lives to the end of the transaction at least, and nobody else has it.
         unsafe {
@@ -112,7 +111,7 @@ impl Delta {
         }
     }
 
-    /// Makes place for more than one row.
+    /// Converts a single row to a tuplestore, so that more can be added.
     unsafe fn spread(&mut self) {
         if let Rows::One(row) = &self.rows {
             // SAFETY: under the transaction's memory and owner; see the callers.
@@ -125,8 +124,8 @@ impl Delta {
         }
     }
 
-    /// All rows of several deltas of one base, with these columns at least; `None` where one lacks any of them, or has
-    /// it with another type.
+    /// All rows of several deltas of one base table, with at least these columns. `None` if a delta lacks one of them,
+    /// or has it with another type.
     pub fn sum(deltas: &[&Delta], columns: &[i16]) -> Option<Delta> {
         let first = &deltas[0].layout;
         let layout = match deltas.iter().all(|delta| delta.is_of(first)) {
@@ -142,13 +141,13 @@ impl Delta {
         Some(sum)
     }
 
-    /// Adds the rows of another delta of the same base, which has the same columns.
+    /// Adds the rows of another delta of the same base table with the same columns.
     pub fn append(&mut self, other: &Delta) {
         let Some(places) = self.layout.places(&other.layout) else { raise(&refuse::torn()) };
         self.add(other, &places);
     }
 
-    /// Adds the rows of another delta, which has this one's columns at these places.
+    /// Adds the rows of another delta, which has this one's columns at `places`.
     fn add(&mut self, other: &Delta, places: &[usize]) {
         let alike = self.is_of(&other.layout);
         // SAFETY: both have the same columns; the slot is dropped before the stores are.
@@ -181,17 +180,17 @@ impl Delta {
         self.statements += other.statements;
     }
 
-    /// Whether its columns are these.
+    /// Whether its columns are these, at the same positions.
     pub fn is_of(&self, layout: &Layout) -> bool {
         self.layout.is_like(layout)
     }
 
-    /// What its columns are.
+    /// The layout of its columns.
     pub fn layout(&self) -> &Rc<Layout> {
         &self.layout
     }
 
-    /// Whether it was collected with these columns of the base table.
+    /// Whether it has these columns of the base table.
     pub fn has(&self, columns: &[i16]) -> bool {
         columns.iter().all(|&column| self.layout.place(column).is_some())
     }
@@ -211,13 +210,13 @@ impl Delta {
         self.removals != self.additions
     }
 
-    /// Whether no row of it can have been added by one statement and taken away by another.
+    /// Whether no row can have been added by one statement and removed by another.
     pub fn is_of_one_statement(&self) -> bool {
         self.statements == 1
     }
 
-    /// What happened to the only row, where there is one only, and its values of these columns of the base table, where
-    /// they can be passed as parameters.
+    /// If there is exactly one row: whether it was added or removed, and its values in these columns of the base table,
+    /// if they can be passed as parameters.
     pub fn only_row(&self, columns: &[i16]) -> Option<(Fate, Params)> {
         let Rows::One(row) = &self.rows else { return None };
         if !self.layout.plain {
@@ -231,8 +230,7 @@ impl Delta {
         Some((if self.removals { Fate::Removed } else { Fate::Added }, params))
     }
 
-    /// Lets the statements of the connection read it as `name`; `expected` is the number of rows for
-    /// which they are planned.
+    /// Lets the statements of the connection read the delta as `name`. They are planned for `expected` rows.
     pub fn register(&self, connection: &Connection, name: &str, expected: f64) {
         // SAFETY: SPI keeps the pointer until it disconnects; memory of its procedure context,
         // in which a single row's store is made too, lives as long.
@@ -259,7 +257,7 @@ impl Delta {
         }
     }
 
-    /// Frees it.
+    /// Frees the delta.
     pub fn end(self) {
         // SAFETY: no statement reads it any more.
         unsafe {
@@ -271,8 +269,8 @@ impl Delta {
         }
     }
 
-    /// Frees it where no error may come, as when a subtransaction aborts; returns it if it can't be done
-    /// yet. To close a file is to write what it lacks, for which the disk may be too full.
+    /// Frees the delta where no error may be raised, as at the abort of a subtransaction. Returns it if that fails now:
+    /// closing a file can mean writing to it, and the disk may be full.
     pub fn abandon(self) -> Option<Delta> {
         let kept = self.clone();
         // SAFETY: what fails changes nothing, and may be tried again. An error drops the hold on

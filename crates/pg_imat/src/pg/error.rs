@@ -1,4 +1,4 @@
-//! [`imat_compile::error::Error`] as a PostgreSQL error.
+//! Raises [`imat_compile::error::Error`] as a PostgreSQL error, and adds context to errors.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 
@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
-/// The code pgrx has for a SQLSTATE of ours.
+/// pgrx's code for a SQLSTATE.
 fn code(state: &str) -> PgSqlErrorCode {
     let packed = state
         .bytes()
@@ -41,12 +41,12 @@ pub fn ok<T>(value: Result<T, Error>) -> T {
     }
 }
 
-/// Tells the user something that is no error.
+/// Raises a NOTICE.
 pub fn notify(message: &str) {
     remark(message).report(PgLogLevel::NOTICE);
 }
 
-/// The same with more to say.
+/// Raises a NOTICE with a detail.
 pub fn notice(message: &str, detail: &str) {
     remark(message).set_detail(detail.to_owned()).report(PgLogLevel::NOTICE);
 }
@@ -55,7 +55,7 @@ fn remark(message: &str) -> ErrorReport {
     ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message.to_owned(), "pg_imat")
 }
 
-/// Tells the user of something that is no error yet.
+/// Raises a WARNING.
 pub fn warn(error: &Error) {
     report(error).report(PgLogLevel::WARNING);
 }
@@ -65,7 +65,7 @@ pub fn server_version() -> i32 {
     pg_sys::PG_VERSION_NUM.cast_signed()
 }
 
-/// What is told of an error besides its message.
+/// The fields that are added to an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
     pub context: String,
@@ -73,7 +73,7 @@ pub struct Explanation {
     pub hint: Option<String>,
 }
 
-// Of elog.c, for functions that PostgreSQL calls while it raises an error. They raise none themselves.
+// Functions of elog.c that PostgreSQL calls while it raises an error. They raise none themselves.
 unsafe extern "C-unwind" {
     fn geterrcode() -> c_int;
     fn errcontext_msg(format: *const c_char, ...) -> c_int;
@@ -83,8 +83,8 @@ unsafe extern "C-unwind" {
 
 type Explain<'a> = &'a dyn Fn(&str) -> Explanation;
 
-/// Takes a frame off the stack when a panic passes. An error of PostgreSQL's jumps past this, to a handler that puts
-/// the stack back itself.
+/// Pops a frame off the error context stack when a panic unwinds. An error of PostgreSQL's jumps past this, to a
+/// handler that resets the stack itself.
 struct Pop(*mut pg_sys::ErrorContextCallback);
 
 impl Drop for Pop {
@@ -94,7 +94,7 @@ impl Drop for Pop {
     }
 }
 
-/// Runs `body`. `explain` is called for an error, and for a notice, while it is raised, with its SQLSTATE.
+/// Runs `body`. `explain` is called with the SQLSTATE of each error or notice that is raised in it.
 pub fn explaining<T>(explain: Explain<'_>, body: impl FnOnce() -> T) -> T {
     let mut explain = explain;
     // SAFETY: the frame and what it points to live until it is taken off.
@@ -112,7 +112,7 @@ unsafe extern "C-unwind" fn say(explain: *mut c_void) {
     // SAFETY: called while an error is being raised, with what `explaining` has pushed. The texts are copied.
     unsafe {
         let code = geterrcode();
-        // There is no memory for more.
+        // There is no memory for more text.
         if code == PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY as c_int {
             return;
         }
@@ -129,7 +129,7 @@ unsafe extern "C-unwind" fn say(explain: *mut c_void) {
     }
 }
 
-/// The SQLSTATE of a code of PostgreSQL's: six bits a character, the first lowest.
+/// The SQLSTATE of PostgreSQL's packed code: six bits for each character, the first lowest.
 pub fn state(code: PgSqlErrorCode) -> String {
     (0..5).map(|position| char::from(b'0' + (code as c_int >> (6 * position) & 0x3f) as u8)).collect()
 }

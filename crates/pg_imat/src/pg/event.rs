@@ -1,4 +1,4 @@
-//! What event triggers can only tell from the command itself.
+//! Event trigger functions that need the command itself, not only what SQL shows of it.
 
 use std::ffi::CStr;
 
@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use super::entrance::{Command, entrances};
 use super::image::V1;
 
-/// A relation by the name that a command gives, if there is one.
+/// The relation that a command names, if it exists.
 unsafe fn relation(name: *mut pg_sys::RangeVar) -> Option<u32> {
     // SAFETY: the name is a part of the command, which is only read.
     let oid = unsafe {
@@ -18,7 +18,7 @@ unsafe fn relation(name: *mut pg_sys::RangeVar) -> Option<u32> {
     (oid != pg_sys::Oid::INVALID).then(|| oid.to_u32())
 }
 
-/// Whether the command detaches a partition in two transactions.
+/// Whether the command detaches a partition concurrently.
 unsafe fn detaches_concurrently(command: &pg_sys::AlterTableStmt) -> bool {
     // SAFETY: this kind of part has a definition of that kind.
     unsafe {
@@ -30,7 +30,7 @@ unsafe fn detaches_concurrently(command: &pg_sys::AlterTableStmt) -> bool {
     }
 }
 
-/// The columns of which the command changes the type.
+/// The columns whose type the command changes.
 unsafe fn retyped(command: &pg_sys::AlterTableStmt) -> Vec<String> {
     // SAFETY: this kind of part has a name.
     unsafe {
@@ -87,7 +87,7 @@ unsafe fn data<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Option<&'a pg_sys::Event
     }
 }
 
-/// After a command.
+/// ddl_command_end.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_on_change(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -98,7 +98,7 @@ pub extern "C-unwind" fn imat_on_change(fcinfo: pg_sys::FunctionCallInfo) -> pg_
     pg_sys::Datum::null()
 }
 
-/// After objects were dropped.
+/// sql_drop.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_on_drop(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -124,7 +124,7 @@ pub extern "C" fn pg_finfo_imat_before_command() -> &'static pg_sys::Pg_finfo_re
     &V1
 }
 
-/// How PostgreSQL's `CollectedCommand` begins, a `pg_ddl_command` in SQL.
+/// The first fields of PostgreSQL's `CollectedCommand`, which SQL calls `pg_ddl_command`.
 #[repr(C)]
 struct Collected {
     _kind: u32,
@@ -132,7 +132,7 @@ struct Collected {
     statement: *mut pg_sys::Node,
 }
 
-/// Whether a command gave a relation to another role, and did nothing else.
+/// Whether a command changed the owner of a relation, and did nothing else.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_changes_owner(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {

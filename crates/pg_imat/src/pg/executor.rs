@@ -1,7 +1,7 @@
-//! The executor's hooks: before a statement starts and before its AFTER triggers fire.
+//! The executor's hooks: before a statement starts, and before its AFTER triggers fire.
 //!
-//! They are installed when the library loads: by the first trigger or verb of a session, or when it plans a query of
-//! a state. A statement that is running then has no need of the first hook, and is still seen by the second.
+//! They are installed when the library is loaded: by the session's first trigger or verb, or when it plans a query of a
+//! state. A statement that is already running then needs no first hook, and the second is still called for it.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -12,14 +12,14 @@ use super::{content, lock, merge, progress};
 static mut START: pg_sys::ExecutorStart_hook_type = None;
 static mut FINISH: pg_sys::ExecutorFinish_hook_type = None;
 
-// As they are in the server: the bindings of these names catch errors and raise them anew without
-// the names of schema, table and constraint.
+// Declared here, because pgrx's bindings catch errors and raise them again without the names of schema, table and
+// constraint.
 unsafe extern "C-unwind" {
     fn standard_ExecutorStart(query: *mut pg_sys::QueryDesc, flags: i32);
     fn standard_ExecutorFinish(query: *mut pg_sys::QueryDesc);
 }
 
-/// Installs the hooks, once a backend.
+/// Installs the hooks, once per backend.
 pub fn install() {
     // SAFETY: hooks are set by one thread, and call the ones they found.
     unsafe {
@@ -30,7 +30,7 @@ pub fn install() {
     }
 }
 
-// An error goes right through these two, so nothing is alive in them that would have to be dropped.
+// An error jumps through these two functions, so they must hold no value that needs a drop.
 
 unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
     // SAFETY: the query is the executor's, and outlives the call.
@@ -69,9 +69,8 @@ unsafe extern "C-unwind" fn begin_merges(query: *mut pg_sys::QueryDesc) -> usize
     merged.len()
 }
 
-/// Brings up to date what the query is about to read, as far as its snapshot sees the changes.
-/// A snapshot that is older than the last command belongs to a query that is running, for which
-/// this was done when it started.
+/// Flushes the maintained tables that the query is about to read, if its snapshot can see the flush. A snapshot that is
+/// older than the last command belongs to a running query, for which this was done when it started.
 #[pg_guard]
 unsafe extern "C-unwind" fn before(query: *mut pg_sys::QueryDesc, flags: i32) {
     // SAFETY: as above. The command number of a snapshot is what `CommandCounterIncrement` makes
@@ -92,7 +91,8 @@ unsafe extern "C-unwind" fn before(query: *mut pg_sys::QueryDesc, flags: i32) {
     }
 }
 
-/// Refuses to read states that nobody maintains, and what a transaction snapshot is too old for.
+/// Raises an error if the query reads a state without bookkeeping, or one whose content is newer than the transaction
+/// snapshot.
 #[pg_guard]
 unsafe extern "C-unwind" fn require_content(query: *mut pg_sys::QueryDesc, flags: i32) {
     // SAFETY: as above.
@@ -109,7 +109,7 @@ unsafe extern "C-unwind" fn require_content(query: *mut pg_sys::QueryDesc, flags
     }
 }
 
-/// The table that an entry of a range table stands for.
+/// The relation of a range table entry.
 unsafe fn relation(table: *mut pg_sys::RangeTblEntry) -> Option<u32> {
     // SAFETY: an entry of a plan.
     unsafe { ((*table).rtekind == pg_sys::RTEKind::RTE_RELATION).then(|| (*table).relid.to_u32()) }
@@ -120,7 +120,7 @@ unsafe fn reading(statement: *mut pg_sys::PlannedStmt, fresh: bool) -> Reading {
     unsafe {
         let tables = pgrx::PgList::<pg_sys::RangeTblEntry>::from_pg((*statement).rtable);
         let tables = tables.iter_ptr().filter_map(|table| relation(table)).collect();
-        // The planner notes the functions of users, by which a plan can become invalid.
+        // The planner lists user-defined functions, because altering them invalidates the plan.
         let noted = pgrx::PgList::<pg_sys::PlanInvalItem>::from_pg((*statement).invalItems);
         let calls = noted.iter_ptr().any(|item| (*item).cacheId == pg_sys::SysCacheIdentifier::PROCOID as i32);
         Reading { tables, opaque: calls, fresh }

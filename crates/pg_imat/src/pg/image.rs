@@ -1,9 +1,9 @@
-//! The exact image of a row, hashed.
+//! Hashes the exact image of a row.
 //!
-//! Two values of one type have the same image when PostgreSQL stores the same bytes for them
-//! (`record_image_eq`), wherever and however compressed they, or fields of composite values in
-//! them, are stored. A column that is an array has that of its elements: it can have room for NULLs and none, which
-//! nobody sees. The hash is SHA-256, so that nobody can make two rows meet.
+//! Two values of one type have the same image if PostgreSQL stores the same bytes for them (`record_image_eq`), no
+//! matter whether they, or fields of composite values in them, are compressed or stored out of line. An array column is
+//! hashed element by element, because equal arrays can be stored with or without a null bitmap. The hash is SHA-256, so
+//! that no collision can be constructed.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -17,14 +17,14 @@ fn digest(record: pg_sys::Datum) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Feeds the fields of a composite value with a tag before each. A value that was made before an
-/// attribute was added to its type ends earlier; so NULLs at the end are left out.
+/// Feeds the fields of a composite value, with a tag before each. A value that is older than an attribute of its type
+/// has fewer fields, so NULLs at the end are left out.
 unsafe fn fields(hash: &mut Sha256, record: pg_sys::Datum, feed: Feed) {
     // SAFETY: the tuple descriptor is the one that the value names, and is released. Values point
     // into the detoasted tuple, or into what detoasting a field allocates, both in the caller's
     // memory context.
     unsafe {
-        // Rows can be nested as deep as anybody likes.
+        // Rows can be nested to any depth.
         pg_sys::check_stack_depth();
         let header = pg_sys::pg_detoast_datum(record.cast_mut_ptr()) as pg_sys::HeapTupleHeader;
         let descriptor = pg_sys::lookup_rowtype_tupdesc(
@@ -53,12 +53,12 @@ unsafe fn fields(hash: &mut Sha256, record: pg_sys::Datum, feed: Feed) {
     }
 }
 
-/// What comes next in a composite value or an array.
+/// The tags of parts of a composite value or an array.
 const NULL: u8 = 0;
 const VALUE: u8 = 1;
 const END: u8 = 2;
 
-/// Types of what most rows have, which are no arrays.
+/// Common types that are no arrays.
 const PLAIN: [pg_sys::Oid; 7] = [
     pg_sys::TEXTOID,
     pg_sys::VARCHAROID,
@@ -93,8 +93,8 @@ impl Storage {
         storage
     }
 
-    /// Whether values can be, or hold, composite values: these have this alignment, and what
-    /// holds them has it from them.
+    /// Whether values can be or contain composite values. Composite values have this alignment, and types that contain
+    /// them inherit it.
     fn may_hold_fields(self) -> bool {
         self.length == -1 && self.align as u8 == pg_sys::TYPALIGN_DOUBLE
     }
@@ -130,9 +130,9 @@ unsafe fn varsize(varlena: *const pg_sys::varlena) -> u32 {
 
 type Feed = unsafe fn(&mut Sha256, pg_sys::Datum, Storage);
 
-/// Feeds a column of the row, or an element of one, which can be an array by way of a domain. Of an array its elements
-/// count, not how it is stored. That is so here and not in composite values, whose attributes can be dropped: then their
-/// types are not known any more, and images must stay what they are.
+/// Feeds a column of the row, or an array's element, which can itself be an array through a domain. Of an array the
+/// elements count, not its storage. Inside composite values arrays are fed as stored: attributes there can be dropped,
+/// and then their types are unknown, but images must not change.
 unsafe fn feed_column(hash: &mut Sha256, value: pg_sys::Datum, storage: Storage) {
     // SAFETY: looks the type up; the value is fed as what its type says.
     unsafe {
@@ -145,7 +145,7 @@ unsafe fn feed_column(hash: &mut Sha256, value: pg_sys::Datum, storage: Storage)
     }
 }
 
-/// Feeds one value, its length first where it varies.
+/// Feeds one value, preceded by its length if that varies.
 unsafe fn feed(hash: &mut Sha256, value: pg_sys::Datum, storage: Storage) {
     // SAFETY: the storage is that of the value's type, so the datum is read as what it is.
     unsafe {
@@ -169,7 +169,7 @@ unsafe fn feed(hash: &mut Sha256, value: pg_sys::Datum, storage: Storage) {
     }
 }
 
-/// Feeds a composite value, or what holds such values, part by part; returns whether it is one.
+/// Feeds a composite value, or a value that contains composite values, part by part. Returns whether it is one.
 unsafe fn feed_parts(hash: &mut Sha256, value: pg_sys::Datum, ty: pg_sys::Oid) -> bool {
     let holds = |part: pg_sys::Oid| part != pg_sys::Oid::INVALID && Storage::of_type(part).may_hold_fields();
     // SAFETY: these look types up; each value is fed as what its type says.
@@ -263,7 +263,7 @@ unsafe fn feed_ranges(hash: &mut Sha256, value: pg_sys::Datum, range: pg_sys::Oi
     }
 }
 
-/// Where a value's bytes are compared, not its meaning.
+/// Whether two values have the same bytes.
 pub(super) unsafe fn same(left: pg_sys::Datum, right: pg_sys::Datum, by_value: bool, length: i16) -> bool {
     unsafe extern "C-unwind" {
         fn datum_image_eq(left: pg_sys::Datum, right: pg_sys::Datum, by_value: bool, length: i32) -> bool;

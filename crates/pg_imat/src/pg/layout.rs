@@ -1,11 +1,11 @@
-//! What the columns of a delta are.
+//! The columns of a delta.
 //!
-//! Values are stored by position, and a position means a column in one layout only. The used columns of a base
-//! table are those of all its readers, so a layout changes when a reader comes or goes, between any two looks
-//! at it.
+//! Values are stored by position, so a position has a meaning only together with a layout. A delta has the columns that
+//! all readers of its base table use, so the layout changes when a maintained table is created or dropped, which can
+//! happen at any time.
 //!
-//! **Invariant:** whoever reads values by position has the layout beside him that the positions are of, and compares
-//! ([`Layout::is_like`]) or looks the columns up ([`Layout::places`]) when he is handed a delta.
+//! **Invariant:** code that reads values by position has the layout for these positions. When it gets a delta, it
+//! compares the layouts ([`Layout::is_like`]) or looks up the columns ([`Layout::places`]).
 
 use std::ffi::CString;
 
@@ -14,17 +14,18 @@ use pgrx::pg_sys;
 use super::image::attribute;
 use super::transition::{Field, Transition};
 
-/// The columns of a base table's deltas: `c<attribute number>` for each used column, then `w`; or those of other rows.
+/// The columns of a base table's deltas: `c<attribute number>` for each used column, then the weight `w`. Or the
+/// columns of a statement's result.
 pub struct Layout {
     pub(super) descriptor: pg_sys::TupleDesc,
-    /// One for each column of a base table.
+    /// One for each column of the base table; none for a statement's result.
     pub(super) fields: Vec<Field>,
-    /// No column has a collation of its own, so its values can be passed as parameters.
+    /// Whether no column has a collation of its own, so that values can be passed as parameters.
     pub(super) plain: bool,
 }
 
 impl Layout {
-    /// The layout for these columns of a relation. One that the relation does not have is left out.
+    /// The layout for these columns of a relation. Columns that the relation does not have are left out.
     pub fn new(transition: &Transition, fields: &[Field]) -> Self {
         // SAFETY: the relation is open.
         let source = unsafe { (*transition.relation).rd_att };
@@ -37,7 +38,7 @@ impl Layout {
         unsafe { Self::copy(source, fields, |field| field.fired) }
     }
 
-    /// That of a statement's rows.
+    /// The layout of a statement's result.
     pub(super) unsafe fn of_rows(descriptor: pg_sys::TupleDesc) -> Self {
         // SAFETY: the caller's descriptor; the copy lives as long as the layout.
         unsafe {
@@ -48,7 +49,7 @@ impl Layout {
         }
     }
 
-    /// That of some of its columns, where it has them.
+    /// The layout with only these columns of the base table, if it has all of them.
     pub(super) fn only(&self, columns: &[i16]) -> Option<Self> {
         let places = columns.iter().map(|&column| self.place(column)).collect::<Option<Vec<usize>>>()?;
         let fields = places.iter().map(|&place| self.fields[place]).collect();
@@ -58,7 +59,7 @@ impl Layout {
         })
     }
 
-    /// The layout of columns that are at these numbers of a descriptor.
+    /// A layout with the columns at these attribute numbers of a descriptor.
     unsafe fn copy(source: pg_sys::TupleDesc, fields: Vec<Field>, at: impl Fn(&Field) -> i16) -> Self {
         // SAFETY: the descriptor has a place for each field and the weight, and lives as long as the layout.
         unsafe {
@@ -79,18 +80,18 @@ impl Layout {
         }
     }
 
-    /// The number of columns, the weight included.
+    /// The number of columns, including the weight.
     pub(super) fn width(&self) -> usize {
         // SAFETY: the descriptor lives as long as the layout.
         unsafe { (*self.descriptor).natts as usize }
     }
 
-    /// Where a column of the base table is.
+    /// The position of a column of the base table.
     pub(super) fn place(&self, column: i16) -> Option<usize> {
         self.fields.iter().position(|field| field.base == column)
     }
 
-    /// Whether the relation still has its columns as they were.
+    /// Whether the relation's columns are still the same.
     pub fn fits(&self, transition: &Transition) -> bool {
         // SAFETY: the relation is open; as checked, the field is one of its descriptor's.
         self.fields.iter().enumerate().all(|(position, field)| unsafe {
@@ -104,13 +105,13 @@ impl Layout {
         })
     }
 
-    /// Whether the same columns are at the same positions.
+    /// Whether both have the same columns at the same positions.
     pub fn is_like(&self, other: &Layout) -> bool {
         let is_same = |position: usize| same_column(self.attribute(position), other.attribute(position));
         std::ptr::eq(self, other) || self.width() == other.width() && (0..self.width()).all(is_same)
     }
 
-    /// Where the columns of this layout, the weight included, are in another one that has all of them.
+    /// The positions of this layout's columns, including the weight, in another layout that has all of them.
     pub(super) fn places(&self, other: &Layout) -> Option<Vec<usize>> {
         let place =
             |position| (0..other.width()).find(|&at| same_column(self.attribute(position), other.attribute(at)));
@@ -124,7 +125,7 @@ impl Layout {
 }
 
 impl Drop for Layout {
-    /// Gives the memory back; that it doesn't run after some errors does no harm.
+    /// Frees the memory. If an error skips this, the memory only stays allocated.
     fn drop(&mut self) {
         // SAFETY: nobody else has the descriptor.
         unsafe { pg_sys::FreeTupleDesc(self.descriptor) };
@@ -135,7 +136,7 @@ fn have_one_type(left: &pg_sys::FormData_pg_attribute, right: &pg_sys::FormData_
     (left.atttypid, left.atttypmod, left.attcollation) == (right.atttypid, right.atttypmod, right.attcollation)
 }
 
-/// What a column is: its name, which is made of its number in the base table, and its type.
+/// Whether two columns are the same: by name, which contains the attribute number in the base table, and by type.
 fn same_column(left: &pg_sys::FormData_pg_attribute, right: &pg_sys::FormData_pg_attribute) -> bool {
     left.attname.data == right.attname.data && have_one_type(left, right)
 }

@@ -1,4 +1,4 @@
-//! Locks, held to the end of the transaction.
+//! Locks, held until the end of the transaction.
 
 use std::cell::OnceCell;
 use std::ffi::CStr;
@@ -33,57 +33,58 @@ impl Mode {
     }
 }
 
-/// What a lock is for. crates/imat-oracle/specs/locks.txt has a line for each, and for each mode that it is taken in.
+/// The purpose of a lock. crates/imat-oracle/specs/locks.txt has a line for each purpose and mode.
 #[derive(Clone, Copy, Debug)]
 pub enum Purpose {
     /// A key of a join.
     Key,
     /// All keys of one side of a join.
     Writers,
-    /// The tables that the statements of a flush name don't become others, nor does the state.
+    /// Prevents that the tables named in a flush's statements, or the state, are renamed or replaced.
     Names,
-    /// The state is locked for writing when others' DDL is looked at, and not after it.
+    /// The lock for writing the state, taken before invalidations are accepted, so that taking it later accepts no
+    /// more.
     State,
-    /// Of those who recompute it whole, one writes it.
+    /// Only one transaction at a time recomputes a "whole" view.
     Whole,
-    /// Nobody writes what is about to be made anew, nor what it is made of; known before the flush has other locks.
+    /// Blocks writers of base tables of a maintained table that will be rebuilt, before the flush takes other locks.
     ShutOut,
-    /// The same, as it is known when its turn has come.
+    /// Blocks writers of the base tables and of the state, right before the rebuild.
     Rebuild,
-    /// Nobody writes a partition or child that comes or goes.
+    /// Blocks writers of a partition or child that is attached or detached.
     Member,
-    /// Triggers stay as enabled as they are.
+    /// Prevents that triggers are enabled or disabled.
     Triggers,
-    /// Of those who decide whether a maintained table is stale, one does.
+    /// Only one transaction at a time decides whether a maintained table is stale.
     Staleness,
-    /// Nobody relies on foreign keys any more.
+    /// Blocks writers of referenced tables when the trust in foreign keys ends.
     Trust,
-    /// A maintained table is made of what it was analysed with, and nobody is writing that.
+    /// Blocks DDL and writers of the tables and views that a new maintained table reads.
     Create,
-    /// Nobody is writing what a maintained table goes from.
+    /// Blocks writers of the base tables of a maintained table that is dropped.
     Drop,
-    /// An object that queries use.
+    /// An object that a query uses, such as a function.
     Object,
-    /// All of these.
+    /// All such objects.
     Objects,
-    /// What is built online is not handed over to the writers.
+    /// Delays the switch of an online build until DDL that must restart it has committed.
     Unfinished,
-    /// Somebody is building it.
+    /// Shows that a session is building a maintained table.
     Build,
-    /// Nobody writes for a moment.
+    /// Blocks writers for a short moment of an online build.
     Online,
-    /// Of those who adopt what a dump left behind, one does.
+    /// Only one transaction at a time adopts restored tables.
     Adoption,
-    /// Nobody writes what is made anew since it was adopted.
+    /// Blocks writers of the base tables of an adopted table that is rebuilt.
     Adopted,
-    /// Not a lock: what is new since a transaction's snapshot is looked for.
+    /// Not a lock: the check whether data is newer than the transaction's snapshot.
     Snapshot,
-    /// Nor this: a transaction's snapshot may be older than what a state holds.
+    /// Not a lock: the check whether a state's content is newer than the transaction's snapshot.
     Content,
 }
 
-/// Whether this session goes without such a lock, to show that a test then fails. Only where the
-/// library was built for that.
+/// Whether this session leaves out a lock, to show that a test then fails. Only in a library that is built for such
+/// tests.
 fn left_out(lock: Arguments) -> bool {
     thread_local! {
         static NAME: OnceCell<String> = const { OnceCell::new() };
@@ -101,26 +102,26 @@ pub fn relation(purpose: Purpose, oid: u32, mode: Mode) {
     unsafe { pg_sys::LockRelationOid(pg_sys::Oid::from(oid), mode.number()) }
 }
 
-/// Keeps others from renaming, replacing or dropping a relation.
+/// Prevents that a relation is renamed, replaced or dropped.
 pub fn keep(oid: u32) {
     if !is_held(&tag_of(oid), Mode::AccessShare) {
         relation(Purpose::Names, oid, Mode::AccessShare);
     }
 }
 
-/// Waits until all transactions have ended that hold the relation in a mode against this one. Those
-/// that begin to meanwhile are not waited for, and nobody waits for this.
+/// Waits until all transactions have ended that hold a lock on the relation which conflicts with this mode. It does not
+/// wait for transactions that begin meanwhile, and does not block them.
 pub fn wait_for_holders(oid: u32, mode: Mode) {
     // SAFETY: no such relation needs to exist.
     unsafe { pg_sys::WaitForLockers(tag_of(oid), mode.number(), false) }
 }
 
-/// The tag of a relation of this database, which needs not exist.
+/// The tag of a relation of this database, which need not exist.
 fn tag_of(relation: u32) -> pg_sys::LOCKTAG {
     tag(pg_sys::LockTagType::LOCKTAG_RELATION, [relation, 0], 0)
 }
 
-/// The tag of a sub-object of anything in this database, which needs not exist.
+/// The tag of a sub-object of any object in this database, which need not exist.
 fn tag_of_object(class: u32, oid: u32, object: u16) -> pg_sys::LOCKTAG {
     tag(pg_sys::LockTagType::LOCKTAG_OBJECT, [class, oid], object)
 }
@@ -137,11 +138,11 @@ fn tag(kind: pg_sys::LockTagType::Type, fields: [u32; 2], last: u16) -> pg_sys::
     }
 }
 
-/// The sub-object number of a lock on what a maintained table's query uses. PostgreSQL's own have 0.
+/// The sub-object number of locks on objects that a query uses. PostgreSQL uses 0.
 const USE: u16 = 0x1a9;
 
-/// Waits for a lock on an object of this class and OID that is no relation, or on all of them, and
-/// takes note of what others did to it.
+/// Locks an object that is no relation, by class and OID, or all such objects. Then accepts invalidations, to see what
+/// other transactions did to it.
 pub fn object(object: Option<(u32, u32)>, mode: Mode) {
     let purpose = if object.is_some() { Purpose::Object } else { Purpose::Objects };
     if left_out(format_args!("{purpose:?} {mode:?}")) {
@@ -155,14 +156,15 @@ pub fn object(object: Option<(u32, u32)>, mode: Mode) {
     }
 }
 
-/// The sub-object number of the lock that says that somebody is building a maintained table.
+/// The sub-object number of the lock that shows that a session is building a maintained table.
 const BUILD: u16 = 0x1a8;
 
 fn tag_of_build(definition: u32) -> pg_sys::LOCKTAG {
     tag_of_object(pg_sys::RelationRelationId.to_u32(), definition, BUILD)
 }
 
-/// Says so until [`end_build`], an error or the end of the session, over several transactions.
+/// Takes that lock as a session lock, which outlives transactions. [`end_build`], an error or the end of the session
+/// releases it.
 pub fn begin_build(definition: u32) {
     if left_out(format_args!("{:?}", Purpose::Build)) {
         return;
@@ -179,7 +181,7 @@ pub fn end_build(definition: u32) {
     unsafe { pg_sys::LockRelease(&tag_of_build(definition), Mode::Exclusive.number(), true) };
 }
 
-/// Whether another session is building it.
+/// Whether another session is building the maintained table.
 pub fn is_being_built(definition: u32) -> bool {
     let (tag, mode) = (tag_of_build(definition), Mode::Share.number());
     // SAFETY: as above; what is not refused is given back at once.
@@ -192,14 +194,15 @@ pub fn is_being_built(definition: u32) -> bool {
     }
 }
 
-/// The sub-object number of the lock of whoever decides whether a maintained table is stale.
+/// The sub-object number of the decision lock.
 const STALENESS: u16 = 0x1aa;
 
 fn tag_of_staleness(definition: u32) -> pg_sys::LOCKTAG {
     tag_of_object(pg_sys::RelationRelationId.to_u32(), definition, STALENESS)
 }
 
-/// Waits until nobody else decides whether it is stale, or has decided so in a transaction that is still open.
+/// Takes the decision lock of a maintained table: no other transaction may decide until this one ends whether it is
+/// stale.
 pub fn begin_decision(definition: u32) {
     if left_out(format_args!("{:?}", Purpose::Staleness)) {
         return;
@@ -208,7 +211,7 @@ pub fn begin_decision(definition: u32) {
     unsafe { pg_sys::LockAcquire(&tag_of_staleness(definition), Mode::Exclusive.number(), false, false) };
 }
 
-/// Lets others decide, where nothing was decided.
+/// Releases the decision lock, if nothing was decided.
 pub fn put_off_decision(definition: u32) {
     if left_out(format_args!("{:?}", Purpose::Staleness)) {
         return;
@@ -217,11 +220,11 @@ pub fn put_off_decision(definition: u32) {
     unsafe { pg_sys::LockRelease(&tag_of_staleness(definition), Mode::Exclusive.number(), false) };
 }
 
-/// The sub-object number of the lock of whoever adopts what a dump left behind.
+/// The sub-object number of the adoption lock.
 const ADOPTION: u16 = 0x1ab;
 
-/// Lets nobody else adopt until the transaction ends; returns whether that is so. If somebody else does, his transaction is
-/// waited for, or else that is all.
+/// Takes the adoption lock until the end of the transaction. If another transaction has it, this waits, or with `wait`
+/// false returns false.
 pub fn begin_adoption(wait: bool) -> bool {
     if left_out(format_args!("{:?}", Purpose::Adoption)) {
         return true;
@@ -232,8 +235,8 @@ pub fn begin_adoption(wait: bool) -> bool {
     got != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
 }
 
-/// Raises PostgreSQL's error where the session itself is still reading or changing the relation,
-/// or has triggers of it to fire; `action` is what can't be done, up to the relation's name.
+/// Raises PostgreSQL's error if the session itself is still reading or changing the relation, or has pending trigger
+/// events of it. `action` completes the message before the relation's name.
 pub fn require_unused(oid: u32, action: &CStr) {
     // SAFETY: the relation is open between the two calls; an error closes it.
     unsafe {
@@ -245,17 +248,17 @@ pub fn require_unused(oid: u32, action: &CStr) {
     }
 }
 
-/// What is locked of an edge of a view's join tree. Ordered as it is locked.
+/// The part of an edge of the join tree that is locked. Ordered as it is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
-    /// All writers of one side: each holds it RowExclusive, and whoever must wait for all of them
-    /// takes it Share.
+    /// All writers of one side: each of them holds this in RowExclusive mode. To wait for all of them, a transaction
+    /// takes it in Share mode.
     Writers(Side),
-    /// What has this hash.
+    /// The keys with this hash.
     Key(i32),
 }
 
-/// The tag of such a lock: one of PostgreSQL's advisory locks, in a space that its functions can't reach.
+/// The tag of a key lock: an advisory lock whose fourth field PostgreSQL's own functions never use.
 fn tag_of_key(view: u32, edge: u16, target: Target) -> pg_sys::LOCKTAG {
     let (number, kind) = match target {
         Target::Writers(Side::Child) => (0, 0),
@@ -274,8 +277,8 @@ fn tag_of_key(view: u32, edge: u16, target: Target) -> pg_sys::LOCKTAG {
     }
 }
 
-/// Waits for such a lock, which PostgreSQL releases at the end of the transaction; returns whether
-/// the transaction did not hold it before.
+/// Takes a key lock, which PostgreSQL releases at the end of the transaction. Returns whether the transaction did not
+/// hold it before.
 pub fn key(view: u32, edge: u16, target: Target, mode: Mode) -> bool {
     let purpose = if matches!(target, Target::Key(_)) { Purpose::Key } else { Purpose::Writers };
     if left_out(format_args!("{purpose:?} {mode:?}")) {
@@ -286,7 +289,7 @@ pub fn key(view: u32, edge: u16, target: Target, mode: Mode) -> bool {
     unsafe { pg_sys::LockAcquire(&tag, mode.number(), false, false) == pg_sys::LockAcquireResult::LOCKACQUIRE_OK }
 }
 
-/// Whether the transaction holds the lock of a key in this mode.
+/// Whether the transaction holds a key's lock in this mode.
 pub fn holds_key(view: u32, edge: u16, key: i32, mode: Mode) -> bool {
     is_held(&tag_of_key(view, edge, Target::Key(key)), mode)
 }
@@ -302,12 +305,12 @@ fn is_held(tag: &pg_sys::LOCKTAG, mode: Mode) -> bool {
     }
 }
 
-/// Whether the transaction reads under one snapshot from its first statement to its last.
+/// Whether the transaction uses one snapshot for all its statements.
 pub fn transaction_snapshot() -> bool {
     has_one_snapshot() && !left_out(format_args!("{:?}", Purpose::Snapshot))
 }
 
-/// The same, as far as its snapshot may be older than what a state holds.
+/// The same, for the check whether a state's content is newer.
 pub fn can_be_older() -> bool {
     has_one_snapshot() && !left_out(format_args!("{:?}", Purpose::Content))
 }

@@ -1,6 +1,5 @@
-//! Look-ups in tables by an index, without SQL: nothing to parse, to plan or to start, whatever the size of the table.
-//!
-//! What every command in a database is asked goes this way.
+//! Look-ups by an index, without SQL. They need no parsing and no planning, and cost the same in small and large
+//! tables. All that must be looked up at every command of a database is looked up here.
 
 use std::ffi::CString;
 
@@ -13,7 +12,7 @@ pub struct By {
     index: u32,
 }
 
-// The OIDs of catalogs and their indexes are the same in all versions.
+// The OIDs of catalogs and their indexes are the same in all major versions.
 pub const DEPENDENTS: By = By { table: 2608, index: 2674 };
 pub const DEPENDENCIES: By = By { table: 2608, index: 2673 };
 pub const CHILDREN: By = By { table: 2611, index: 2187 };
@@ -30,7 +29,7 @@ pub const FUNCTION: By = By { table: 1255, index: 2690 };
 pub const OPERATOR: By = By { table: 2617, index: 2688 };
 
 impl By {
-    /// A table of the extension's by one of its indexes, if it is there.
+    /// A table of the extension with one of its indexes, if it exists.
     pub fn named(table: &str, index: &str) -> Option<Self> {
         let name = |name: &str| CString::new(name).unwrap_or_default();
         let (schema, table, index) = (name("imat_catalog"), name(table), name(index));
@@ -42,7 +41,8 @@ impl By {
         (table != 0 && index != 0).then_some(Self { table, index })
     }
 
-    /// Of the rows with these OIDs in these columns, which the index begins with, these fields: OIDs and characters.
+    /// Finds the rows that have these OIDs in these columns, which are the first of the index. Returns the values of
+    /// `fields`, OIDs or chars.
     pub fn find<const N: usize>(self, keys: &[(i16, u32)], fields: [i16; N]) -> Vec<[u32; N]> {
         let mut found = Vec::new();
         self.scan(&Key::oids(keys), |row| {
@@ -57,7 +57,7 @@ impl By {
         self.writer(keys).is_some()
     }
 
-    /// The transaction that wrote such a row.
+    /// The transaction that wrote the row.
     pub fn writer(self, keys: &[(i16, u32)]) -> Option<pg_sys::TransactionId> {
         let mut writer = None;
         self.scan(&Key::oids(keys), |row| {
@@ -67,8 +67,8 @@ impl By {
         writer
     }
 
-    /// The rows of [`FUNCTIONS`] or [`OPERATORS`] that are called as this one of [`FUNCTION`] or [`OPERATOR`] in its schema:
-    /// their OIDs.
+    /// The OIDs of the rows of [`FUNCTIONS`] or [`OPERATORS`] that have the same schema and name as the one with this
+    /// OID in [`FUNCTION`] or [`OPERATOR`].
     pub fn namesakes(self, one: By, oid: u32) -> Vec<u32> {
         const OID: i16 = 1;
         const NAME: i16 = 2;
@@ -88,7 +88,7 @@ impl By {
         found
     }
 
-    /// Calls `each` with the rows, as they are committed by now or were written here, until it returns false.
+    /// Calls `each` with the rows that are committed by now or written by this transaction, until it returns false.
     fn scan(self, keys: &[Key], mut each: impl FnMut(&Row) -> bool) {
         // SAFETY: the table is closed after the scan; a row lives to the next; after an error PostgreSQL closes both.
         unsafe {
@@ -133,7 +133,7 @@ impl Key {
     }
 }
 
-/// A row that a scan is at.
+/// The current row of a scan.
 struct Row {
     tuple: pg_sys::HeapTuple,
     descriptor: pg_sys::TupleDesc,
@@ -156,7 +156,7 @@ impl Row {
         }
     }
 
-    /// An OID or a character.
+    /// An OID or a char.
     fn field(&self, column: i16) -> u32 {
         self.datum(column).value() as u32
     }
@@ -192,7 +192,7 @@ pub fn trigger(relation: u32, name: &str) -> Option<u32> {
     (found != 0).then_some(found)
 }
 
-/// The same, if it calls a function of the extension's.
+/// The trigger of a relation with this name, if it calls a function of the extension.
 pub fn our_trigger(relation: u32, name: &str) -> Option<u32> {
     let calls = |trigger| TRIGGER.find(&[(1, trigger)], [5]).into_iter().map(|[function]| function).next();
     // SAFETY: looks them up.
@@ -203,7 +203,7 @@ pub fn our_trigger(relation: u32, name: &str) -> Option<u32> {
     trigger(relation, name).filter(|&trigger| calls(trigger).is_some_and(is_ours))
 }
 
-/// Lets a trigger be dropped with a relation that it names, which until now it kept from that.
+/// Makes a trigger be dropped together with a relation that it names. Before, it prevented dropping the relation.
 pub fn go_with(trigger: u32, relation: u32) {
     let address = |class, object: u32| pg_sys::ObjectAddress {
         classId: class,

@@ -1,16 +1,15 @@
-//! When memory runs out: an error, and never the server's end.
+//! Makes running out of memory an error, and not the end of the server.
 //!
-//! Two things would be its end. Rust ends the process when an allocation fails. And pgrx, which makes a
-//! panic of PostgreSQL's error, copies it to the current memory context while its own handler is still
-//! the one that errors come back to: for want of memory the copy is the next error, and the next, until
-//! PostgreSQL has no room for more and panics. That is in every call that pgrx guards
-//! (`pg_guard_ffi_boundary` of pgrx-pg-sys), so it is mended in the one function that all of them
-//! call: our library is linked with `--wrap=CopyErrorData`. Where the panic becomes PostgreSQL's error
-//! again, its texts are copied to the current memory context too, which may ask for a block of a megabyte
-//! to hold them, and nobody is left to catch the panic of that: hence `--wrap=errstart`.
+//! Without this, two things end it. Rust ends the process when an allocation fails. And pgrx, to turn a PostgreSQL
+//! error into a panic, copies the error to the current memory context while its own handler still receives errors:
+//! without memory the copy is the next error, and so on, until PostgreSQL's error stack is full and it panics. That is
+//! in every call that pgrx guards (`pg_guard_ffi_boundary` of pgrx-pg-sys), so it is mended in the one function that
+//! all of them call: our library is linked with `--wrap=CopyErrorData`. Where the panic becomes a PostgreSQL error
+//! again, its texts are copied to the current memory context too. That may need a new block of a megabyte, and a panic
+//! there would not be caught: hence `--wrap=errstart`.
 //!
-//! Both go to a context that has its memory already. For what Rust needs on the way out there is
-//! a reserve, which whoever runs out gives back to the allocator. Nothing is begun without it.
+//! Both copies go to a context that has its memory already. For Rust's allocations on the way out there is a reserve,
+//! which is released to the allocator when memory runs out. No work begins without a reserve.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::null_mut;
@@ -19,17 +18,17 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use imat_compile::error::{Error, SqlState};
 use pgrx::pg_sys;
 
-/// Enough to compile a view, which takes nothing of PostgreSQL that would fail before. It is never
-/// written to, and so takes no memory that others could use.
+/// Enough to compile a view, since Rust must not fail before PostgreSQL does. It is never written to, so it takes no
+/// physical memory.
 const RESERVE: Layout = Layout::new::<[u8; 1 << 20]>();
 
-/// What error data takes, but for long contexts.
+/// The size of error data, except for long contexts.
 const COPY: usize = 16 << 10;
 
 static KEPT: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 static COPIES: AtomicPtr<pg_sys::MemoryContextData> = AtomicPtr::new(null_mut());
 
-/// Sets aside what an error is copied to, when the library is loaded.
+/// Allocates the context for error copies, when the library is loaded.
 pub fn prepare() {
     // SAFETY: the name is static, and the context lives as long as the backend.
     let context = unsafe {
@@ -39,7 +38,7 @@ pub fn prepare() {
     COPIES.store(context, Relaxed);
 }
 
-/// Sees to it that there is a reserve.
+/// Allocates the reserve if there is none.
 pub fn require() {
     if KEPT.load(Relaxed).is_null() {
         keep();
@@ -58,7 +57,7 @@ fn keep() {
     KEPT.store(reserve, Relaxed);
 }
 
-/// Gives the reserve back.
+/// Releases the reserve.
 fn release() {
     let reserve = KEPT.swap(null_mut(), Relaxed);
     if !reserve.is_null() {
@@ -67,7 +66,7 @@ fn release() {
     }
 }
 
-/// Rust's own memory. The wrapper costs a comparison.
+/// Rust's global allocator. The wrapper costs one comparison.
 struct Allocator;
 
 #[global_allocator]
@@ -103,7 +102,7 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// What the linker lets us answer instead of PostgreSQL.
+/// The functions that the linker calls instead of PostgreSQL's.
 #[cfg(target_os = "linux")]
 mod wrapped {
     use super::{COPIES, Relaxed, pg_sys, release};
@@ -115,14 +114,14 @@ mod wrapped {
         fn __real_errstart(level: std::ffi::c_int, domain: *const std::ffi::c_char) -> bool;
     }
 
-    /// Where errors are copied to. PostgreSQL keeps memory for errors too, until there is ours.
+    /// The context for error copies; PostgreSQL's ErrorContext before ours exists.
     fn copies() -> pg_sys::MemoryContext {
         let copies = COPIES.load(Relaxed);
         // SAFETY: reads a variable.
         if copies.is_null() { unsafe { pg_sys::ErrorContext } } else { copies }
     }
 
-    /// What pgrx calls in its handler.
+    /// Called by pgrx in its error handler.
     #[unsafe(no_mangle)]
     unsafe extern "C-unwind" fn __wrap_CopyErrorData() -> *mut pg_sys::ErrorData {
         // SAFETY: called while an error is being handled. Whoever gets the copy frees it by its address.
@@ -138,7 +137,7 @@ mod wrapped {
         }
     }
 
-    /// What pgrx calls before it hands over an error's texts, which it frees.
+    /// Called by pgrx before it passes on an error's texts and frees them.
     #[unsafe(no_mangle)]
     unsafe extern "C-unwind" fn __wrap_errstart(level: std::ffi::c_int, domain: *const std::ffi::c_char) -> bool {
         // SAFETY: an error does not come back, and whoever catches it goes on in a memory context of his own.

@@ -1,19 +1,19 @@
-//! MERGE into a partitioned table.
+//! Finds MERGEs into partitioned tables.
 //!
-//! Up to version 18, when MERGE moves a row to another partition, PostgreSQL leaves the old row out of the
-//! transition tables, and without an INSERT action the new one too. Nothing in the trigger's
-//! data tells, so a statement that could do this is recognised by its plan, just before its
-//! AFTER triggers fire, and what reads the table is made anew.
+//! Up to version 18, when MERGE moves a row to another partition, PostgreSQL leaves the old row out of the transition
+//! tables, and without an INSERT action the new row too. The trigger's data doesn't show that. So a statement that
+//! could do this is recognised by its plan, right before its AFTER triggers fire, and the maintained tables over the
+//! table are rebuilt.
 
 use pgrx::pg_sys;
 
-/// The partitioned tables whose rows a statement's MERGEs update: version 14 has no MERGE.
+/// The partitioned tables whose rows a statement's MERGEs update: none, since version 14 has no MERGE.
 #[cfg(feature = "pg14")]
 pub unsafe fn merged(_statement: *mut pg_sys::PlannedStmt) -> Vec<u32> {
     Vec::new()
 }
 
-/// The partitioned tables whose rows a statement's MERGEs update. In WITH they are subplans.
+/// The partitioned tables whose rows a statement's MERGEs update. MERGEs in WITH are subplans.
 #[cfg(not(feature = "pg14"))]
 pub unsafe fn merged(statement: *mut pg_sys::PlannedStmt) -> Vec<u32> {
     // SAFETY: a node is read as what its tag says it is.

@@ -1,10 +1,9 @@
-//! The one place for `unsafe`, `pg_sys` and SPI.
+//! The only folder with `unsafe`, `pg_sys` and SPI.
 //!
-//! Everything below has a safe interface; the rest of the extension is safe Rust.
+//! Its interface is safe; the rest of the extension is safe Rust.
 //!
-//! **Invariant:** a PostgreSQL error may unwind or jump past any frame, so nothing here relies
-//! on `Drop` for correctness: what must be undone is undone by PostgreSQL at abort, or by the
-//! callbacks of [`xact`].
+//! **Invariant:** a PostgreSQL error may unwind or jump past any frame, so nothing here relies on `Drop` for
+//! correctness. PostgreSQL's abort, or the callbacks of [`xact`], undo what must be undone.
 #![allow(unsafe_code)]
 
 mod bare;

@@ -1,4 +1,4 @@
-//! Values of parameters.
+//! Parameter values of prepared statements.
 
 use std::ffi::c_char;
 
@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 #[derive(Default)]
 pub struct Params {
     pub(super) values: Vec<pg_sys::Datum>,
-    /// `n` where a value is NULL.
+    /// `n` for NULL, a space for a value.
     pub(super) nulls: Vec<c_char>,
     pub types: Vec<pg_sys::Oid>,
 }
@@ -20,7 +20,7 @@ impl Params {
         self.types.push(ty);
     }
 
-    /// In the form that the executor reads, in the current memory context.
+    /// The executor's form, in the current memory context.
     pub(super) unsafe fn list(&self) -> pg_sys::ParamListInfo {
         // SAFETY: there is a place for each.
         unsafe {
@@ -37,19 +37,19 @@ impl Params {
         }
     }
 
-    /// The value, where it is not NULL.
+    /// The value, unless it is NULL.
     pub(super) fn value(&self, position: usize) -> Option<pg_sys::Datum> {
         (self.nulls[position] == b' ' as c_char).then(|| self.values[position])
     }
 
-    /// A bigint.
+    /// One parameter: a bigint.
     pub fn number(number: i64) -> Self {
         let mut params = Self::default();
         params.push(pg_sys::Datum::from(number), false, pg_sys::INT8OID);
         params
     }
 
-    /// These, and after them some more.
+    /// These parameters followed by `more`.
     pub fn and(mut self, more: &Self) -> Self {
         self.values.extend(&more.values);
         self.nulls.extend(&more.nulls);

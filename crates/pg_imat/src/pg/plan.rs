@@ -1,25 +1,25 @@
-//! What a plan was made for: how many rows its steps are expected to return, and how large the tables were.
+//! The assumptions of a plan: the estimated rows of its steps, and the sizes of its tables.
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag::*;
 
-/// What the planner knew and expected.
+/// The sizes and estimates that a plan was made with.
 #[derive(Default)]
 pub(super) struct Basis {
-    /// The tables that are scanned, and their pages then.
+    /// The tables that it scans, with their pages at that time.
     tables: Vec<(pg_sys::Oid, u32)>,
-    /// The rows of the step that returns most.
+    /// The estimated rows of the step that returns most.
     rows: f64,
-    /// The rows of all but small tables have been counted at some time.
+    /// Whether all but small tables have been analysed at some time.
     counted: bool,
 }
 
-/// By how much a table may grow or shrink under a plan; smaller ones are cheap to read in any way.
+/// A plan is made again if a table has grown or shrunk by this factor. Tables that are small stay cheap to read.
 const FACTOR: u32 = 4;
 const FEW_PAGES: u32 = 16;
 
 impl Basis {
-    /// What a plan was just made for. The planner has locked the tables.
+    /// The assumptions of a plan that was just made. The planner has locked the tables.
     pub unsafe fn of(plan: *mut pg_sys::CachedPlan) -> Basis {
         let mut basis = Basis { counted: true, ..Basis::default() };
         // SAFETY: a cached plan of one statement that can be planned.
@@ -34,12 +34,12 @@ impl Basis {
         basis
     }
 
-    /// How many rows some step of the plan is expected to return, as far as statistics tell.
+    /// The estimated rows of the step that returns most, if the tables have statistics.
     pub fn rows(&self) -> Option<f64> {
         self.counted.then_some(self.rows)
     }
 
-    /// Whether the tables have about the size for which the plan was made.
+    /// Whether the tables still have about the size for which the plan was made.
     pub fn holds(&self) -> bool {
         let is_near = |&(table, before): &(pg_sys::Oid, u32)| {
             // SAFETY: what the plan reads is about to be locked in this way by its execution.
@@ -90,7 +90,7 @@ impl Basis {
     }
 }
 
-/// A table's pages, and whether its rows have been counted, where it is not small.
+/// A table's pages, and whether it has been analysed or is small.
 unsafe fn measure(table: pg_sys::Oid, lock: i32) -> Option<(u32, bool)> {
     // SAFETY: opened under that lock, or one that is held, and closed; a table that has gone is not opened.
     unsafe {

@@ -1,7 +1,7 @@
-//! How the extension's own statements are planned: in every session alike.
+//! Plans the extension's own statements independently of the session's settings.
 //!
-//! A plan is made when a statement is prepared, and again whenever PostgreSQL finds it invalid, at its execution, so
-//! only a hook of the planner sees both. Where a plan is kept this costs nothing.
+//! A plan is made when a statement is prepared, and again when PostgreSQL finds it invalid at its execution. A planner
+//! hook sees both, and costs nothing if a plan is reused.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char};
@@ -10,7 +10,7 @@ use pgrx::pg_sys;
 
 use super::{bare, context};
 
-/// What decides how, not what it costs: these have PostgreSQL's defaults. Not all majors have all.
+/// The settings that enable planner methods: these get PostgreSQL's defaults. Not all majors have all of them.
 const METHODS: [(&str, &str); 34] = [
     ("constraint_exclusion", "partition"),
     ("cursor_tuple_fraction", "0.1"),
@@ -48,8 +48,8 @@ const METHODS: [(&str, &str); 34] = [
     ("join_collapse_limit", "8"),
 ];
 
-/// What tells of the machine: these are as the server or the database has them, or, where the role or the client has
-/// others, PostgreSQL's defaults.
+/// The settings that describe the machine: these get the value of the server or the database, or PostgreSQL's default
+/// if the role or the client has set another one.
 const COSTS: [&str; 9] = [
     "cpu_index_tuple_cost",
     "cpu_operator_cost",
@@ -62,32 +62,32 @@ const COSTS: [&str; 9] = [
     "work_mem",
 ];
 
-/// What a statement touches, whatever is known of its tables when it is planned.
+/// How a statement is planned, independent of the tables' sizes at that time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Few rows of tables that may be empty then and large later: it uses an index wherever there is one.
+    /// For few rows, in tables that may be empty now and large later: uses an index if there is one.
     Few,
-    /// Likewise, unless statistics tell that some step returns this many rows.
+    /// The same, unless a step is estimated to return this many rows.
     FewUnless(u32),
-    /// Many, for which the planner is free.
+    /// For many rows: the planner is free.
     Many,
-    /// Rows of a state by their tids, however many there are of either.
+    /// Reads rows of a state by their tids, however many there are.
     Tids,
 }
 
-/// Without these a Tid Scan is left, alone or inside of a nested loop.
+/// Without these methods a Tid Scan remains, alone or inside a nested loop.
 const OTHER_THAN_TIDS: [&str; 5] =
     ["enable_bitmapscan", "enable_hashjoin", "enable_indexonlyscan", "enable_indexscan", "enable_mergejoin"];
 
 static mut PLANNER: pg_sys::planner_hook_type = None;
 
 thread_local! {
-    /// The text of the statement that is prepared or run, as the server has it, and what it touches.
+    /// The text of our statement that is being prepared or run, as a server pointer, and its reach.
     static OURS: Cell<(*const c_char, Reach)> = const { Cell::new((std::ptr::null(), Reach::Many)) };
 }
 
-// As it is in the server: the binding of this name catches errors and raises them anew without the
-// names of schema, table and constraint.
+// Declared here, because pgrx's binding catches errors and raises them again without the names of schema, table and
+// constraint.
 unsafe extern "C-unwind" {
     fn standard_planner(
         parse: *mut pg_sys::Query,
@@ -97,7 +97,7 @@ unsafe extern "C-unwind" {
     ) -> *mut pg_sys::PlannedStmt;
 }
 
-/// Installs the hook, once a backend.
+/// Installs the hook, once per backend.
 pub fn install() {
     // SAFETY: hooks are set by one thread, and call the ones they found.
     unsafe {
@@ -114,12 +114,12 @@ pub(super) fn ours<T>(text: *const c_char, reach: Reach, body: impl FnOnce() -> 
     value
 }
 
-/// None of our statements runs, as after an error: another text can get the place of the one that did.
+/// Forgets the statement after an error, since another statement's text can get the same address.
 pub(super) fn forget() {
     OURS.set((std::ptr::null(), Reach::Many));
 }
 
-// An error goes right through it, so nothing is alive in it that would have to be dropped.
+// An error jumps through this function, so it must hold no value that needs a drop.
 unsafe extern "C-unwind" fn plan(
     parse: *mut pg_sys::Query,
     text: *const c_char,
@@ -161,7 +161,7 @@ unsafe fn pin(reach: Reach) {
     }
 }
 
-/// The value of a setting that roles, clients and sessions have no part in.
+/// The value of a setting without the role's, the client's and the session's.
 unsafe fn of_database(name: &str) -> Option<String> {
     let name = CString::new(name).ok()?;
     // SAFETY: the entry is the server's, of the kind that it says; the string is copied.

@@ -1,4 +1,4 @@
-//! Statements that are kept, and what their plans were made for.
+//! Prepared statements, and what their plans were made for.
 
 use std::cell::RefCell;
 use std::ffi::{CString, c_char};
@@ -13,9 +13,10 @@ use super::planner::{self, Reach};
 
 /// A statement, analysed and kept for the life of the backend.
 ///
-/// Its plan has the columns of deltas, and parameters, by position, and PostgreSQL does not ask whether these are
-/// still what they were.
-/// **Invariant:** a plan is handed out only for what it was made for.
+/// Its plan reads the columns of deltas, and parameters, by position. PostgreSQL does not check whether these have
+/// changed.
+///
+/// **Invariant:** a plan is handed out only for the layouts and parameter types that it was made for.
 pub struct Prepared {
     sql: Sql,
     reach: Reach,
@@ -42,15 +43,15 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// One that lives as long as it is used.
+    /// A statement that lives as long as it is used.
     pub unsafe fn of(plan: pg_sys::SPIPlanPtr, reach: Reach) -> Self {
         // SAFETY: the plan is of one statement, and so has one source, whose text lives as long.
         unsafe { Self { plan, text: (*source(plan)).query_string, reach } }
     }
 
-    /// One that was moved to memory that lives as long as the backend. PostgreSQL will call a statement of a flush by its
-    /// first words in the context of errors, where users see it: its text goes on for pages. It is not read any more once
-    /// it is analysed, and `explain_imat` shows it.
+    /// A statement that was moved to memory which lives as long as the backend. Its text is replaced by its first
+    /// words, because PostgreSQL shows the text to users in the context of errors, and a flush's text can have pages.
+    /// The text is not needed after the analysis, and `explain_imat` shows it.
     pub unsafe fn kept(plan: pg_sys::SPIPlanPtr, sql: &Sql, reach: Reach) -> Self {
         let text = CString::new(sql.abbreviated()).unwrap_or_default();
         // SAFETY: the source is there as long as the plan; the copy lives as long as that.
@@ -63,8 +64,8 @@ impl Plan {
         }
     }
 
-    /// The same statement, to be planned as the tables are. What there is is forgotten as PostgreSQL does where a
-    /// plan does not fit any more; nothing runs it.
+    /// Discards the statement's plan, so that it is planned again for the current tables. No execution of it is
+    /// running.
     pub unsafe fn free(self) -> Self {
         // SAFETY: as above.
         unsafe {
@@ -81,7 +82,7 @@ impl Plan {
         planner::ours(self.text, self.reach, || body(self.plan))
     }
 
-    /// What describes the rows that it returns.
+    /// The descriptor of the rows that it returns.
     pub unsafe fn result(self) -> pg_sys::TupleDesc {
         // SAFETY: as above.
         unsafe { (*source(self.plan)).resultDesc }
@@ -109,13 +110,13 @@ impl Prepared {
         Self { sql: sql.clone(), reach, made: RefCell::new(made) }
     }
 
-    /// The rows that some step of its plan is expected to return, as far as statistics tell.
+    /// The estimated rows of the step that returns most, if the tables have statistics.
     pub fn expected(&self) -> Option<f64> {
         self.made.borrow().basis.rows()
     }
 
-    /// Whether the tables have the size for which it was planned, where the planner was free to choose: few rows are found
-    /// by an index in tables of any size.
+    /// Whether the tables still have the size for which it was planned. Plans for few rows use an index at any size, so
+    /// this matters only if the planner was free.
     fn is_of_this_size(&self) -> bool {
         let (reach, basis) = {
             let made = self.made.borrow();
@@ -124,7 +125,7 @@ impl Prepared {
         reach != Reach::Many || basis.holds()
     }
 
-    /// Its plan, if that was made for such parameters and deltas, and for tables of such a size.
+    /// Its plan, if that was made for these parameter types, these deltas, and tables of the current size.
     pub(super) fn plan_for(&self, types: &[pg_sys::Oid], deltas: &Deltas) -> Option<Plan> {
         if !self.is_of_this_size() {
             return None;
@@ -136,7 +137,7 @@ impl Prepared {
         (made.types == types && deltas.iter().all(fits)).then_some(made.plan)
     }
 
-    /// Its plan, as `prepare` makes it anew.
+    /// Replaces its plan by one that `prepare` makes.
     pub(super) fn renewed(&self, prepare: impl FnOnce(&Sql, Reach) -> Prepared) -> Plan {
         self.made.swap(&prepare(&self.sql, self.reach).made);
         self.made.borrow().plan
@@ -144,7 +145,7 @@ impl Prepared {
 }
 
 impl Drop for Made {
-    /// Gives the memory back; that it doesn't run after some errors does no harm.
+    /// Frees the memory. If an error skips this, the memory only stays allocated.
     fn drop(&mut self) {
         // SAFETY: the plan was kept, and nobody else has the pointer.
         unsafe { pg_sys::SPI_freeplan(self.plan.plan) };

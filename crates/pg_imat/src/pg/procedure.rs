@@ -1,4 +1,4 @@
-//! A procedure that commits on its way.
+//! Runs a procedure in several transactions.
 
 use std::cell::Cell;
 use std::ffi::CString;
@@ -9,22 +9,22 @@ use pgrx::prelude::*;
 use super::entrance::entrances;
 use super::image::V1;
 
-/// The transactions of a procedure, one after the other. Each is begun by [`Transactions::next`].
+/// The transactions of a procedure. [`Transactions::next`] begins each.
 pub struct Transactions(());
 
-/// What a transaction of a procedure reads.
+/// The snapshots of one of these transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reads {
-    /// Each statement what is committed by then.
+    /// A new snapshot for each statement.
     Committed,
-    /// All statements what is committed when the transaction begins.
+    /// One snapshot for all statements.
     Repeatable,
-    /// Nothing: it keeps no snapshot while it waits.
+    /// No snapshot, so that none is held while the procedure waits.
     Nothing,
 }
 
 impl Transactions {
-    /// Runs `body` with them. The caller is a procedure, in a context in which it may commit.
+    /// Runs `body` with them. The caller is a procedure in a context that allows commits.
     pub fn during(body: impl FnOnce(&Self)) {
         // SAFETY: closed at the end, or by PostgreSQL after an error.
         unsafe { pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32) };
@@ -64,7 +64,7 @@ impl Transactions {
     }
 }
 
-/// From how many milliseconds of waiting on PostgreSQL looks for a deadlock, in every session.
+/// The deadlock_timeout in milliseconds, which is the same in every session.
 pub fn deadlock_timeout() -> u64 {
     // SAFETY: reads a variable.
     unsafe { u64::try_from(pg_sys::DeadlockTimeout).unwrap_or(0) }
@@ -74,7 +74,7 @@ thread_local! {
     static REPORTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Says in pg_stat_activity what the session is doing.
+/// Shows in pg_stat_activity what the session is doing.
 pub fn report_activity(activity: &str) {
     let text = CString::new(activity).unwrap_or_default();
     REPORTED.set(true);
@@ -82,7 +82,7 @@ pub fn report_activity(activity: &str) {
     unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr()) };
 }
 
-/// Says the statement's text again.
+/// Shows the statement's text again.
 fn report_statement() {
     if REPORTED.replace(false) {
         // SAFETY: the text lives as long as the statement.

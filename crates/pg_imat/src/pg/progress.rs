@@ -1,7 +1,7 @@
-//! How far a statement is, told in pg_stat_activity while it runs.
+//! Shows the progress of a running statement in pg_stat_activity.
 //!
-//! What a query returns is of no use for that: an aggregate returns its first row when all have been
-//! read. So the rows are counted that leave the scans of its plan, of as many as the planner expects.
+//! The statement's result can't show it: an aggregate returns its first row when all rows have been read. So this
+//! counts the rows that the scans of the plan return, and compares with the planner's estimate.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -15,7 +15,7 @@ type Execute = unsafe extern "C-unwind" fn(*mut pg_sys::PlanState) -> *mut pg_sy
 
 struct Count {
     activity: String,
-    /// The scans, each with how it is executed.
+    /// The scans, each with its original execution function.
     scans: Vec<(*mut pg_sys::PlanState, Execute)>,
     done: u64,
     expected: u64,
@@ -26,7 +26,7 @@ thread_local! {
     static COUNT: RefCell<Option<Count>> = const { RefCell::new(None) };
 }
 
-/// How often it is told, and after how many rows the clock is looked at.
+/// How often the progress is shown, and after how many rows the clock is read.
 const OFTEN: Duration = Duration::from_millis(100);
 const ROWS: u64 = 1024;
 
@@ -43,7 +43,7 @@ unsafe extern "C-unwind" {
 
 type Walker = unsafe extern "C-unwind" fn(*mut pg_sys::PlanState, *mut c_void) -> bool;
 
-/// Runs `body`; tells how far the INSERT is that it runs.
+/// Runs `body`, and shows the progress of the INSERT in it.
 pub fn during<T>(activity: &str, body: impl FnOnce() -> T) -> T {
     let count =
         Count { activity: activity.to_owned(), scans: Vec::new(), done: 0, expected: 0, reported: Instant::now() };
@@ -53,12 +53,12 @@ pub fn during<T>(activity: &str, body: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Nothing is counted after an error.
+/// Ends the counting after an error.
 pub fn forget() {
     COUNT.take();
 }
 
-/// A statement is about to be executed.
+/// Called before a statement is executed.
 pub(super) unsafe fn attach(query: *mut pg_sys::QueryDesc) {
     // SAFETY: the executor has made the plan's state, which outlives the statement's execution.
     unsafe {
@@ -74,7 +74,7 @@ pub(super) unsafe fn attach(query: *mut pg_sys::QueryDesc) {
     }
 }
 
-/// Finds the scans below a node. One on the inner side of a nested loop begins again and again.
+/// Finds the scans below a node. A scan on the inner side of a nested loop is not counted, since it is repeated.
 unsafe extern "C-unwind" fn find(node: *mut pg_sys::PlanState, context: *mut c_void) -> bool {
     use pg_sys::NodeTag::*;
     // SAFETY: a node of the plan's state, and the count of the caller's.
@@ -85,7 +85,7 @@ unsafe extern "C-unwind" fn find(node: *mut pg_sys::PlanState, context: *mut c_v
         match (*node).type_ {
             T_NestLoopState => find((*node).lefttree, context),
             T_SeqScanState | T_IndexScanState | T_IndexOnlyScanState | T_BitmapHeapScanState => {
-                // What `ExecProcNode` is after the first row.
+                // `ExecProcNode` becomes this after the first row.
                 if let Some(execute) = (*node).ExecProcNodeReal {
                     let count = &mut *context.cast::<Count>();
                     count.scans.push((node, execute));
@@ -99,7 +99,7 @@ unsafe extern "C-unwind" fn find(node: *mut pg_sys::PlanState, context: *mut c_v
     }
 }
 
-/// Executes a scan. An error goes right through, so nothing is alive that would have to be dropped.
+/// Executes a scan. An error jumps through this, so it must hold no value that needs a drop.
 unsafe extern "C-unwind" fn execute_counted(node: *mut pg_sys::PlanState) -> *mut pg_sys::TupleTableSlot {
     let scan = |count: &Option<Count>| count.as_ref()?.scans.iter().find(|scan| scan.0 == node).map(|scan| scan.1);
     // SAFETY: the node's own function. What was found is forgotten when no statement runs any more.

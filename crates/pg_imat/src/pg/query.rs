@@ -1,4 +1,4 @@
-//! What a view's analysed query calls and reads.
+//! Finds what the analysed query of a view calls and reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, c_void};
@@ -12,49 +12,49 @@ mod reread;
 
 use reread::{are_equal, is_clause, negative, targets};
 
-/// Everything in a query on which its result depends, views below it not included.
+/// Everything in a query that its result depends on, without the views that it reads.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
-    /// Functions, those behind operators, aggregates, casts and type input and output included.
+    /// Functions, also those behind operators, aggregates, casts, and type input and output.
     pub functions: BTreeSet<u32>,
-    /// Functions with the types of what they are given.
+    /// Functions with the types of their arguments.
     pub calls: BTreeSet<(u32, u32)>,
-    /// Types whose values a construct that is no function makes text of.
+    /// Types whose values are printed by a construct that is no function call.
     pub printed: BTreeSet<u32>,
-    /// Types whose values a construct that is no function makes from text.
+    /// Types whose values are parsed from text by a construct that is no function call.
     pub read: BTreeSet<u32>,
-    /// Types of what a row without a type of its own can consist of.
+    /// Types that the fields of an anonymous record can have.
     pub fields: BTreeSet<u32>,
-    /// Operators that are written as such.
+    /// Operators in the query's text.
     pub operators: BTreeSet<u32>,
     /// Relations in FROM, in all subqueries.
     pub relations: BTreeSet<u32>,
-    /// A cast of text to a date or time, of which nobody asks whether it reads the clock.
+    /// A cast of text to a date or time that is not checked by `clockless`.
     pub reads_clock: bool,
-    /// `current_date`, `current_user`, `nextval` and the like, which are no function calls.
+    /// `current_date`, `current_user`, `nextval` and others that are no function calls.
     pub session_values: bool,
-    /// `ctid`, `xmin` and other columns that change by themselves.
+    /// `ctid`, `xmin` and the other system columns.
     pub system_columns: bool,
     pub tablesample: bool,
     /// A set-returning function among the outputs.
     pub target_sets: bool,
-    /// A construct that follows settings by itself.
+    /// A construct that itself depends on settings.
     pub follows_settings: bool,
-    /// A kind of node that nobody considered.
+    /// A kind of node that this file does not know.
     pub unknown: Option<String>,
-    /// A row as a whole was met, so that all columns of a join matter.
+    /// A whole-row reference, for which all columns of a join matter.
     pub whole_rows: bool,
-    /// What PostgreSQL made of everything that its text does not tell in full, as the text is read:
-    /// functions, operators and collations, relations and columns, constants. Two queries with
-    /// the same text mean the same where this is the same.
+    /// The objects that PostgreSQL resolved, in order: functions, operators and collations, relations and columns,
+    /// constants. Two queries with the same text mean the same if this is equal.
     ///
-    /// Two things come back from the text in another form: a constant after a minus is a negative one, and of
+    /// Two things change when a text is parsed again: a constant after a minus becomes a negative constant, and equal
+    /// expressions in one clause, or equal windows, become one. So they are recorded in that form.
     /// equal expressions in one clause, or of equal windows, there is one. So they are taken down like that.
     pub meaning: Vec<u32>,
 }
 
 impl Contents {
-    /// Adds what a view below contains, but for its relations.
+    /// Adds the contents of a view that the query reads, except its relations.
     pub fn add(&mut self, below: Contents) {
         self.functions.extend(below.functions);
         self.calls.extend(below.calls);
@@ -71,7 +71,7 @@ impl Contents {
         self.unknown = self.unknown.take().or(below.unknown);
     }
 
-    /// Takes down a cast of text to a date or time, which follows DateStyle and the like.
+    /// Records a cast of text to a date or time, which depends on DateStyle and other settings.
     fn note_cast(&mut self, cast: &clock::Cast) {
         self.reads_clock |= !cast.is_checked;
         self.follows_settings = true;
@@ -82,12 +82,12 @@ impl Contents {
 /// A walk through the tree of a view's query.
 struct Walk<'a> {
     view: u32,
-    /// What is taken for read in place of some relations.
+    /// Relations that count as other ones: see [`reading_instead`].
     instead: &'a BTreeMap<u32, u32>,
     contents: Contents,
-    /// The types of what the node at hand is given.
+    /// The types of the current node's arguments.
     arguments: Vec<u32>,
-    /// What the placeholder in a cast of an array's elements stands for.
+    /// The expression for which the placeholder in a cast of an array's elements stands.
     element: *mut pg_sys::Node,
     /// See [`targets`].
     targets: *mut pg_sys::List,
@@ -104,8 +104,8 @@ unsafe extern "C-unwind" fn function(oid: pg_sys::Oid, context: *mut c_void) -> 
     false
 }
 
-/// Entries of FROM come before their parts. Of a join's columns the merged ones are all that is
-/// not the column of an entry: the others change with the tables, and the query does not.
+/// Range table entries are visited before their contents. Of a join's columns only the merged ones are visited. All
+/// others are columns of another entry, and their list can grow with the table although the query does not change.
 const FLAGS: u32 = pg_sys::QTW_EXAMINE_RTES_BEFORE | pg_sys::QTW_EXAMINE_SORTGROUP | pg_sys::QTW_IGNORE_JOINALIASES;
 
 #[pg_guard]
@@ -141,7 +141,7 @@ unsafe extern "C-unwind" fn visit(node: *mut pg_sys::Node, context: *mut c_void)
                 (*walk).targets = outer;
                 return done;
             }
-            // The walker goes into the entry by itself, but for the columns of a join.
+            // The walker visits the entry itself, except the columns of a join.
             T_RangeTblEntry => return (*walk).columns(node.cast()).into_iter().any(|node| visit(node, context)),
             T_RowExpr => return fields(node.cast()).into_iter().any(|node| visit(node, context)),
             T_SetOperationStmt => {
@@ -166,8 +166,8 @@ unsafe extern "C-unwind" fn visit(node: *mut pg_sys::Node, context: *mut c_void)
     }
 }
 
-/// A constant, as far as it has to be the same. One of a composite type has more fields once it is read
-/// again, where the type has got some; what it looks like is the same.
+/// The parts of a constant that must be equal. If a composite type has got more attributes, a constant of it has more
+/// fields when it is parsed again, so its printed form is compared.
 unsafe fn constant(constant: *mut pg_sys::Const) -> Vec<u32> {
     // SAFETY: the node is a constant, and both strings end with a zero.
     unsafe {
@@ -185,7 +185,7 @@ unsafe fn constant(constant: *mut pg_sys::Const) -> Vec<u32> {
     }
 }
 
-/// The fields of a row. PostgreSQL prints those that its type has got since, which are NULL.
+/// The fields of a row. PostgreSQL also prints attributes that the type has got since, as NULLs.
 unsafe fn fields(row: *mut pg_sys::RowExpr) -> Vec<*mut pg_sys::Node> {
     // SAFETY: each cast is to the struct that the node's tag says it is.
     unsafe {
@@ -200,7 +200,7 @@ unsafe fn fields(row: *mut pg_sys::RowExpr) -> Vec<*mut pg_sys::Node> {
     }
 }
 
-/// What an array consists of: `(ARRAY[a, b])::t[]` is read again as `ARRAY[a::t, b::t]`.
+/// The elements of an array: `(ARRAY[a, b])::t[]` is parsed again as `ARRAY[a::t, b::t]`.
 unsafe fn elements(array: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
     // SAFETY: the node's tag says what it is.
     unsafe {
@@ -235,7 +235,7 @@ unsafe fn oids(list: *mut pg_sys::List) -> Vec<u32> {
     unsafe { pgrx::PgList::<pg_sys::Oid>::from_pg(list).iter_oid().map(pg_sys::Oid::to_u32).collect() }
 }
 
-/// The expressions on whose values a node works as a function does, or makes text of.
+/// The expressions that a node uses like a function's arguments, or prints.
 unsafe fn arguments(node: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
     use pg_sys::NodeTag::*;
     // SAFETY: each cast is to the struct that the node's tag says it is.
@@ -263,7 +263,7 @@ unsafe fn arguments(node: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
     }
 }
 
-/// Whether a function makes a row of the type of its argument from the text that JSON holds.
+/// Whether a function parses JSON text into a row of its argument's type.
 fn fills_row(function: pg_sys::Oid) -> bool {
     use pg_sys::*;
     matches!(
@@ -272,7 +272,7 @@ fn fills_row(function: pg_sys::Oid) -> bool {
     )
 }
 
-/// The same of one in FROM, where the types of the row's fields are told.
+/// The same for a function in FROM with a column definition list.
 unsafe fn makes_record(function: *mut pg_sys::Node) -> bool {
     use pg_sys::*;
     // SAFETY: the cast is to the struct that the node's tag says it is.
@@ -285,7 +285,7 @@ unsafe fn makes_record(function: *mut pg_sys::Node) -> bool {
     }
 }
 
-/// Whether it is known on what a node's value depends: on its parts, and on what is taken down.
+/// Whether this file knows what the value of such a node depends on.
 fn is_known(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::*;
     match tag {
@@ -309,7 +309,7 @@ fn is_known(tag: pg_sys::NodeTag) -> bool {
 }
 
 impl Walk<'_> {
-    /// Takes down what a node is by itself.
+    /// Records the node itself, without its parts.
     unsafe fn note(&mut self, node: *mut pg_sys::Node) {
         use pg_sys::NodeTag::*;
         let contents = &mut self.contents;
@@ -356,7 +356,7 @@ impl Walk<'_> {
                 T_TargetEntry => {
                     contents.fields.insert(type_of((*node.cast::<pg_sys::TargetEntry>()).expr.cast()));
                 }
-                // The input functions of arrays and the like call those of what they consist of.
+                // The input functions of arrays and other container types call those of the element types.
                 T_CoerceViaIO => {
                     contents.read.insert(type_of(node));
                 }
@@ -381,7 +381,7 @@ impl Walk<'_> {
                 T_JsonExpr => {
                     let json = *node.cast::<pg_sys::JsonExpr>();
                     contents.read.insert((*json.returning).typid.to_u32());
-                    // Paths have dates and times, with and without time zone.
+                    // JSON paths have dates and times, with and without time zone.
                     contents.follows_settings = true;
                 }
                 _ => {}
@@ -389,7 +389,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Takes down what the parts of a clause mean, each once.
+    /// Records the parts of a clause, equal parts once.
     unsafe fn each_once(&mut self, parts: Vec<*mut pg_sys::Node>) {
         let mut known: Vec<(*mut pg_sys::Node, Vec<u32>)> = Vec::new();
         for part in parts {
@@ -397,7 +397,7 @@ impl Walk<'_> {
             // SAFETY: as for the walk itself.
             unsafe { visit(part, (&raw mut *self).cast()) };
             let meaning = self.contents.meaning.split_off(before);
-            // SAFETY: as above. Of windows the text tells whether they are the same.
+            // For windows the text shows whether they are the same.
             let is_known = |(other, of): &(_, _)| meaning == *of || unsafe { are_equal(part, *other, self.targets) };
             if !known.iter().any(is_known) {
                 known.push((part, meaning));
@@ -411,13 +411,13 @@ impl Walk<'_> {
         self.contents.meaning.push(operator);
     }
 
-    /// Takes down an entry of FROM; returns the columns of a join that matter.
+    /// Records an entry of FROM; returns the columns of a join that matter.
     unsafe fn columns(&mut self, entry: *mut pg_sys::RangeTblEntry) -> Vec<*mut pg_sys::Node> {
         use pg_sys::RTEKind::*;
         // SAFETY: the entry is one of the query that is walked.
         unsafe {
             let relation = (*entry).relid.to_u32();
-            // Before 16 the view itself is among them, as OLD and NEW.
+            // Before 16 the view's own OLD and NEW are among the entries.
             if (*entry).rtekind == RTE_RELATION && relation != self.view {
                 let relation = self.instead.get(&relation).copied().unwrap_or(relation);
                 self.contents.relations.insert(relation);
@@ -442,7 +442,7 @@ pub fn of_view(view: u32) -> Contents {
     reading_instead(view, &BTreeMap::new())
 }
 
-/// The same if it read other relations in place of some: by the OIDs of these.
+/// The same, if the query read other relations instead of some. `instead` maps OIDs.
 pub fn reading_instead(view: u32, instead: &BTreeMap<u32, u32>) -> Contents {
     let mut walk = Walk {
         view,
@@ -462,7 +462,7 @@ pub fn reading_instead(view: u32, instead: &BTreeMap<u32, u32>) -> Contents {
     walk.contents
 }
 
-/// Whether the text is one SELECT (or VALUES, or WITH … SELECT) and nothing more.
+/// Whether the text is a single SELECT, VALUES or WITH … SELECT.
 pub fn is_one_select(text: &str) -> bool {
     let Ok(text) = CString::new(text) else { return false };
     // SAFETY: the parser copies what it keeps; syntax errors are PostgreSQL's to raise.

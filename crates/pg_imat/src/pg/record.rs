@@ -7,12 +7,12 @@ use pgrx::pg_sys;
 use super::image::attribute;
 use super::spi::Params;
 
-/// Some values of a row as a record, hashed by PostgreSQL's own `hash_record`, as statements do.
+/// Some values of a row as a record, hashed by PostgreSQL's own `hash_record`, as the statements do.
 pub struct Record {
     positions: Vec<usize>,
-    /// Of values of these types.
+    /// The descriptor for values of these types.
     descriptor: Cell<pg_sys::TupleDesc>,
-    /// `hash_record`, which keeps in it what it looked up of the types.
+    /// `hash_record`, which caches type information in it.
     function: *mut pg_sys::FmgrInfo,
 }
 
@@ -46,7 +46,7 @@ impl Record {
         made
     }
 
-    /// The hash, where no value is NULL; that of no values is 0.
+    /// The hash, or `None` if a value is NULL. Without any values it is 0.
     pub fn hash(&self, row: &Params) -> Option<i32> {
         if self.positions.is_empty() {
             return Some(0);
@@ -81,7 +81,7 @@ fn descriptor(row: &Params, positions: &[usize]) -> pg_sys::TupleDesc {
 }
 
 impl Drop for Record {
-    /// Gives the memory back; that it doesn't run after some errors does no harm.
+    /// Frees the memory. If an error skips this, the memory only stays allocated.
     fn drop(&mut self) {
         // SAFETY: nobody else has them.
         unsafe {

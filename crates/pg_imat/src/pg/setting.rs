@@ -2,12 +2,12 @@
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
-/// As many as PostgreSQL itself expects of a transaction (`max_locks_per_transaction`).
+/// The default is that of `max_locks_per_transaction`.
 static MAX_KEY_LOCKS: GucSetting<i32> = GucSetting::<i32>::new(64);
 
 static PUBLISH_STATES: GucSetting<bool> = GucSetting::<bool>::new(false);
 
-/// Makes the settings known, when the library is loaded.
+/// Defines the settings, when the library is loaded.
 pub fn define() {
     GucRegistry::define_int_guc(
         c"imat.max_key_locks",

@@ -1,4 +1,4 @@
-//! Running [`Sql`].
+//! Runs [`Sql`] by SPI.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,9 +18,9 @@ pub use super::params::Params;
 pub use super::planner::Reach;
 pub use super::prepared::Prepared;
 
-// As they are in the server: the bindings of these names catch errors and raise them anew, without the
-// names of schema, table and constraint, and any SQLSTATE that pgrx does not know becomes XX000.
-// Functions of views and triggers on states may raise any, which their callers catch by it.
+// Declared here, because pgrx's bindings catch errors and raise them again without the names of schema, table and
+// constraint, and with XX000 for any SQLSTATE that pgrx does not know. Functions of views and triggers on states may
+// raise any SQLSTATE, and callers may catch errors by it.
 unsafe extern "C-unwind" {
     fn SPI_execute_plan(
         plan: pg_sys::SPIPlanPtr,
@@ -40,7 +40,7 @@ unsafe extern "C-unwind" {
         count: std::ffi::c_long,
     ) -> i32;
     fn SPI_execute_plan_extended(plan: pg_sys::SPIPlanPtr, options: *const pg_sys::SPIExecuteOptions) -> i32;
-    /// Plans, and so evaluates constants.
+    /// Plans the statement, which evaluates constants.
     fn SPI_plan_get_cached_plan(plan: pg_sys::SPIPlanPtr) -> *mut pg_sys::CachedPlan;
 }
 
@@ -56,7 +56,7 @@ impl<T: IntoDatum> From<T> for Param {
     }
 }
 
-// Not among the bindings.
+// Missing in pgrx's bindings.
 unsafe extern "C-unwind" {
     fn SetTuplestoreDestReceiverParams(
         receiver: *mut pg_sys::DestReceiver,
@@ -68,18 +68,18 @@ unsafe extern "C-unwind" {
     );
 }
 
-/// Under which snapshot a statement reads.
+/// The snapshot under which a statement reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Snapshot {
-    /// What the isolation level says.
+    /// The snapshot of the isolation level.
     Transaction,
-    /// All that is committed by now.
+    /// A new snapshot, which sees everything that is committed.
     Latest,
 }
 
-/// The connection of one flush. Not closed on error: PostgreSQL does that.
+/// The SPI connection of one flush. After an error PostgreSQL closes it.
 pub struct Connection {
-    /// What its statements can read.
+    /// The deltas that its statements can read.
     deltas: RefCell<Deltas>,
 }
 
@@ -106,10 +106,9 @@ impl Connection {
         unsafe { pg_sys::SPI_finish() };
     }
 
-    /// Analyses and plans a statement; the delta relations that it names must be registered.
-    /// Planning computes constants, so it is done under the settings of the moment, but for those of
-    /// the planner: see [`planner`], and [`Reach`]. An error goes right through, as in
-    /// [`Connection::execute`].
+    /// Analyses and plans a statement. The deltas that it reads must be registered. Planning evaluates constants, so it
+    /// is done under the current settings, except those of the planner: see [`planner`] and [`Reach`]. An error jumps
+    /// through this as in [`Connection::execute`].
     pub fn prepare(&self, sql: &Sql, params: &[pg_sys::Oid], reach: Reach) -> Prepared {
         let mut plan = self.general(sql, params, reach);
         let mut basis = self.make(plan);
@@ -137,8 +136,8 @@ impl Connection {
         })
     }
 
-    /// The plan of a statement that is to run with such parameters. It is made anew where it was made for others, or for
-    /// deltas with other columns than those that there are now.
+    /// The plan of a statement for these parameter types. It is made again if it was made for other types, or for
+    /// deltas with other columns than the registered ones.
     fn plan(&self, prepared: &Prepared, types: &[pg_sys::Oid]) -> Plan {
         let known = prepared.plan_for(types, &self.deltas.borrow());
         known.unwrap_or_else(|| prepared.renewed(|sql, reach| self.prepare(sql, types, reach)))
@@ -159,8 +158,8 @@ impl Connection {
         self.deltas.borrow_mut().push((name.to_owned(), layout.clone()));
     }
 
-    /// Runs a statement, and puts the rows that it returns into the store; returns their descriptor, which is the
-    /// plan's.
+    /// Runs a statement and puts the rows that it returns into the store. Returns their descriptor, which belongs to
+    /// the plan.
     pub(super) fn execute_into(
         &self,
         prepared: &Prepared,
@@ -183,7 +182,7 @@ impl Connection {
         }
     }
 
-    /// Analyses a statement, under the settings of the moment. It lives as long as the connection.
+    /// Analyses a statement under the current settings. It lives as long as the connection.
     fn analyse(&self, sql: &Sql, params: &[pg_sys::Oid], options: u32) -> pg_sys::SPIPlanPtr {
         let text = CString::new(sql.as_str()).unwrap_or_default();
         let mut params = params.to_vec();
@@ -198,7 +197,7 @@ impl Connection {
         plan
     }
 
-    /// A statement with one plan for all values of the parameters. Its text is read under the settings for text.
+    /// A statement with a generic plan. Its text is parsed under the settings for text.
     fn general(&self, sql: &Sql, params: &[pg_sys::Oid], reach: Reach) -> Plan {
         let plan = context::with_text(|| self.analyse(sql, params, pg_sys::CURSOR_OPT_GENERIC_PLAN));
         // SAFETY: the plan was just made, and is moved to memory that lives as long as the backend.
@@ -211,7 +210,8 @@ impl Connection {
     }
 
     /// Runs a statement; returns how many rows it processed.
-    /// An error goes right through whoever calls this: nothing up to the trigger may be borrowed.
+    ///
+    /// An error jumps through the callers, up to the trigger, so they must hold no borrow.
     pub fn execute(&self, prepared: &Prepared, params: &Params, snapshot: Snapshot) -> u64 {
         let (values, flags) = (params.values.as_ptr().cast_mut(), params.nulls.as_ptr());
         // SAFETY: as many values as the plan has parameters, which SPI only reads.
@@ -265,7 +265,7 @@ impl Connection {
         self.field(number).and_then(|value| unsafe { i64::from_datum(value, false) })
     }
 
-    /// The last statement's rows, which have these many fields, integers that are not NULL.
+    /// The last statement's rows, which have N integer fields that are not NULL.
     pub fn integers<const N: usize>(&self) -> Vec<[i32; N]> {
         // SAFETY: the rows live to the next statement; the fields are passed by value.
         unsafe {
@@ -280,7 +280,8 @@ impl Connection {
         }
     }
 
-    /// An array of tids: what to pass on, valid until the connection closes, and its length; without any it is NULL.
+    /// An array of tids, as a parameter that is valid until the connection closes, and its length. NULL is an empty
+    /// array.
     pub fn tids(&self, number: i32) -> (Params, usize) {
         let mut tids = Params::default();
         let Some(value) = self.field(number) else {
@@ -298,8 +299,8 @@ impl Connection {
     }
 }
 
-/// Runs a statement for its effect: DDL of ours, which stays on this server where Citus would send it on. It makes
-/// that server's triggers and temporary views, and refers to objects that only this one has.
+/// Runs a statement for its effect. If Citus is installed, DDL is not sent to other nodes, since it refers to triggers,
+/// temporary views and other objects that only this node has.
 pub fn run(sql: &Sql) {
     let run = || run_with(sql, &[]);
     match context::is_setting(PROPAGATION) {
@@ -308,7 +309,7 @@ pub fn run(sql: &Sql) {
     }
 }
 
-/// Whether Citus does to other servers what is done here.
+/// The setting by which Citus sends DDL to other nodes.
 const PROPAGATION: &str = "citus.enable_ddl_propagation";
 
 pub fn run_with(sql: &Sql, params: &[Param]) {
@@ -322,14 +323,14 @@ fn unexpected(error: &dyn std::fmt::Display) -> ! {
     ))
 }
 
-/// One row of a result, fields from 1.
+/// A row of a result. Fields count from 1.
 pub struct Row {
     tuple: pg_sys::HeapTuple,
     descriptor: pg_sys::TupleDesc,
 }
 
 impl Row {
-    /// The field, where it is not NULL.
+    /// The field, or `None` for NULL.
     pub fn get<T: FromDatum>(&self, number: usize) -> Option<T> {
         // SAFETY: the tuple and its descriptor live while the query's result is made into values.
         unsafe {
@@ -340,7 +341,7 @@ impl Row {
         }
     }
 
-    /// The field of a column that is never NULL.
+    /// A field that is never NULL.
     pub fn need<T: FromDatum>(&self, number: usize) -> T {
         self.get(number).unwrap_or_else(|| unexpected(&format!("column {number} is NULL")))
     }
@@ -356,8 +357,7 @@ thread_local! {
     static KEPT: RefCell<HashMap<&'static str, Prepared>> = RefCell::default();
 }
 
-/// A bookkeeping query, prepared. One that is written out in the extension is kept for the next time.
-/// The connection is open.
+/// A prepared bookkeeping query. Queries with a constant text are kept. The connection is open.
 fn query(connection: &Connection, sql: &Sql, types: &[pg_sys::Oid]) -> Plan {
     let Some(text) = sql.as_fixed() else {
         // SAFETY: it lives as long as the connection.
@@ -367,7 +367,7 @@ fn query(connection: &Connection, sql: &Sql, types: &[pg_sys::Oid]) -> Plan {
     if let Some(plan) = KEPT.with_borrow(|kept| kept.get(text)?.plan_for(types, &none)) {
         return plan;
     }
-    // What is written out in the extension looks things up in catalogs, which grow after it was planned.
+    // These queries look rows up in catalogs, which may grow after planning.
     let plan = connection.general(sql, types, Reach::Few);
     KEPT.with_borrow_mut(|kept| {
         kept.insert(text, Prepared::new(sql, Reach::Few, (plan, Basis::default()), types, &none))
@@ -375,13 +375,13 @@ fn query(connection: &Connection, sql: &Sql, types: &[pg_sys::Oid]) -> Plan {
     plan
 }
 
-/// The rows of a bookkeeping query, each made into a value. It reads what is committed by now,
-/// whatever the transaction's snapshot: what a trigger of this moment belongs to may be newer.
+/// The rows of a bookkeeping query, each converted by `make`. The query reads the latest committed state, whatever the
+/// transaction's snapshot: the bookkeeping that belongs to a trigger may be newer.
 pub fn rows<T>(sql: &Sql, params: &[Param], make: impl Fn(&Row) -> T) -> Vec<T> {
     rows_under(Snapshot::Latest, sql, params, make)
 }
 
-/// The same under one of the snapshots.
+/// The same with a chosen snapshot.
 pub fn rows_under<T>(snapshot: Snapshot, sql: &Sql, params: &[Param], make: impl Fn(&Row) -> T) -> Vec<T> {
     let connection = Connection::open();
     let types: Vec<pg_sys::Oid> = params.iter().map(|param| param.ty).collect();
@@ -422,7 +422,7 @@ pub struct ColumnType {
     pub collation: u32,
 }
 
-/// The types of a query's columns; the query isn't run.
+/// The types of a query's columns; the query is not executed.
 pub fn describe(sql: &Sql) -> Vec<ColumnType> {
     let connection = Connection::open();
     let plan = connection.analyse(sql, &[], 0);

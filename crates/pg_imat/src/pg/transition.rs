@@ -1,18 +1,18 @@
-//! The rows of a change, as triggers are given them or a table has them.
+//! The changed rows: those of a trigger, or all rows of a table.
 
 use pgrx::pg_sys;
 
 use super::values::Values;
 
-/// The rows that a trigger saw, which are the transition tables of one statement or what it is fired for; or
-/// those of a table that comes or goes as a whole.
+/// The changed rows: a statement trigger's transition tables, a row trigger's row, or all rows of a table that is
+/// attached or detached.
 pub struct Transition {
     pub(super) relation: pg_sys::Relation,
     pub(super) old: Side,
     pub(super) new: Side,
 }
 
-/// The rows of before or after a change.
+/// The old or the new rows of a change.
 #[derive(Clone, Copy)]
 pub(super) enum Side {
     None,
@@ -21,7 +21,8 @@ pub(super) enum Side {
     Scan(Scan),
 }
 
-/// A scan of a table, its rows' slot, and who holds its pages: they are given back with the subtransaction.
+/// A scan of a table, the slot for its rows, and the resource owner of its pages. All are released with the
+/// subtransaction.
 #[derive(Clone, Copy)]
 pub(super) struct Scan {
     scan: pg_sys::TableScanDesc,
@@ -55,13 +56,13 @@ impl Side {
 }
 
 impl Transition {
-    /// What a trigger for each statement gets.
+    /// The rows of a statement trigger.
     pub(super) fn of_statement(data: &pg_sys::TriggerData) -> Self {
         let table = |store: *mut pg_sys::Tuplestorestate| if store.is_null() { Side::None } else { Side::Table(store) };
         Self { relation: data.tg_relation, old: table(data.tg_oldtable), new: table(data.tg_newtable) }
     }
 
-    /// What a trigger for each row gets.
+    /// The row of a row trigger.
     pub(super) fn of_row(data: &pg_sys::TriggerData) -> Self {
         let (row, updated) = (Side::Row(data.tg_trigslot), Side::Row(data.tg_newslot));
         let (old, new) = match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
@@ -72,8 +73,8 @@ impl Transition {
         Self { relation: data.tg_relation, old, new }
     }
 
-    /// What `body` makes of all rows of a table, children's left out: they have come, or else are gone. They are
-    /// those that are committed by now, which is all there is where nobody else may write the table.
+    /// Calls `body` with all rows of a table, without its children: as added rows, or if `come` is false as removed
+    /// ones. These are the rows that are committed by now; the caller has excluded writers of the table.
     pub fn of_table<T>(table: u32, come: bool, body: impl FnOnce(&Transition) -> T) -> T {
         let lock = pg_sys::AccessShareLock as i32;
         // SAFETY: relation, snapshot, scan and slot live to the end of `body`; after an error PostgreSQL releases them.
@@ -99,18 +100,18 @@ impl Transition {
     }
 }
 
-/// A column of the delta: its number in the base table, and in the relation that fired.
+/// A column of the delta: its number in the base table and in the relation whose trigger fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Field {
     pub base: i16,
     pub fired: i16,
 }
 
-/// Reads one side of a change row by row.
+/// Reads the old or the new rows one by one.
 pub(super) struct Reader {
     side: Side,
     slot: *mut pg_sys::TupleTableSlot,
-    /// The last column of the relation that is read.
+    /// The last column that is read.
     last: i16,
 }
 
@@ -143,7 +144,7 @@ impl Reader {
             if !found {
                 return false;
             }
-            // A row that is given is the only one; a table tells its end.
+            // A row trigger's row is the only one; a scan ends with the table.
             if let Side::Row(_) = self.side {
                 self.side = Side::None;
             }

@@ -1,4 +1,4 @@
-//! The functions that the triggers of base tables and states call.
+//! The trigger functions of base tables and states.
 
 use std::ffi::{CStr, CString};
 
@@ -10,14 +10,15 @@ use super::image::V1;
 use super::transition::Transition;
 use super::{bare, error, memory, xact};
 
-/// When a trigger fires, as the catalog has it.
+/// The values of `pg_trigger.tgenabled` that our triggers have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fires {
     Always = b'A' as isize,
     InReplicas = b'R' as isize,
 }
 
-/// Makes a trigger of a table fire so. ALTER TABLE refuses that while deferred triggers of the table are still to fire.
+/// Sets when a trigger of a table fires. ALTER TABLE would refuse that while the table has pending deferred trigger
+/// events.
 pub fn enable(relation: u32, name: &str, fires: Fires) {
     let name = CString::new(name).unwrap_or_default();
     let (fires, lock) = (fires as std::ffi::c_char, pg_sys::ShareRowExclusiveLock as i32);
@@ -33,7 +34,7 @@ pub fn enable(relation: u32, name: &str, fires: Fires) {
     }
 }
 
-/// How many triggers are running, each within the one before.
+/// The number of running triggers, each nested in the one before.
 pub fn depth() -> i32 {
     // SAFETY: the function takes no argument, and reads a variable.
     unsafe { bare::pg_trigger_depth(std::ptr::null_mut()).value() as i32 }
@@ -57,13 +58,13 @@ fn is_truncate(event: u32) -> bool {
     event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_TRUNCATE
 }
 
-/// Whether the trigger is called as we call ours, and as a dump does. Somebody else's copy is called otherwise.
+/// Whether the trigger has the name that pg_imat gives it. A copy made by others has another name.
 unsafe fn is_called(data: &pg_sys::TriggerData, name: &CStr) -> bool {
     // SAFETY: a trigger has a name.
     unsafe { CStr::from_ptr((*data.tg_trigger).tgname) == name }
 }
 
-/// BEFORE each statement: a change has begun that is not collected yet.
+/// BEFORE each statement: notes that a change has begun whose rows are not collected yet.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_open(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -78,10 +79,10 @@ pub extern "C-unwind" fn imat_open(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::
     pg_sys::Datum::null()
 }
 
-/// What those are called that call [`imat_capture`].
+/// The names of the triggers that call [`imat_capture`].
 const CAPTURES: [&CStr; 4] = [c"imat_insert", c"imat_update", c"imat_delete", c"imat_truncate"];
 
-/// AFTER each statement: collects its rows, and flushes when no change is open any more.
+/// AFTER each statement: collects its rows, and flushes when no statement is open any more.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_capture(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -97,7 +98,7 @@ pub extern "C-unwind" fn imat_capture(fcinfo: pg_sys::FunctionCallInfo) -> pg_sy
     pg_sys::Datum::null()
 }
 
-/// On a maintained table: refuses what is not a flush.
+/// On a state or the view over it: refuses all writes except a flush's.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -111,8 +112,8 @@ pub extern "C-unwind" fn imat_guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys:
     pg_sys::Datum::null()
 }
 
-/// AFTER each row in a session that is a replica: collects what comes without a statement, which
-/// is how replication workers apply rows.
+/// AFTER each row while session_replication_role is `replica`: collects rows that replication workers apply without a
+/// statement.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_replica(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -127,15 +128,15 @@ pub extern "C-unwind" fn imat_replica(fcinfo: pg_sys::FunctionCallInfo) -> pg_sy
     pg_sys::Datum::null()
 }
 
-/// On a state, saying what it is the state of. It has nothing to do: [`imat_guard`] comes before it.
+/// On a state: holds a copy of its bookkeeping in its arguments. It does nothing; [`imat_guard`] fires before it.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_definition(_fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     pg_sys::Datum::null()
 }
 
-/// On the bookkeeping, BEFORE each row: passes over what comes from a dump and is known already. AFTER the statement that
-/// brought it: looks at what is complete with it.
+/// On the bookkeeping. BEFORE each row: skips rows from a restore that exist already. AFTER the statement: checks which
+/// maintained tables are complete now.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_arrive(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -173,7 +174,7 @@ pub extern "C" fn pg_finfo_imat_arrive() -> &'static pg_sys::Pg_finfo_record {
     &V1
 }
 
-/// Evaluated when a query of a state is planned; makes the hooks known.
+/// Evaluated when a query of a state is planned. This loads the library, and so its hooks.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn imat_watched(_fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {

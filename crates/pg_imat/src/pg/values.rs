@@ -15,7 +15,7 @@ impl Values {
         Self { values: vec![pg_sys::Datum::null(); width], nulls: vec![false; width] }
     }
 
-    /// The values of a slot's row that are at these places, valid until its next row.
+    /// The values at these positions of a slot's row, valid until the slot's next row.
     pub unsafe fn of(slot: *mut pg_sys::TupleTableSlot, places: &[usize]) -> Self {
         // SAFETY: the places are the slot's; a row that was just put there has no value read yet.
         unsafe {
@@ -26,7 +26,7 @@ impl Values {
         }
     }
 
-    /// Those at these places.
+    /// The values at these positions.
     pub fn at(&self, places: &[usize]) -> Self {
         let values = places.iter().map(|&place| self.values[place]).collect();
         Self { values, nulls: places.iter().map(|&place| self.nulls[place]).collect() }
@@ -40,7 +40,7 @@ impl Values {
         }
     }
 
-    /// The same row in the current memory context, nothing of it stored elsewhere.
+    /// The same row in the current memory context, with no value stored out of line.
     pub unsafe fn copy(&self, descriptor: pg_sys::TupleDesc) -> Values {
         // SAFETY: each value is of its attribute.
         let value = |position: usize| unsafe {

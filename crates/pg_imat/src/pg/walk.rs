@@ -1,10 +1,10 @@
-//! Walking through the tree of an analysed query.
+//! Walks through the tree of an analysed query.
 
 use std::ffi::c_void;
 
 use pgrx::pg_sys;
 
-/// Is called for each node and goes on from there by itself; a true ends the walk.
+/// Called for each node, and calls the walker for the parts itself. Returning true ends the walk.
 pub type Visit = unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool;
 
 #[cfg(any(feature = "pg14", feature = "pg15"))]

@@ -1,4 +1,4 @@
-//! What follows the transaction: subtransactions and invalidations.
+//! Callbacks of transactions and subtransactions, and invalidations.
 
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -13,42 +13,42 @@ use super::{bare, context};
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
-    /// Goes up whenever the definition or statistics changed of a relation that something was compiled from.
+    /// Increases whenever the definition or the statistics of a relation change from which something was compiled.
     static GENERATION: Cell<u64> = const { Cell::new(0) };
-    /// How many relations changed that way, and the last ones.
+    /// The number of relations that were invalidated, and the last ones of them.
     static CHANGES: Cell<usize> = const { Cell::new(0) };
     static CHANGED: [Cell<u32>; REMEMBERED] = const { [const { Cell::new(0) }; REMEMBERED] };
 }
 
-/// More relations don't change, as a rule, while a view is compiled.
+/// Usually fewer relations are invalidated while a view is compiled.
 const REMEMBERED: usize = 256;
 
-/// The current subtransaction. Numbers grow; a parent's is below its children's.
+/// The current subtransaction. Numbers grow; a parent's is less than its children's.
 pub fn subtransaction() -> u32 {
     // SAFETY: reads a variable.
     unsafe { bare::GetCurrentSubTransactionId() }
 }
 
-/// The current command. Numbers grow to the end of the transaction.
+/// The current command counter, which grows until the end of the transaction.
 pub fn command() -> u32 {
     // SAFETY: reads a variable.
     unsafe { bare::GetCurrentCommandId(false) }
 }
 
-/// Raises an error in a read-only transaction, as every one on a standby is.
+/// Raises an error in a read-only transaction, as all are on a standby.
 pub fn require_writable(verb: &CStr) {
     // SAFETY: the name is only printed.
     unsafe { pg_sys::PreventCommandIfReadOnly(verb.as_ptr()) }
 }
 
-/// Whether this is a worker that applies the changes of a subscription.
+/// Whether this is a logical replication worker that applies changes.
 pub fn is_replication_worker() -> bool {
     // SAFETY: compares a variable of this backend.
     unsafe { bare::IsLogicalWorker() }
 }
 
-/// Runs `body` as a statement would run after the transaction's last one. It must leave no deferred
-/// triggers, which PostgreSQL has fired before.
+/// Runs `body` like a statement after the transaction's last one. It must leave no deferred triggers, since PostgreSQL
+/// has already fired them.
 pub fn at_end(body: impl FnOnce()) {
     // SAFETY: between statements there is no snapshot; after an error PostgreSQL pops it.
     unsafe {
@@ -58,13 +58,13 @@ pub fn at_end(body: impl FnOnce()) {
     }
 }
 
-/// Changes whenever anything that a plan was compiled from may have changed.
+/// Changes whenever something may have changed from which plans were compiled.
 pub fn generation() -> u64 {
     GENERATION.get()
 }
 
-/// Compiles something and puts it into the cache. What changed meanwhile may be what it was compiled from, which was
-/// not known yet, so that is looked at again.
+/// Compiles something and puts it into the cache. An invalidation that arrives meanwhile may concern relations that are
+/// only known afterwards, so the relations invalidated meanwhile are checked again.
 pub fn compiling<T>(compile: impl FnOnce() -> T) -> T {
     let before = CHANGES.get();
     let value = compile();
@@ -80,25 +80,25 @@ fn depends_on(relation: u32) -> bool {
     pg_sys::Oid::from(relation) == pg_sys::Oid::INVALID || (entrances().depends_on)(relation)
 }
 
-/// Takes note of what other sessions have committed to the catalogs.
+/// Accepts invalidations of other sessions' committed catalog changes.
 pub fn accept_invalidations() {
     // SAFETY: within a transaction; the callbacks that it calls change variables of this library.
     unsafe { pg_sys::AcceptInvalidationMessages() }
 }
 
-/// Makes every backend forget what it knows of a relation, when this transaction commits.
+/// Sends an invalidation of a relation to every backend, when this transaction commits.
 pub fn invalidate(relation: u32) {
     // SAFETY: the relation exists; only a message is queued.
     unsafe { pg_sys::CacheInvalidateRelcacheByRelid(pg_sys::Oid::from(relation)) }
 }
 
-/// The same of all relations.
+/// The same for all relations.
 pub fn invalidate_all() {
     // SAFETY: only a message is queued.
     unsafe { pg_sys::CacheInvalidateRelcacheAll() }
 }
 
-/// Installs the callbacks, once a backend.
+/// Installs the callbacks, once per backend.
 pub fn register() {
     if REGISTERED.replace(true) {
         return;
@@ -111,7 +111,7 @@ pub fn register() {
         pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(subtransaction_ended), std::ptr::null_mut());
         pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null());
-        // Renaming a schema or a function touches no relation.
+        // Renaming a schema or altering a function invalidates no relation.
         for catalog in [pg_sys::SysCacheIdentifier::NAMESPACEOID, pg_sys::SysCacheIdentifier::PROCOID] {
             pg_sys::CacheRegisterSyscacheCallback(catalog as i32, Some(name_changed), pg_sys::Datum::null());
         }
@@ -169,21 +169,20 @@ unsafe extern "C-unwind" fn name_changed(_arg: pg_sys::Datum, _catalog: i32, _ha
     GENERATION.set(GENERATION.get() + 1);
 }
 
-/// Runs `body` in a subtransaction; `None`, and nothing done, where PostgreSQL can't make sense of
-/// some SQL in it: an error of class 42.
+/// Runs `body` in a subtransaction. Returns `None`, with all of it rolled back, after an error of class 42, that is if
+/// PostgreSQL can't make sense of some SQL.
 pub fn attempt<T>(body: impl FnOnce() -> T) -> Option<T> {
     attempt_unless(is_of_class_42, body)
 }
 
-/// Runs `body`, which waits no longer than that for any lock; `None`, and nothing done, where it
-/// would have to.
+/// Runs `body` with this lock_timeout. Returns `None`, with all of it rolled back, if that is exceeded.
 pub fn attempt_within<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Option<T> {
     let timeout = milliseconds.to_string();
     let refused = |code: PgSqlErrorCode| code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE;
     context::with_settings(&[("lock_timeout", &timeout)], || attempt_unless(refused, body))
 }
 
-/// The same, and where it fails for any other reason than that somebody ends it: that reason, and nothing done.
+/// The same. After any other error except cancelling and termination, returns that error, with all of it rolled back.
 pub fn attempt_aside<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Result<T, (PgSqlErrorCode, String)> {
     use PgSqlErrorCode::{ERRCODE_ADMIN_SHUTDOWN, ERRCODE_QUERY_CANCELED};
     let timeout = milliseconds.to_string();
@@ -191,24 +190,26 @@ pub fn attempt_aside<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Result<T
     context::with_settings(&[("lock_timeout", &timeout)], || attempted(refused, true, body))
 }
 
-/// Runs `body`; `None`, and nothing done, where something in it is larger, or has more columns, than PostgreSQL can take.
+/// Runs `body`. Returns `None`, with all of it rolled back, if something exceeds a limit of PostgreSQL, such as the
+/// number of columns.
 pub fn attempt_within_limits<T>(body: impl FnOnce() -> T) -> Option<T> {
     use PgSqlErrorCode::{ERRCODE_PROGRAM_LIMIT_EXCEEDED, ERRCODE_TOO_MANY_COLUMNS};
     attempt_unless(|code| matches!(code, ERRCODE_PROGRAM_LIMIT_EXCEEDED | ERRCODE_TOO_MANY_COLUMNS), body)
 }
 
-/// Runs `body` and undoes what it did; the SQLSTATE and the message of an error. That the session is to end, or that the server
-/// lacks something, is passed on.
+/// Runs `body` and rolls it back. Returns the SQLSTATE and the message of an error. Cancelling, termination and errors
+/// for lack of resources are raised again.
 pub fn trial(body: impl FnOnce()) -> Result<(), (PgSqlErrorCode, String)> {
     attempted(|code| !is_of_server(code), false, body)
 }
 
-/// Whether what failed may succeed later, as it is: others were in the way, or the server lacks something.
+/// Whether an operation that failed with this error may succeed later: other transactions or a lack of resources were
+/// the cause.
 pub fn may_pass(code: PgSqlErrorCode) -> bool {
     code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE || is_of_server(code)
 }
 
-/// Whether an error tells of other transactions or of the server, and not of what was run.
+/// Whether the cause of an error is other transactions or the server, not the statement.
 fn is_of_server(code: PgSqlErrorCode) -> bool {
     ["40", "53", "57", "58"].iter().any(|class| is_of_class(code, class))
 }
@@ -245,7 +246,7 @@ fn attempted<T>(
             pg_sys::RollbackAndReleaseCurrentSubTransaction();
             back();
             match &error {
-                // PostgreSQL's own, and one that was raised here.
+                // An error of PostgreSQL's, or one that we raised.
                 CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
                     if expected(report.sql_error_code()) =>
                 {
@@ -263,7 +264,7 @@ fn is_of_class_42(code: PgSqlErrorCode) -> bool {
 }
 
 fn is_of_class(code: PgSqlErrorCode, class: &str) -> bool {
-    // Six bits a character, the first lowest.
+    // Six bits for each character, the first lowest.
     let packed = class.bytes().rev().fold(0, |packed, byte| packed << 6 | i32::from(byte.wrapping_sub(b'0')) & 0x3f);
     code as i32 & 0xfff == packed
 }
