@@ -20,8 +20,8 @@ pub fn drop_temporary_view(name: &str) -> Sql {
     Sql::new(format!("DROP VIEW pg_temp.{}", ident(name)))
 }
 
-/// The view that users read, where the state is not itself the result. Groups that HAVING leaves out
-/// are in the state, so a reader's functions must not see a row before that condition did.
+/// The view that users read, where the state is not itself the result. The state has groups that HAVING
+/// leaves out. The view is then a security barrier, so that no function of a reader's sees their rows.
 pub fn create_result(name: &QName, plan: &Plan, state: &QName) -> Option<Sql> {
     let filters = plan.reading.as_ref().is_some_and(|reading| reading.having.is_some());
     let barrier = if filters { " WITH (security_barrier)" } else { "" };
@@ -44,8 +44,8 @@ pub fn drop_schema(name: &str) -> Sql {
     Sql::new(format!("DROP SCHEMA {}", ident(name)))
 }
 
-/// Gives a relation its final place and name, in this order: PostgreSQL makes way for the name of
-/// a type when it renames one, but not when it moves one, and every relation has an array type.
+/// Moves a relation to its final schema and then gives it its final name. A relation has a type, and another relation's
+/// array type may already have that name: RENAME gives the array type a new name, SET SCHEMA would fail.
 pub fn move_relation(from: &QName, to: &QName) -> [Sql; 2] {
     let moved = QName::new(to.schema.as_str(), from.name.as_str());
     [
@@ -54,8 +54,8 @@ pub fn move_relation(from: &QName, to: &QName) -> [Sql; 2] {
     ]
 }
 
-/// For a state that was just filled. PostgreSQL cleans a page whenever it finds less of it free than new
-/// rows have to leave. The first rows left more, so that a page is cleaned once for many updates.
+/// Raises the fillfactor of a state that was just filled. PostgreSQL prunes a page when less of it is free than the
+/// fillfactor asks for. The rows that filled the state left more free, so a page is pruned once in many updates.
 pub fn leave_less_room(state: &QName) -> Sql {
     Sql::new(format!("ALTER TABLE {state} SET (fillfactor = 90)"))
 }
@@ -68,7 +68,7 @@ pub fn change_owner(name: &QName, owner: &str) -> Sql {
     Sql::new(format!("ALTER TABLE {name} OWNER TO {}", ident(owner)))
 }
 
-/// Lets a publication tell which row was changed, by a unique index or by all of the row.
+/// Says how a publication identifies a changed row: by a unique index, or by all of its columns.
 pub fn identify(table: &QName, index: Option<&str>) -> Sql {
     let by = index.map_or("FULL".to_owned(), |index| format!("USING INDEX {}", ident(index)));
     Sql::new(format!("ALTER TABLE {table} REPLICA IDENTITY {by}"))
@@ -101,14 +101,14 @@ pub fn comment_on_column(relation: &QName, column: &str, text: &str) -> Sql {
 /// The names of the statement triggers on a base table.
 pub const TRIGGERS: [&str; 5] = ["imat_open", "imat_insert", "imat_update", "imat_delete", "imat_truncate"];
 
-/// The name of the row trigger, which fires for nobody but replication workers.
+/// The name of the row trigger, which captures the changes of replication workers only.
 pub const REPLICA: &str = "imat_replica";
 
 /// The name of the trigger on a maintained table, its state and the view over it.
 pub const GUARD: &str = "imat_guard";
 
-/// Makes a relation's changes reach the maintained tables. A row trigger of a partitioned table
-/// would be one of each partition too, so there the partitions have their own.
+/// Creates the triggers that capture a relation's changes. A partitioned table has no row trigger, since PostgreSQL would
+/// copy it to every partition; the partitions have their own.
 pub fn create_triggers(relation: &QName, partitioned: bool) -> Vec<Sql> {
     let capture = "FOR EACH STATEMENT EXECUTE FUNCTION imat_catalog.capture()";
     let statements = vec![
@@ -134,7 +134,7 @@ pub fn create_triggers(relation: &QName, partitioned: bool) -> Vec<Sql> {
     statements
 }
 
-/// Makes a trigger of a table that is new fire always: session_replication_role = replica does not silence it then.
+/// Makes a trigger of a new table fire even if session_replication_role is replica.
 fn enable_trigger(relation: &QName, trigger: &str) -> Sql {
     Sql::new(format!("ALTER TABLE {relation} ENABLE ALWAYS TRIGGER {}", ident(trigger)))
 }
@@ -143,11 +143,11 @@ pub fn drop_trigger(relation: &QName, trigger: &str) -> Sql {
     Sql::new(format!("DROP TRIGGER {} ON {relation}", ident(trigger)))
 }
 
-/// The name of the trigger on a state that says what it is the state of.
+/// The name of the trigger that ties a state to its definition.
 pub const MARK: &str = "imat_definition";
 
-/// Says of a state what it is the state of: a dump of its schema brings that along, a rename is followed, and the
-/// definition can't go without it. The trigger never fires, since [`GUARD`] comes first.
+/// Ties a state to its definition by a trigger: a dump of the state's schema contains it, PostgreSQL follows a rename of the
+/// definition, and does not drop the definition alone. The trigger never fires, since [`GUARD`] comes first.
 pub fn create_mark(state: &QName, definition: &QName, facts: &[String]) -> [Sql; 2] {
     let facts: Vec<String> = facts.iter().map(|fact| literal(fact)).collect();
     [
@@ -172,7 +172,8 @@ pub fn create_guard(name: &QName, view: bool) -> Vec<Sql> {
     std::iter::once(create).chain((!view).then(|| enable_trigger(name, GUARD))).collect()
 }
 
-/// Makes everybody who plans a query of a state call the library, which the planner does for statistics of expressions.
+/// Makes every session that plans a query of a state call the library: the planner evaluates the expressions of a table's
+/// statistics.
 pub fn create_watch(name: &str, state: &QName) -> Sql {
     let name = QName::new("imat_state", name);
     Sql::new(format!("CREATE STATISTICS {name} ON (imat_catalog.watched()) FROM {state}"))
@@ -192,9 +193,9 @@ pub fn create_index(table: &QName, index: &Index) -> Sql {
 }
 
 /// The rows in which a maintained table and its query differ, as (difference, times, row).
-/// Rows are compared by image, so that types without equality can be compared too. Floats fall
-/// into intervals; of rows that differ in these only those count that also do in intervals
-/// shifted by half, so that no border parts what is close.
+/// Rows are compared by image, so that types without equality can be compared too. Floats are compared by
+/// the interval that they are in. Close values can be on two sides of a border, so only those rows count
+/// that also differ by intervals shifted by half.
 pub fn differences(name: &QName, definition: &QName, columns: &[(String, Compare)]) -> Sql {
     let image = |shift: f64| {
         let values: Vec<String> =
@@ -213,7 +214,7 @@ pub fn differences(name: &QName, definition: &QName, columns: &[(String, Compare
     ))
 }
 
-/// How two values of a column are the same to a reader.
+/// When two values of a column count as the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compare {
     Image,
@@ -226,7 +227,7 @@ pub enum Compare {
 }
 
 impl Compare {
-    /// What is equal for values of `v.column` that are the same.
+    /// An expression that is equal for two values of `v.column` that count as the same.
     fn value(self, column: &str, shift: f64) -> String {
         let interval = |per_unit: &str| {
             let value = format!("v.{column}::double precision");

@@ -4,7 +4,7 @@ use crate::name::ident;
 use crate::plan::{Body, Key, Plan};
 
 impl Plan {
-    /// The position of the column that counts a state row's rows.
+    /// The column that says how many rows a state row stands for.
     pub(crate) fn count_column(&self) -> String {
         let position = match &self.body {
             Body::Grouped(grouped) => grouped.count_column(),
@@ -30,7 +30,7 @@ impl Plan {
         }
     }
 
-    /// What the index of an image key is over, of the row `prefix`.
+    /// The expression of an image key's index. `prefix` is put before each column.
     pub(crate) fn key_image(&self, prefix: &str) -> String {
         let columns = self.key_columns().into_iter().enumerate().map(|(key, column)| match &self.body {
             // One image for all scales of a number.

@@ -5,11 +5,11 @@ use crate::sql::Sql;
 /// The statements that apply one delta, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flush {
-    /// A number that depends on all that `apply` reads besides the delta. Under a transaction
-    /// snapshot it must be the same when taken under the latest one.
+    /// A number that depends on all that `apply` reads besides the delta. Taken under a transaction snapshot it must be
+    /// the same as under the latest snapshot.
     pub digest: Option<Sql>,
     pub apply: Apply,
-    /// Whether `apply.write` returns what follows up on it.
+    /// Whether `apply.write` returns a row, which says what is left to do.
     pub returns: bool,
     pub recompute: Option<Recompute>,
     /// Deletes the emptied rows with the tids of `$1`.
@@ -21,29 +21,29 @@ pub struct Flush {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Apply {
     pub write: Sql,
-    /// The same under a transaction snapshot. Its row goes on with the tids of all rows that were written.
+    /// The same for a transaction snapshot. It also returns the tids of all rows that were written.
     pub watched: Sql,
-    /// Returns a row if, among those of `$1`, there is a second row for a key whose first one another transaction has
-    /// deleted since the snapshot: both would be seen.
+    /// Returns a row if a row with one of the tids of `$1` is the second one with its key. The snapshot still sees the first
+    /// one, which another transaction has deleted since.
     pub twins: Sql,
 }
 
-/// Recomputes rows of the state. How many they are does not follow from the size of the change.
+/// Recomputes rows of the state, few or many: how many there are does not follow from the size of the change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recompute {
     pub few: RecomputeFew,
     pub many: RecomputeMany,
 }
 
-/// Recomputes the rows with the tids of `$1`; their digest.
+/// Recomputes the rows with the tids of `$1`. The digest is of what that reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecomputeFew {
     pub digest: Sql,
     pub write: Sql,
 }
 
-/// The same step by step. `groups` returns the groups with the tids of `$1`, which are kept as [`super::tids::GROUPS`];
-/// `values` and `digest` read these. `write` reads the values as [`super::tids::VALUES`].
+/// The same in steps. `groups` returns the groups with the tids of `$1`, which `values` and `digest` read as
+/// [`super::tids::GROUPS`]. `write` reads what `values` returns as [`super::tids::VALUES`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecomputeMany {
     pub groups: Sql,
@@ -52,9 +52,9 @@ pub struct RecomputeMany {
     pub write: Sql,
 }
 
-/// The statements that make the state anew. An empty one is populated, and one that is to be empty is
-/// cleared. Of others only what differs is written: `difference` is kept as [`super::rebuild::DIFFERENCE`], which `delete`
-/// and `insert` read.
+/// The statements that make the state anew. An empty state is populated, and a state that must become empty is cleared.
+/// Otherwise only what differs is written: `delete` and `insert` read what `difference` returns as
+/// [`super::rebuild::DIFFERENCE`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rebuild {
     /// As in [`Flush`].
