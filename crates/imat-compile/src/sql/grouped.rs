@@ -1,16 +1,18 @@
 //! Statements of a grouped state.
 //!
-//! A delta is applied by one upsert in key order. What it emptied is deleted by a second
-//! statement, and what it could not compute is recomputed by others ([`super::tids`]): each sees, under READ
-//! COMMITTED, all that was committed before the row locks of the one before it were granted.
+//! One upsert applies a delta, in key order. Another statement deletes the groups that it emptied, and others
+//! recompute the groups that it could not compute ([`super::tids`]). They are statements of their own so that, under READ
+//! COMMITTED, each sees what was committed while the one before it waited for row locks.
+
+use std::fmt::Display;
 
 use crate::name::{QName, ident};
 use crate::plan::component::{Component, Kind};
 use crate::plan::grouped::{GroupKey, Grouped};
 use crate::plan::{Fate, Key, Plan, Signs, Size};
-use crate::rel::TableSet;
 use crate::scalar::Scalar;
-use crate::sql::source::One;
+use crate::sql::builder::{Cte, Select, Write, subquery, with};
+use crate::sql::source::{Change, One};
 use crate::sql::statements::{Apply, Flush};
 use crate::sql::{Sql, tids};
 
@@ -22,17 +24,6 @@ pub(super) fn name(plan: &Plan, column: usize) -> String {
     ident(&plan.columns[column].name)
 }
 
-fn positions(count: usize) -> String {
-    (1..=count).map(|position| position.to_string()).collect::<Vec<_>>().join(", ")
-}
-
-fn group_by(grouped: &Grouped) -> String {
-    match grouped.keys.len() {
-        0 => String::new(),
-        keys => format!(" GROUP BY {}", positions(keys)),
-    }
-}
-
 /// `value AS column` of each component over the rows of a group.
 pub(super) fn over_rows<'a>(plan: &'a Plan, grouped: &'a Grouped) -> impl Iterator<Item = String> + 'a {
     grouped
@@ -41,55 +32,50 @@ pub(super) fn over_rows<'a>(plan: &'a Plan, grouped: &'a Grouped) -> impl Iterat
         .map(|stored| format!("{} AS {}", stored.component.over_rows(&scope), name(plan, stored.column)))
 }
 
-fn key_values<'a>(plan: &'a Plan, grouped: &'a Grouped) -> impl Iterator<Item = String> + 'a {
-    grouped.keys.iter().map(|key| format!("{} AS {}", key.expr.render(scope), name(plan, key.column)))
-}
-
 /// See [`Plan::flush`].
-pub fn flush(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs, size: Size) -> Flush {
-    let mixed = size.mixes(signs);
-    let signs = grouped.signs(changed, signs, size);
+pub fn flush(plan: &Plan, grouped: &Grouped, state: &QName, change: &Change<'_>) -> Flush {
+    let signs = grouped.signs(change.tables, change.signs, change.size);
     let core = &grouped.source.core;
     let joined = core.tables.len() > 1 || core.self_join;
     let recomputes = grouped.recomputes(signs);
-    let one = match size {
-        Size::One(fate) => grouped.source.one(changed).map(|one| (one, fate)),
+    let delta = delta(plan, grouped, change, signs);
+    let digest = joined.then(|| digest_of(&change.deltas, &delta.select));
+    let one = match change.size {
+        Size::One(fate) => grouped.source.one(change.tables).map(|one| delta_of_one(plan, grouped, one, fate)),
         Size::Small | Size::Large => None,
     };
-    let apply = match &one {
-        Some((one, fate)) => apply_one(plan, grouped, state, one, *fate),
-        None => apply(plan, grouped, state, changed, signs, mixed),
-    };
+    let delta = one.unwrap_or_else(|| delta.in_key_order(grouped));
     Flush {
-        digest: joined.then(|| digest(plan, grouped, changed, signs, mixed)),
-        apply,
+        digest,
+        apply: apply(plan, grouped, state, &change.deltas, delta, signs),
         returns: signs.removals() || recomputes,
         recompute: recomputes.then(|| tids::recompute(plan, grouped, state)),
         delete: (signs.removals() && plan.key != Key::Single).then(|| tids::delete(plan, state)),
     }
 }
 
-/// See [`Plan::content`]. What was retracted is NULL.
-pub fn content(plan: &Plan, grouped: &Grouped) -> (Vec<String>, String) {
+/// See [`Plan::content`]. The columns of retracted extremes stay NULL.
+pub fn content(plan: &Plan, grouped: &Grouped) -> (Vec<String>, Select) {
     let key_columns = grouped.keys.iter().map(|key| name(plan, key.column));
     let component_columns = grouped.components.iter().map(|stored| name(plan, stored.column));
     let dirty_column = grouped.dirty.iter().map(|&column| name(plan, column));
-    let dirty = grouped.dirty.iter().map(|&column| format!("false AS {}", name(plan, column)));
-    let values: Vec<String> = key_values(plan, grouped).chain(over_rows(plan, grouped)).chain(dirty).collect();
-    (
-        key_columns.chain(component_columns).chain(dirty_column).collect(),
-        format!("SELECT {} FROM ({}) AS d{}", values.join(", "), grouped.source.now(), group_by(grouped)),
-    )
+    let keys = grouped.keys.iter().map(|key| format!("{} AS {}", key.expr.render(scope), name(plan, key.column)));
+    let select = Select::new(keys)
+        .columns(over_rows(plan, grouped))
+        .columns(dirty_column.clone().map(|column| format!("false AS {column}")))
+        .from([subquery(grouped.source.now(), "d")])
+        .group_by(1..=grouped.keys.len());
+    (key_columns.chain(component_columns).chain(dirty_column).collect(), select)
 }
 
-/// The delta per group: state columns and their values' changes.
+/// The change of each group: state columns, and a SELECT of how their values change.
 struct Delta {
     columns: Vec<String>,
-    select: String,
+    select: Select,
 }
 
-/// What makes every touched group, or every group with a retraction, due for recomputation.
-/// An added extreme outweighs a retracted one only where it is known to be there afterwards.
+/// Whether a group must be recomputed whatever its stored values are: always, if it has a row that is taken away, or never.
+/// An added extreme makes up for a retracted one only where it is known to be there after the change.
 fn dirty_value(grouped: &Grouped, signs: Signs) -> &'static str {
     let has = |kind: Kind| grouped.components.iter().any(|stored| stored.component.kind == kind);
     let extremes = has(Kind::Min) || has(Kind::Max);
@@ -101,8 +87,8 @@ fn dirty_value(grouped: &Grouped, signs: Signs) -> &'static str {
     }
 }
 
-/// The change per group of a delta of many rows.
-fn delta(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs, mixed: bool) -> Delta {
+/// The change of each group by a delta of many rows.
+fn delta(plan: &Plan, grouped: &Grouped, change: &Change<'_>, signs: Signs) -> Delta {
     let weight = signs.removals().then_some("d.w");
     let fields = fields(
         plan,
@@ -112,13 +98,12 @@ fn delta(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs, mixed
         &|component| component.over_delta(weight, &scope),
         &|component| weight.map(|weight| component.retraction(weight, &scope)),
     );
-    let touched = touched(plan, "pg_catalog.count(*)");
-    let from = format!("({}) AS d{}", grouped.source.delta(changed, mixed), group_by(grouped));
-    Delta::new(fields, &format!("{touched} FROM {from}"))
+    let groups = Select::default().from([subquery(grouped.source.delta(change), "d")]);
+    Delta::new(fields, touched(plan, "pg_catalog.count(*)"), groups.group_by(1..=grouped.keys.len()))
 }
 
-/// The change that one row makes, where it makes one at most.
-fn delta_of_one(plan: &Plan, grouped: &Grouped, one: &One, fate: Fate) -> Delta {
+/// The change by a single row, if it concerns one group at most.
+fn delta_of_one(plan: &Plan, grouped: &Grouped, one: One, fate: Fate) -> Delta {
     let removed = fate == Fate::Removed;
     let column = |position: usize| one.column(position);
     let has = |kind: Kind| grouped.components.iter().any(|stored| stored.component.kind == kind);
@@ -131,15 +116,12 @@ fn delta_of_one(plan: &Plan, grouped: &Grouped, one: &One, fate: Fate) -> Delta 
         &|component| component.over_one(fate, &column),
         &|component| removed.then(|| component.retraction_of_one(&column)),
     );
-    Delta::new(fields, &format!("{}{}", touched(plan, "1"), one.rest))
+    Delta::new(fields, touched(plan, "1"), one.rest)
 }
 
-/// The number of rows behind a change of the only row; other states have no row without a change.
-fn touched(plan: &Plan, count: &str) -> String {
-    match plan.key {
-        Key::Single => format!(", {count} AS {}", plan.unused("touched")),
-        _ => String::new(),
-    }
+/// The number of changed rows, for a state of one row: without GROUP BY the delta has a row even if nothing changed.
+fn touched(plan: &Plan, count: &str) -> Option<String> {
+    (plan.key == Key::Single).then(|| format!("{count} AS {}", plan.unused("touched")))
 }
 
 /// The delta's columns with their values: keys, components with what they retract, and the flag.
@@ -166,10 +148,14 @@ fn fields(
 }
 
 impl Delta {
-    fn new(fields: Vec<(String, String)>, rest: &str) -> Self {
-        let values: Vec<String> = fields.iter().map(|(column, value)| format!("{value} AS {column}")).collect();
-        let select = format!("SELECT {}{rest}", values.join(", "));
+    fn new(fields: Vec<(String, String)>, touched: Option<String>, rest: Select) -> Self {
+        let values = fields.iter().map(|(column, value)| format!("{value} AS {column}"));
+        let select = rest.columns(values).columns(touched);
         Self { columns: fields.into_iter().map(|(column, _)| column).collect(), select }
+    }
+
+    fn in_key_order(self, grouped: &Grouped) -> Self {
+        Self { select: self.select.order_by(1..=grouped.keys.len()), ..self }
     }
 }
 
@@ -192,7 +178,7 @@ fn assignments(plan: &Plan, grouped: &Grouped, signs: Signs, new: &str) -> Vec<S
     out
 }
 
-/// Whether the stored row must be recomputed; over the row as the upsert left it.
+/// Whether a stored row must be recomputed, asked of the row `s` as the upsert left it.
 fn needs_recompute(plan: &Plan, grouped: &Grouped, signs: Signs) -> String {
     let mut reasons: Vec<String> = grouped.dirty.iter().map(|&column| format!("s.{}", name(plan, column))).collect();
     for stored in &grouped.components {
@@ -207,55 +193,32 @@ fn needs_recompute(plan: &Plan, grouped: &Grouped, signs: Signs) -> String {
     }
 }
 
-/// Applies a delta of many rows, in key order.
-fn apply(plan: &Plan, grouped: &Grouped, state: &QName, changed: &TableSet, signs: Signs, mixed: bool) -> Apply {
-    let mut delta = delta(plan, grouped, changed, signs, mixed);
-    if !grouped.keys.is_empty() {
-        delta.select += &format!(" ORDER BY {}", positions(grouped.keys.len()));
-    }
-    write(plan, grouped, state, &delta, signs)
-}
-
-/// Applies the change of one row.
-fn apply_one(plan: &Plan, grouped: &Grouped, state: &QName, one: &One, fate: Fate) -> Apply {
-    write(plan, grouped, state, &delta_of_one(plan, grouped, one, fate), fate.signs())
-}
-
-fn write(plan: &Plan, grouped: &Grouped, state: &QName, delta: &Delta, signs: Signs) -> Apply {
+/// Writes the delta to the state.
+fn apply(plan: &Plan, grouped: &Grouped, state: &QName, deltas: &[Cte], delta: Delta, signs: Signs) -> Apply {
     let write = match plan.conflict_target() {
-        None => format!(
-            "UPDATE {state} AS s SET {} FROM ({}) AS e WHERE e.{} > 0",
-            assignments(plan, grouped, signs, "e").join(", "),
-            delta.select,
-            plan.unused("touched")
-        ),
-        Some(target) => format!(
-            "INSERT INTO {state} AS s ({}) {} ON CONFLICT {target} DO UPDATE SET {}",
-            delta.columns.join(", "),
-            delta.select,
-            assignments(plan, grouped, signs, "EXCLUDED").join(", ")
-        ),
+        None => Write::update(state)
+            .set(assignments(plan, grouped, signs, "e"))
+            .from([subquery(delta.select, "e")])
+            .filter([format!("e.{} > 0", plan.unused("touched"))]),
+        Some(target) => Write::insert(state, &delta.columns, delta.select)
+            .on_conflict(target)
+            .set(assignments(plan, grouped, signs, "EXCLUDED")),
     };
     let (count, dirty) = (format!("s.{}", plan.count_column()), needs_recompute(plan, grouped, signs));
-    let apply = Apply::new(&write, &count, &dirty, plan, state);
+    let apply = Apply::new(plan, state, deltas, write.clone(), &count, &dirty);
     match signs == Signs::Additions && !grouped.recomputes(signs) {
-        true => Apply { write: Sql::new(write), ..apply },
+        true => Apply { write: Sql::new(with(deltas, write)), ..apply },
         false => apply,
     }
 }
 
-/// The keys that can fail for some row. Where rows are looked for by them, that must be a row of the view.
+/// The keys that can fail for some row of the tables. They may be computed only for rows of the view.
 pub(super) fn frail_keys(grouped: &Grouped) -> Vec<&Scalar> {
     grouped.keys.iter().map(|key| &key.expr).filter(|expr| !grouped.source.is_total(expr)).collect()
 }
 
-/// What the upsert would write, as one number.
-fn digest(plan: &Plan, grouped: &Grouped, changed: &TableSet, signs: Signs, mixed: bool) -> Sql {
-    digest_of(&delta(plan, grouped, changed, signs, mixed).select)
-}
-
-pub(crate) fn digest_of(select: &str) -> Sql {
-    Sql::new(format!(
-        "SELECT coalesce(pg_catalog.sum(imat_catalog.row_hash(ROW(r.*))), 0::numeric)::text FROM ({select}) AS r"
-    ))
+/// The rows of a query, which may read these deltas, as one number: see [`Flush::digest`].
+pub(crate) fn digest_of(deltas: &[Cte], rows: impl Display) -> Sql {
+    let digest = "coalesce(pg_catalog.sum(imat_catalog.row_hash(ROW(r.*))), 0::numeric)::text";
+    Sql::new(with(deltas, Select::new([digest]).from([subquery(rows, "r")])))
 }

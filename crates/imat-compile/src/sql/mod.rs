@@ -1,7 +1,9 @@
-//! The only maker of SQL text.
+//! SQL text is made here and nowhere else.
 
+mod builder;
 pub mod ddl;
 mod grouped;
+mod image;
 pub mod locks;
 mod plan;
 pub mod probe;
@@ -23,8 +25,8 @@ use std::fmt;
 pub struct Sql(Cow<'static, str>);
 
 impl Sql {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(Cow::Owned(text.into()))
+    pub(crate) fn new(text: impl fmt::Display) -> Self {
+        Self(Cow::Owned(text.to_string()))
     }
 
     /// A statement that is written out in the extension: no part of it can come from outside.
@@ -32,7 +34,7 @@ impl Sql {
         Self(Cow::Borrowed(text))
     }
 
-    /// Its text, if it is one of those.
+    /// The text of a statement made by [`Sql::fixed`].
     pub fn as_fixed(&self) -> Option<&'static str> {
         match self.0 {
             Cow::Borrowed(text) => Some(text),
@@ -40,19 +42,11 @@ impl Sql {
         }
     }
 
-    /// The statement with a relation added that it reads, a WITH query.
-    pub(crate) fn over(&self, relation: &str) -> Self {
-        Self::new(match self.0.strip_prefix("WITH ") {
-            Some(rest) => format!("WITH {relation}, {rest}"),
-            None => format!("WITH {relation} {}", self.0),
-        })
-    }
-
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What it writes to, or that it reads, for people.
+    /// The statement cut short for people: the verb and the table that it writes to, or SELECT.
     pub fn abbreviated(&self) -> String {
         let verbs = ["INSERT INTO ", "UPDATE ", "DELETE FROM "];
         let written = verbs.iter().filter_map(|verb| self.0.find(verb)).min().map(|begin| &self.0[begin..]);
@@ -64,16 +58,6 @@ impl fmt::Display for Sql {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// The rows of a relation, each with the `image` of `row`, columns of `b`; the sum `n` of the weights `w` of all rows with that
-/// image, and its number `r` among them.
-pub(crate) fn by_image(relation: &str, row: &str) -> String {
-    format!(
-        "SELECT v.*, pg_catalog.sum(v.w) OVER same AS n, pg_catalog.row_number() OVER same AS r \
-         FROM (SELECT b.*, imat_catalog.row_image(ROW({row})) AS image FROM {relation} AS b) AS v \
-         WINDOW same AS (PARTITION BY v.image)"
-    )
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Queries that ask PostgreSQL about a view's parts.
 
 use super::Sql;
-use super::recompose::{from, text, with};
+use super::builder::{Select, list, with};
+use super::recompose::{from, queries, text};
 use crate::name::{QName, literal};
 use crate::view::View;
 
-/// What to ask PostgreSQL for the types of.
+/// Queries whose columns have the types that PostgreSQL is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// One column per key and then per argument of each aggregate; the outputs of an ungrouped view.
@@ -14,7 +15,7 @@ pub struct Probe {
     pub groups: Option<Sql>,
 }
 
-/// The probe of a view. Neither query is meant to be run, so neither filters.
+/// The probe of a view. Its queries are analysed and never run, so they have no WHERE.
 pub fn probe(view: &View) -> Probe {
     let Some(grouping) = &view.grouping else {
         let outputs = view.outputs.iter().map(|output| text(view, &output.expr));
@@ -28,8 +29,7 @@ pub fn probe(view: &View) -> Probe {
 }
 
 fn select(view: &View, list: impl Iterator<Item = String>) -> Sql {
-    let list: Vec<String> = list.collect();
-    Sql::new(format!("{}SELECT {} FROM {}", with(view), list.join(", "), from(view)))
+    Sql::new(with(&queries(view), Select::new(list).from(from(view))))
 }
 
 /// What a function is called with: a type as PostgreSQL prints it, and the text of a value.
@@ -42,6 +42,6 @@ pub struct Argument {
 /// Calls a function.
 pub fn call(function: &QName, arguments: &[Argument]) -> Sql {
     let value = |value: &Option<String>| value.as_deref().map_or("NULL".to_owned(), literal);
-    let arguments = arguments.iter().map(|argument| format!("{}::{}", value(&argument.value), argument.ty));
-    Sql::new(format!("SELECT {function}({})", arguments.collect::<Vec<_>>().join(", ")))
+    let arguments = list(arguments.iter().map(|argument| format!("{}::{}", value(&argument.value), argument.ty)));
+    Sql::new(format!("SELECT {function}({arguments})"))
 }

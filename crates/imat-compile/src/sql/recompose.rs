@@ -1,12 +1,13 @@
-//! The query of a [`View`], as text that PostgreSQL deparses to the view's own definition.
+//! The query of a [`View`], as text that PostgreSQL prints as the view's own definition.
 //!
-//! That makes it a guard: a text that was misread comes back as another one.
+//! This guards against misreading: a definition that was misread is printed differently.
 
 use super::Sql;
 use crate::facts::Table;
 use crate::name::ident;
 use crate::scalar::Scalar;
-use crate::view::{Condition, From, Grouping, Input, Origin, Source, View, With};
+use crate::sql::builder::{Cte, Select, list, with};
+use crate::view::{Condition, From, Input, Origin, Source, View, With};
 
 /// The view's query. Plain views below it are called by their names.
 pub fn recompose(view: &View) -> Sql {
@@ -14,54 +15,36 @@ pub fn recompose(view: &View) -> Sql {
 }
 
 fn query(view: &View) -> String {
-    let outputs: Vec<String> = view
-        .outputs
-        .iter()
-        .map(|output| {
-            let expr = scope_scalar(view, &output.expr);
-            format!("{} AS {}", text(view, &expr), ident(&output.name))
-        })
-        .collect();
-    let mut sql = format!("{}SELECT {} FROM {}", with(view), outputs.join(", "), from(view));
+    let outputs = view.outputs.iter().map(|output| {
+        let expr = scope_scalar(view, &output.expr);
+        format!("{} AS {}", text(view, &expr), ident(&output.name))
+    });
+    let mut select = Select::new(outputs).from(from(view));
     if !view.filter.is_empty() {
-        sql.push_str(&format!(" WHERE {}", conjunction(view, &view.filter)));
+        select = select.filter([conjunction(view, &view.filter)]);
     }
     if let Some(grouping) = &view.grouping {
-        sql.push_str(&grouped(view, grouping));
+        let having = grouping.having.iter().map(|having| scope_scalar(view, having));
+        select = select
+            .group_by(grouping.keys[..grouping.listed].iter().map(|key| parenthesised(view, key)))
+            .having(having.map(|having| parenthesised(view, &having)));
     }
-    sql
+    with(&queries(view), select)
 }
 
-/// The WITH clause, where there is one.
-pub(super) fn with(view: &View) -> String {
-    let queries: Vec<String> = view.with.iter().map(named).collect();
-    if queries.is_empty() { String::new() } else { format!("WITH {} ", queries.join(", ")) }
-}
-
-fn named(with: &With) -> String {
-    let columns = with.columns.iter().map(|columns| {
-        let columns: Vec<String> = columns.iter().map(|column| ident(column)).collect();
-        format!("({})", columns.join(", "))
-    });
-    let materialized = match with.materialized {
-        None => "",
-        Some(true) => "MATERIALIZED ",
-        Some(false) => "NOT MATERIALIZED ",
+/// The queries of the view's WITH clause.
+pub(super) fn queries(view: &View) -> Vec<Cte> {
+    let named = |with: &With| {
+        let columns = with.columns.iter().map(|columns| in_parentheses(columns));
+        let name = format!("{}{}", ident(&with.name), columns.collect::<String>());
+        Cte::new(name, query(&with.view)).materialized(with.materialized)
     };
-    format!("{}{} AS {materialized}({})", ident(&with.name), columns.collect::<String>(), query(&with.view))
+    view.with.iter().map(named).collect()
 }
 
-fn grouped(view: &View, grouping: &Grouping) -> String {
-    let mut sql = String::new();
-    let keys: Vec<String> = grouping.keys[..grouping.listed].iter().map(|key| parenthesised(view, key)).collect();
-    if !keys.is_empty() {
-        sql.push_str(&format!(" GROUP BY {}", keys.join(", ")));
-    }
-    if let Some(having) = &grouping.having {
-        let having = scope_scalar(view, having);
-        sql.push_str(&format!(" HAVING {}", parenthesised(view, &having)));
-    }
-    sql
+/// A list of names.
+fn in_parentheses(names: &[String]) -> String {
+    format!("({})", list(names.iter().map(|name| ident(name))))
 }
 
 /// A scalar of the view's outputs or HAVING, over the scope row.
@@ -75,10 +58,9 @@ fn scope_scalar(view: &View, scalar: &Scalar) -> Scalar {
     }
 }
 
-/// The FROM list, without the keyword.
-pub(super) fn from(view: &View) -> String {
-    let items: Vec<String> = view.from.iter().map(|item| from_item(view, item)).collect();
-    items.join(", ")
+/// The items of FROM.
+pub(super) fn from(view: &View) -> impl Iterator<Item = String> {
+    view.from.iter().map(|item| from_item(view, item))
 }
 
 fn from_item(view: &View, item: &From) -> String {
@@ -92,8 +74,8 @@ fn from_item(view: &View, item: &From) -> String {
                     format!("({left} JOIN {right} ON {})", conjunction(view, on))
                 }
                 Condition::Using(pairs) => {
-                    let names: Vec<String> = pairs.iter().map(|(name, ..)| ident(name)).collect();
-                    format!("({left} JOIN {right} USING ({}))", names.join(", "))
+                    let names = list(pairs.iter().map(|(name, ..)| ident(name)));
+                    format!("({left} JOIN {right} USING ({names}))")
                 }
             }
         }
@@ -125,8 +107,7 @@ fn input(input: &Input) -> String {
         sql.push_str(&format!(" {}", ident(&input.alias)));
     }
     if !same_columns {
-        let columns: Vec<String> = input.columns.iter().map(|column| ident(column)).collect();
-        sql.push_str(&format!("({})", columns.join(", ")));
+        sql.push_str(&in_parentheses(&input.columns));
     }
     sql
 }

@@ -17,7 +17,8 @@ use crate::rel::ops::Scan;
 use crate::rel::term::Term;
 use crate::rel::{Image, Rel};
 use crate::scalar::Scalar;
-use crate::sql::by_image;
+use crate::sql::builder::{Cte, Select, list, qualified, subquery};
+use crate::sql::image::summed;
 
 /// The parts of one SELECT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub struct Block {
     pub from: Vec<String>,
     /// WHERE conjuncts, each in parentheses.
     pub filter: Vec<String>,
-    /// The same, and what else is true of every row.
+    /// The conjuncts of WHERE, and other conditions that hold for every row.
     guards: Vec<String>,
     pub outputs: Vec<String>,
     /// The multiplicity of each row; `None` where it is 1.
@@ -45,31 +46,32 @@ pub fn delta_column(column: &Column) -> String {
 
 /// The delta of a table that is one row, whose columns with these numbers are parameters from the
 /// `first` on: a WITH query that the planner reads as if it were written where it is named.
-pub fn row(table: usize, columns: &[i16], fate: Fate, first: usize) -> String {
-    let names: String = columns.iter().map(|number| format!("c{number}, ")).collect();
-    let params: String = (first..).take(columns.len()).map(|param| format!("${param}, ")).collect();
+pub(crate) fn row(table: usize, columns: &[i16], fate: Fate, first: usize) -> Cte {
+    let names = columns.iter().map(|number| format!("c{number}")).chain(["w".to_owned()]);
     let weight = match fate {
         Fate::Added => "1",
         Fate::Removed => "-1",
     };
-    format!("{} ({names}w) AS NOT MATERIALIZED (SELECT {params}{weight})", ident(&delta_name(table)))
+    let params = (first..).take(columns.len()).map(|param| format!("${param}"));
+    let row = Select::new(params).columns([weight]);
+    Cte::new(format!("{} ({})", ident(&delta_name(table)), list(names)), row).materialized(false)
 }
 
-/// The delta of a table without the rows that came and went again: a WITH query that is read where the delta is named. No
-/// condition is asked below it.
-pub fn net(table: usize, columns: &[i16]) -> String {
+/// The delta of a table without the rows that were added and taken away again, as a WITH query that is read where the delta
+/// is named. It is computed whole, before any condition is asked of it.
+pub(crate) fn net(table: usize, columns: &[i16]) -> Cte {
     let name = ident(&delta_name(table));
     let columns: Vec<String> = columns.iter().map(|number| format!("c{number}")).collect();
-    let list: String = columns.iter().map(|column| format!("s.{column}, ")).collect();
-    let summed = summed(&name, &columns, "1");
-    format!(
-        "{name} AS MATERIALIZED (SELECT {list}s.w FROM {summed} AS s CROSS JOIN LATERAL imat_catalog.series(1, s.n))"
-    )
+    let rows = Select::new(qualified("s", &columns))
+        .columns(["s.w"])
+        .from([subquery(summed(&name, &columns, "1"), "s")])
+        .cross_join_lateral("imat_catalog.series(1, s.n)");
+    Cte::new(name, rows).materialized(true)
 }
 
 /// The SELECTs whose UNION ALL is `rel`, with `outputs` evaluated over its columns.
 ///
-/// Fails where `rel` is not linear in its leaves, which no [`Core`] nor its delta is.
+/// Fails if `rel` is not linear in its leaves. A view's core is, and so is its delta.
 pub fn blocks(rel: &Rel, outputs: &[Scalar], tables: &[Table]) -> Result<Vec<Block>, Unsupported> {
     let terms = Term::all(rel)?;
     Ok(terms.iter().map(|t| block(t, outputs, tables)).collect())
@@ -77,41 +79,27 @@ pub fn blocks(rel: &Rel, outputs: &[Scalar], tables: &[Table]) -> Result<Vec<Blo
 
 /// The SELECTs joined by UNION ALL; `None` where there are none.
 pub fn union_all(blocks: &[Block], names: &[String]) -> Option<String> {
-    let selects: Vec<_> = blocks.iter().map(|block| block.select(names)).collect();
+    let selects: Vec<_> = blocks.iter().map(|block| block.select(names).to_string()).collect();
     (!selects.is_empty()).then(|| selects.join("\nUNION ALL\n"))
 }
 
 impl Block {
     /// The SELECT, its columns called `names`, and last the multiplicity, called `w`.
-    pub fn select(&self, names: &[String]) -> String {
+    pub(crate) fn select(&self, names: &[String]) -> Select {
         debug_assert_eq!(self.outputs.len(), names.len());
-        let weight = self.weight.as_deref().unwrap_or("1");
-        let columns: Vec<_> = self
-            .outputs
-            .iter()
-            .zip(names)
-            .map(|(output, name)| format!("{output} AS {}", ident(name)))
-            .chain([format!("{weight} AS w")])
-            .collect();
-        format!("SELECT {}{}", columns.join(", "), self.rest())
+        let named = self.outputs.iter().zip(names).map(|(output, name)| format!("{output} AS {}", ident(name)));
+        self.rest().columns(named).columns([format!("{} AS w", self.weight.as_deref().unwrap_or("1"))])
     }
 
-    /// An output where it is computed only of rows that WHERE lets through, even where it is part of a condition.
+    /// An output that is computed only for rows that pass WHERE, even if it becomes part of a condition.
     pub fn guarded(&self, output: &str) -> String {
         let guard = |inner: String, conjunct: &String| format!("CASE WHEN {conjunct} THEN {inner} END");
         self.guards.iter().rev().fold(format!("({output})"), guard)
     }
 
-    /// FROM and WHERE.
-    pub fn rest(&self) -> String {
-        let mut rest = String::new();
-        if !self.from.is_empty() {
-            rest += &format!("\nFROM {}", self.from.join(", "));
-        }
-        if !self.filter.is_empty() {
-            rest += &format!("\nWHERE {}", self.filter.join(" AND "));
-        }
-        rest
+    /// The SELECT without its columns.
+    pub(crate) fn rest(&self) -> Select {
+        Select::default().from(&self.from).filter(&self.filter).on_lines()
     }
 }
 
@@ -152,13 +140,13 @@ fn alias(leaf: usize) -> String {
     format!("t{leaf}")
 }
 
-/// The leaves of a product, and the way from a column of the product row to SQL.
+/// The leaves of a product, and the SQL names of the columns of the product row.
 struct Leaves<'a> {
     scans: &'a [Scan],
     tables: &'a [Table],
-    /// Which leaf, and which of its columns, each column of the product row is.
+    /// For each column of the product row, its leaf and its position there.
     columns: Vec<(usize, usize)>,
-    /// The leaves that are repeated, and which of their columns count how often.
+    /// The leaves whose rows are repeated, each with a column that says how often.
     repeats: Vec<(usize, usize)>,
 }
 
@@ -218,12 +206,12 @@ impl<'a> Leaves<'a> {
         match self.scans[leaf].image {
             Image::New => table.name.to_string(),
             Image::Delta => delta,
-            Image::Old => old(table, &delta, columns.into_iter().map(|column| &table.columns[column])),
+            Image::Old => old(table, &delta, columns.iter().map(|&column| &table.columns[column])),
         }
     }
 
-    /// A leaf with each row as often as it is counted. `series` is `generate_series`, of which the planner expects
-    /// one row and not a thousand.
+    /// A leaf whose rows are repeated as often as their counts say. `series` is `generate_series`, but the planner expects
+    /// one row of it and not a thousand.
     fn repeated(&self, leaf: usize, mut columns: BTreeSet<usize>, counts: &[usize]) -> String {
         let times = |alias: &str| {
             let times = counts.iter().map(|&count| format!("GREATEST({alias}.{}, 0)", self.name(leaf, count)));
@@ -233,7 +221,8 @@ impl<'a> Leaves<'a> {
         let (relation, times) = match self.scans[leaf].image {
             Image::Delta => {
                 let columns: Vec<String> = columns.iter().map(|&column| self.name(leaf, column)).collect();
-                (summed(&self.relation(leaf, BTreeSet::new()), &columns, &times("d")), format!("{name}.n"))
+                let delta = self.relation(leaf, BTreeSet::new());
+                (format!("({})", summed(&delta, &columns, &times("d"))), format!("{name}.n"))
             }
             Image::New | Image::Old => {
                 columns.extend(counts);
@@ -244,35 +233,17 @@ impl<'a> Leaves<'a> {
     }
 }
 
-/// The change of a table whose rows are repeated: `n` rows of weight `w` for one and the same. A row that is counted once
-/// more than before is then one row that was added, and not a few that were taken away and some more added.
-fn summed(delta: &str, columns: &[String], times: &str) -> String {
-    let list = |alias: &str| columns.iter().map(|column| format!("{alias}.{column}, ")).collect::<String>();
-    let rows = format!("(SELECT {}d.w * {times} AS w FROM {delta} AS d)", list("d"));
-    let row = columns.iter().map(|column| format!("b.{column}")).collect::<Vec<_>>().join(", ");
-    format!(
-        "(SELECT {}pg_catalog.sign(e.n)::integer AS w, CASE WHEN e.r = 1 THEN pg_catalog.abs(e.n)::bigint END AS n \
-         FROM ({}) AS e)",
-        list("e"),
-        by_image(&rows, &row)
-    )
-}
-
 /// A table before the change: what it holds now, and the change taken back.
 ///
 /// The planner pushes conditions into both arms of a UNION ALL, so this costs no more than
-/// the table does. EXCEPT ALL would read all of it. The fence makes of the change a subquery: the
-/// planner can look up in a subquery, for each row of a join, what it looks up in the table by an
-/// index, and not in a relation of ours.
-fn old<'a>(table: &Table, delta: &str, columns: impl Iterator<Item = &'a Column>) -> String {
-    let mut now = String::new();
-    let mut back = String::new();
-    for column in columns {
-        let name = delta_column(column);
-        now += &format!("{} AS {name}, ", ident(&column.name));
-        back += &format!("{name}, ");
-    }
-    format!("(SELECT {now}1 AS w FROM {} UNION ALL (SELECT {back}-w FROM {delta} OFFSET 0))", table.name)
+/// the table does. EXCEPT ALL would read all of it. The fence keeps the change a subquery: where a join
+/// looks rows up by an index of the table, it must look them up in the other arm too, and PostgreSQL
+/// can do that in a subquery but not in a tuplestore.
+fn old<'a>(table: &Table, delta: &str, columns: impl Iterator<Item = &'a Column> + Clone) -> String {
+    let renamed = columns.clone().map(|column| format!("{} AS {}", ident(&column.name), delta_column(column)));
+    let now = Select::new(renamed).columns(["1 AS w"]).from([&table.name]);
+    let back = Select::new(columns.map(delta_column)).columns(["-w"]).from([delta]).fenced();
+    format!("({now} UNION ALL ({back}))")
 }
 
 #[cfg(test)]

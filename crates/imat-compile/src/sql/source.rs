@@ -5,22 +5,33 @@ use std::collections::BTreeMap;
 use crate::lower::Core;
 use crate::plan::links::Links;
 use crate::plan::source::{Row, Source};
+use crate::plan::{Signs, Size};
 use crate::rel::term::Term;
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
+use crate::sql::builder::{Cte, Select};
 use crate::sql::render::{self, pairs};
 
+/// A change of some tables, to be applied by one flush.
+pub(crate) struct Change<'a> {
+    pub tables: &'a TableSet,
+    pub signs: Signs,
+    pub size: Size,
+    /// The deltas that are WITH queries; the others are relations.
+    pub deltas: Vec<Cte>,
+}
+
 impl Row<'_> {
-    /// The delta that it is, with the parameters from the `first` on: see [`Sql::over`].
-    pub(crate) fn relation(&self, first: usize) -> String {
+    /// The delta that it is, with the parameters from the `first` on.
+    pub(crate) fn relation(&self, first: usize) -> Cte {
         render::row(self.table, self.columns, self.fate, first)
     }
 }
 
-/// A change of which one changed row is at most one row.
+/// The change of a view by one changed row, where that is at most one row.
 pub(crate) struct One {
-    /// FROM and WHERE.
-    pub rest: String,
+    /// Its SELECT, without columns.
+    pub rest: Select,
     columns: BTreeMap<usize, String>,
 }
 
@@ -41,7 +52,7 @@ impl Source {
         self.render(&self.core.rel)
     }
 
-    /// The same with these more columns, `k0`, `k1` and so on, which no condition makes be computed of other rows.
+    /// The same with more columns, `k0`, `k1` and so on. They are computed only for these rows, even in a condition.
     pub(crate) fn now_with(&self, more: &[&Scalar]) -> String {
         let (mut outputs, mut names) = self.outputs();
         let own = outputs.len();
@@ -55,11 +66,11 @@ impl Source {
         render::union_all(&blocks, &names).expect("a view reads tables")
     }
 
-    /// The change, given which tables have a delta. It is `mixed` where rows may both have come and gone.
-    pub(crate) fn delta(&self, changed: &TableSet, mixed: bool) -> String {
+    /// The change of the rows.
+    pub(crate) fn delta(&self, change: &Change<'_>) -> String {
         let Core { rel, tables, .. } = &self.core;
-        let delta = rel.delta(changed);
-        if !mixed || !pairs::are_frail(rel, &self.computed, tables, changed) {
+        let (changed, delta) = (change.tables, rel.delta(change.tables));
+        if !change.size.mixes(change.signs) || !pairs::are_frail(rel, &self.computed, tables, changed) {
             return self.render(&delta);
         }
         let (outputs, names) = self.outputs();
@@ -69,12 +80,12 @@ impl Source {
 
     fn render(&self, rel: &Rel) -> String {
         let (outputs, names) = self.outputs();
-        // A core is joins and filters, which are linear, and `new` saw it render.
+        // A core is joins and filters, which are linear. `Source::new` has checked it.
         let blocks = render::blocks(rel, &outputs, &self.core.tables).expect("a core is linear");
         render::union_all(&blocks, &names).expect("a change of a table changes a view that reads it")
     }
 
-    /// The change of one row, where that is joined to no more than one of every other table.
+    /// The change by one row of a table, if that is joined to at most one row of every other table.
     pub(crate) fn one(&self, changed: &TableSet) -> Option<One> {
         let [term] = Term::all(&self.core.rel).ok()?.try_into().ok()?;
         let mut leaves = (0..term.leaves.len()).filter(|&leaf| changed.contains(&term.leaves[leaf].table));

@@ -1,12 +1,13 @@
 //! What follows an upsert: statements over the rows of the state whose tids it returned.
 //!
-//! Such rows are fetched by their tids alone. A join with the state, whose size and number of emptied rows the
-//! planner can only guess, would sometimes read all of it, for each of them or once.
+//! These rows are fetched by their tids and not by a join. The planner can only guess how large the state is and how many
+//! rows were emptied, so a join would sometimes read all of the state, once or even for each row.
 
 use crate::name::QName;
 use crate::plan::grouped::{GroupKey, Grouped, Stored};
 use crate::plan::{Key, Plan};
 use crate::sql::Sql;
+use crate::sql::builder::{Cte, Select, Write, subquery, with};
 use crate::sql::grouped::{digest_of, frail_keys, name, over_rows, scope};
 use crate::sql::statements::{Apply, Recompute, RecomputeFew, RecomputeMany};
 
@@ -17,38 +18,37 @@ pub const GROUPS: &str = "imat_groups";
 pub const VALUES: &str = "imat_values";
 
 impl Apply {
-    /// One row about what a write left behind: emptied rows, rows to recompute, the number of rows with a negative
-    /// multiplicity, which there are only if the state was wrong before, and, where twins are looked for, all rows.
-    pub(super) fn new(write: &str, count: &str, dirty: &str, plan: &Plan, state: &QName) -> Apply {
+    /// Returns one row: the tids of emptied rows, the tids of rows to recompute, and the number of rows with a negative
+    /// multiplicity, of which there are some only if the state was wrong before.
+    pub(super) fn new(plan: &Plan, state: &QName, deltas: &[Cte], write: Write, count: &str, dirty: &str) -> Apply {
         let alive = if plan.key == Key::Single { "true" } else { "n > 0" };
-        let returning = |more: &str| {
-            Sql::new(format!(
-                "WITH u AS ({write} RETURNING s.ctid AS tid, {count} AS n, {dirty} AS dirty) \
-                 SELECT pg_catalog.array_agg(tid) FILTER (WHERE n = 0), \
-                 pg_catalog.array_agg(tid) FILTER (WHERE {alive} AND dirty), \
-                 pg_catalog.count(*) FILTER (WHERE n < 0){more} FROM u"
-            ))
-        };
-        let watched = returning(", pg_catalog.array_agg(tid)");
-        Apply { write: returning(""), watched, twins: twins(plan, state) }
+        let written = ["s.ctid AS tid".to_owned(), format!("{count} AS n"), format!("{dirty} AS dirty")];
+        let written = Cte::new("u", write.returning(written));
+        let left = Select::new(["pg_catalog.array_agg(tid) FILTER (WHERE n = 0)"])
+            .columns([format!("pg_catalog.array_agg(tid) FILTER (WHERE {alive} AND dirty)")])
+            .columns(["pg_catalog.count(*) FILTER (WHERE n < 0)"])
+            .from(["u"]);
+        let sql = |left: Select| Sql::new(with(deltas.iter().chain([&written]), left));
+        let watched = sql(left.clone().columns(["pg_catalog.array_agg(tid)"]));
+        Apply { write: sql(left), watched, twins: twins(plan, state) }
     }
 }
 
 /// The rows of the state with the tids of `$1`.
 const FOUND: &str = "s.ctid = ANY ($1::tid[])";
 
-/// Deletes, of the rows with the tids of `$1`, those that stand for no row.
+/// Deletes those of the rows with the tids of `$1` that stand for no row.
 pub(crate) fn delete(plan: &Plan, state: &QName) -> Sql {
     Sql::new(format!("DELETE FROM {state} AS s WHERE {FOUND} AND s.{} = 0", plan.count_column()))
 }
 
-/// Returns a row if a row with one of the tids of `$1` has the key of another one. They are counted one key at a time: a
-/// join would stop at the first, trusting the unique index.
+/// Returns a row if a row with one of the tids of `$1` has the same key as another row. The rows of each key are counted: a
+/// join would trust the unique index and stop at the first.
 fn twins(plan: &Plan, state: &QName) -> Sql {
     let columns = plan.key_columns().into_iter().map(|column| [format!("s.{column}"), format!("e.{column}")]);
     let columns = columns.map(|[left, right]| Sides { left, right, bounds: None });
     let same = match plan.key {
-        // The only row was made after the snapshot was taken.
+        // The snapshot does not see the only row if that was made later.
         Key::Single => return Sql::new(format!("SELECT 1 WHERE NOT EXISTS (SELECT FROM {state})")),
         Key::Columns { .. } => same_group(plan.group_keys().iter().zip(columns)),
         Key::Image => format!("{} = {}", plan.key_image("s."), plan.key_image("e.")),
@@ -67,11 +67,11 @@ struct Sides {
     bounds: Option<[String; 2]>,
 }
 
-/// Up to how many keys that can be NULL all combinations are written out.
+/// Up to this many keys that can be NULL, all combinations are written out.
 const MOST_COMBINED: usize = 3;
 
-/// Whether the values on either side are of one group, in a form that an index on all of the keys can serve. NULLs meet
-/// through OR, and of several ORs beside one another an index serves only one.
+/// Whether the values on either side are of one group, in a form that an index on all of the keys can serve. A key that
+/// can be NULL is compared by an OR, and an index serves only one OR, so all combinations are written out.
 fn same_group<'a>(keys: impl Iterator<Item = (&'a GroupKey, Sides)>) -> String {
     let (mut same, mut either) = (Vec::new(), Vec::new());
     for (key, Sides { left, right, bounds }) in keys {
@@ -103,9 +103,9 @@ enum Groups {
     Many,
 }
 
-/// The key condition between the rows `d` and the groups `g`. Few are looked up by index, on the keys or on what these
-/// imply. Many are joined: NULLs meet as fields of a record, which can be sorted and merged. A key that can fail is a
-/// column `k0`, `k1` and so on of `d`.
+/// The condition that the rows `d` have the keys of the groups `g`. Rows of few groups are looked up by an index on the keys
+/// or on a column that the keys bound. Many groups are joined: keys that can be NULL are compared as fields of a record, by
+/// which rows can be sorted and merged. A key that can fail is a column `k0`, `k1` and so on of `d`.
 fn meets(plan: &Plan, grouped: &Grouped, groups: Groups) -> String {
     let frail = frail_keys(grouped);
     let sides = |key: &GroupKey| {
@@ -130,43 +130,48 @@ fn meets(plan: &Plan, grouped: &Grouped, groups: Groups) -> String {
     plain.into_iter().chain([equal]).collect::<Vec<_>>().join(" AND ")
 }
 
-/// The components of the groups, by the tids of their state rows.
-fn values(plan: &Plan, grouped: &Grouped, groups: Groups) -> String {
-    let values: Vec<String> = over_rows(plan, grouped).collect();
-    let (values, now, tid) = (values.join(", "), grouped.source.now_with(&frail_keys(grouped)), plan.unused("tid"));
+/// The components of each group, with the tid of its state row.
+fn values(plan: &Plan, grouped: &Grouped, groups: Groups) -> Select {
+    let values = over_rows(plan, grouped);
+    let now = subquery(grouped.source.now_with(&frail_keys(grouped)), "d");
+    let (tid, known) = (format!("g.{}", plan.unused("tid")), format!("{GROUPS} AS g"));
     match grouped.keys.is_empty() {
-        true => format!("SELECT g.{tid}, r.* FROM (SELECT {values} FROM ({now}) AS d) AS r, {GROUPS} AS g"),
-        false => format!(
-            "SELECT g.{tid}, {values} FROM {GROUPS} AS g, ({now}) AS d WHERE {} GROUP BY g.{tid}",
-            meets(plan, grouped, groups)
-        ),
+        true => {
+            let only = Select::new(values).from([now]);
+            Select::new([&tid, "r.*"]).from([subquery(only, "r"), known])
+        }
+        false => Select::new([&tid])
+            .columns(values)
+            .from([known, now])
+            .filter([meets(plan, grouped, groups)])
+            .group_by([tid]),
     }
 }
 
 /// See [`crate::sql::statements::Flush::recompute`].
 pub fn recompute(plan: &Plan, grouped: &Grouped, state: &QName) -> Recompute {
     let tid = plan.unused("tid");
-    let keys: String = grouped.keys.iter().map(|key| format!(", s.{}", name(plan, key.column))).collect();
-    let groups = format!("SELECT s.ctid AS {tid}{keys} FROM {state} AS s WHERE {FOUND}");
+    let groups = Select::new([format!("s.ctid AS {tid}")])
+        .columns(grouped.keys.iter().map(|key| format!("s.{}", name(plan, key.column))))
+        .from([format!("{state} AS s")])
+        .filter([FOUND]);
+    let component = |stored: &Stored| format!("{column} = r.{column}", column = name(plan, stored.column));
     let reset = |stored: &Stored| stored.retraction.map(|column| format!("{} = NULL", name(plan, column)));
-    let assignments: Vec<String> = grouped
-        .components
-        .iter()
-        .map(|stored| format!("{column} = r.{column}", column = name(plan, stored.column)))
-        .chain(grouped.components.iter().filter_map(reset))
-        .chain(grouped.dirty.map(|column| format!("{} = false", name(plan, column))))
-        .collect();
-    let write = Sql::new(format!(
-        "UPDATE {state} AS s SET {} FROM {VALUES} AS r WHERE s.ctid = r.{tid}",
-        assignments.join(", ")
-    ));
-    let with = |name: &str, query: &str| format!("{name} AS MATERIALIZED ({query})");
+    let write = Write::update(state)
+        .set(grouped.components.iter().map(component))
+        .set(grouped.components.iter().filter_map(reset))
+        .set(grouped.dirty.map(|column| format!("{} = false", name(plan, column))))
+        .from([format!("{VALUES} AS r")])
+        .filter([format!("s.ctid = r.{tid}")]);
     let [of_few, of_many] = [Groups::Few, Groups::Many].map(|number| values(plan, grouped, number));
+    let queries = [Cte::new(GROUPS, &groups).materialized(true), Cte::new(VALUES, &of_few).materialized(true)];
     Recompute {
-        few: RecomputeFew {
-            digest: digest_of(&of_few).over(&with(GROUPS, &groups)),
-            write: write.clone().over(&with(VALUES, &of_few)).over(&with(GROUPS, &groups)),
+        few: RecomputeFew { digest: digest_of(&queries[..1], of_few), write: Sql::new(with(&queries, &write)) },
+        many: RecomputeMany {
+            groups: Sql::new(groups),
+            digest: digest_of(&[], &of_many),
+            values: Sql::new(of_many),
+            write: Sql::new(write),
         },
-        many: RecomputeMany { groups: Sql::new(groups), digest: digest_of(&of_many), values: Sql::new(of_many), write },
     }
 }

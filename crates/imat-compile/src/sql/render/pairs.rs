@@ -1,9 +1,10 @@
-//! A delta whose expressions are computed only of rows that were there together.
+//! A delta whose expressions are computed only for pairs of rows that existed.
 //!
-//! Terms also pair what is gone from one table with what came to another, and take these pairs away again. What is computed
-//! of joined rows can fail of such a pair, also where it reads one of them only: the row may have met no other one. So pairs
-//! of which one row is gone and the other one may have come are added up first, and such expressions are computed of what
-//! remains, which was there.
+//! One term of a delta can pair a row that was removed from one table with a row that was added to another; a second term
+//! takes that pair away again. It never existed, and an expression over joined rows can fail for it. So can an expression
+//! that reads only one of the rows, since that row may never have had a partner. A pair is doubtful if one of its rows was
+//! removed and another one may have been added. Doubtful pairs are summed up first, and what can fail is computed for those
+//! that remain, which did exist.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +16,11 @@ use crate::plan::order::Order;
 use crate::rel::term::Term;
 use crate::rel::{Image, Rel, TableSet};
 use crate::scalar::Scalar;
-use crate::sql::by_image;
+use crate::sql::builder::{Cte, Select, subquery};
+use crate::sql::image::remaining;
 
-/// Whether one of these expressions, which may be over the columns of `rel`, or one of its conditions can fail of a pair that
-/// never was one.
+/// Whether one of these expressions over the columns of `rel`, or one of its conditions, can fail for a pair that never
+/// existed.
 pub fn are_frail(rel: &Rel, exprs: &[Scalar], tables: &[Table], changed: &TableSet) -> bool {
     let terms = Term::all(rel).unwrap_or_default();
     terms.iter().any(|term| {
@@ -28,7 +30,7 @@ pub fn are_frail(rel: &Rel, exprs: &[Scalar], tables: &[Table], changed: &TableS
     })
 }
 
-/// As [`super::blocks`] and [`union_all`] make of the `delta` of these tables.
+/// The `delta` of these tables. It has the columns that [`super::blocks`] and [`union_all`] would give it.
 pub fn select(
     delta: &Rel,
     outputs: &[Scalar],
@@ -38,7 +40,7 @@ pub fn select(
 ) -> Result<Option<String>, Unsupported> {
     let terms = Term::all(delta)?;
     let pairings = terms.iter().map(|term| Pairing { order: Order { term, tables }, changed });
-    // All terms are of the same leaves, under the same conditions.
+    // All terms have the same leaves and the same conditions.
     let Some(first) = pairings.clone().next() else { return Ok(None) };
     let outputs = outputs.iter().map(|output| first.order.term.resolve(output));
     let outputs: Vec<(Scalar, String)> = outputs.zip(names.iter().cloned()).collect();
@@ -54,25 +56,28 @@ pub fn select(
     let Some(pairs) = union_all(&blocks, &[&pair_names[..], &["doubtful".to_owned()]].concat()) else {
         return Ok(None);
     };
+    let pairs = Cte::new("p", pairs).materialized(true);
     let over_pair = |scalar: &Scalar| scalar.render(of_pair);
     let list = outputs.iter().map(|(output, name)| match first.order.is_frail(output) {
-        true => format!("{} AS {}, ", over_pair(output), ident(name)),
-        false => format!("{}, ", ident(name)),
+        true => format!("{} AS {}", over_pair(output), ident(name)),
+        false => ident(name),
     });
-    let list: String = list.collect();
-    let row: Vec<String> = pair_names.iter().map(|name| format!("b.{}", ident(name))).collect();
-    let doubtful = by_image("(SELECT * FROM p WHERE doubtful)", &row.join(", "));
-    let conditions: String = conditions.iter().map(|condition| format!(" AND ({})", over_pair(condition))).collect();
-    Ok(Some(format!(
-        "WITH p AS MATERIALIZED ({pairs})\n\
-         SELECT {list}w FROM p WHERE NOT doubtful\n\
-         UNION ALL\n\
-         SELECT {list}s.sign AS w FROM (SELECT e.*, pg_catalog.sign(e.n)::integer AS sign FROM ({doubtful}) AS e \
-         WHERE e.r = 1 AND e.n <> 0 OFFSET 0) AS s CROSS JOIN LATERAL imat_catalog.series(1, pg_catalog.abs(s.n)) WHERE true{conditions}"
-    )))
+    let computed = Select::new(list);
+    let certain = computed.clone().columns(["w"]).from(["p"]).filter(["NOT doubtful"]);
+    let pair_columns: Vec<String> = pair_names.iter().map(|name| ident(name)).collect();
+    let sums = remaining("(SELECT * FROM p WHERE doubtful)", &pair_columns)
+        .columns(["e.*", "pg_catalog.sign(e.n)::integer AS sign"])
+        .fenced();
+    let remaining = computed
+        .columns(["s.sign AS w"])
+        .from([subquery(sums, "s")])
+        .cross_join_lateral("imat_catalog.series(1, pg_catalog.abs(s.n))")
+        .filter(["true"])
+        .filter(conditions.iter().map(|condition| format!("({})", over_pair(condition))));
+    Ok(Some(format!("WITH {pairs}\n{certain}\nUNION ALL\n{remaining}")))
 }
 
-/// The column of a pair that a column of the product row is.
+/// What a column of the product row is called in a pair.
 fn of_pair(column: usize) -> String {
     format!("y{column}")
 }
@@ -88,13 +93,14 @@ impl Pairing<'_> {
         self.changed.contains(&self.order.term.leaves[leaf].table)
     }
 
-    /// Whether there are pairs of changed rows.
+    /// Whether several leaves are of changed tables.
     fn is_of_several(&self) -> bool {
         (0..self.order.term.leaves.len()).filter(|leaf| self.has_changed(*leaf)).count() > 1
     }
 
-    /// Whether a condition can fail of a pair that never was. One on one table is asked of its rows, paired or not; and a
-    /// side of a comparison with a table that has not changed stays a side, by which rows are looked up.
+    /// Whether a condition can fail for a pair that never existed. A condition on one table is asked of that table's rows,
+    /// paired or not. Rows are looked up by a comparison with a table that has not changed, so that is late only if one of its
+    /// sides reads several tables and can fail.
     fn is_late(&self, condition: &Scalar) -> bool {
         let changed = self.order.leaves(condition).into_iter().filter(|leaf| self.has_changed(*leaf)).count();
         let joins = |part: &Scalar| self.order.leaves(part).len() > 1 && self.order.is_frail(part);
@@ -105,13 +111,13 @@ impl Pairing<'_> {
         self.is_of_several() && (changed > 1 && self.order.is_frail(condition) || one_fails())
     }
 
-    /// The conditions that are asked late.
+    /// The conditions that are asked only of pairs that existed.
     fn late(&self) -> Vec<Scalar> {
         self.order.term.filter.iter().filter(|condition| self.is_late(condition)).cloned().collect()
     }
 
-    /// The term with these columns of the product row or expressions over them, and whether a row is doubtful. Of such a one
-    /// the late conditions are not asked.
+    /// The term with these outputs over the product row, and whether a pair is doubtful. Late conditions are not asked of
+    /// doubtful pairs.
     fn block(&self, outputs: &[Scalar]) -> Block {
         let Order { term, tables } = self.order;
         let leaves = Leaves::new(term, tables);
@@ -139,12 +145,12 @@ impl Pairing<'_> {
         }
     }
 
-    /// Whether some row of the pair is gone, and some other one is like one that has come.
+    /// Whether a row of the pair was removed, and another one is an added row or like one.
     fn doubtful(&self, leaves: &Leaves<'_>, read: &BTreeSet<(usize, usize)>) -> String {
         let (mut gone, mut come) = (Vec::new(), Vec::new());
         for leaf in (0..leaves.scans.len()).filter(|leaf| self.has_changed(*leaf)) {
             match leaves.scans[leaf].image {
-                // Some of its rows are no more than taken back.
+                // Some of its rows only take others back.
                 Image::Old => return "true".to_owned(),
                 Image::Delta => {
                     gone.push(format!("{}.w < 0", alias(leaf)));
@@ -157,7 +163,7 @@ impl Pairing<'_> {
     }
 }
 
-/// Whether a row of a table as it is now is like one that was added. Added are those with weight 1: asked in this way, the
+/// Whether a row of a table as it is now is like one that was added. `w = 1` finds the added rows: with this condition the
 /// planner always hashes them.
 fn is_like_added(leaves: &Leaves<'_>, leaf: usize, read: &BTreeSet<(usize, usize)>) -> String {
     let columns = || read.range((leaf, 0)..(leaf + 1, 0)).map(|(_, column)| &leaves.table(leaf).columns[*column]);
