@@ -74,6 +74,18 @@ impl Query {
     }
 }
 
+/// A maintained table that others may read.
+#[derive(Debug, Clone)]
+pub struct Lower {
+    name: String,
+    query: Query,
+    /// Of how many rows of tables each of its rows is made.
+    factors: usize,
+}
+
+/// Of how many a query's rows may be made: their number grows with that power of the tables' rows.
+const MOST_FACTORS: usize = 4;
+
 /// What the generator may draw on.
 pub struct Gen<'a> {
     pub dice: &'a mut Dice,
@@ -81,15 +93,17 @@ pub struct Gen<'a> {
     /// Plain views that the maintained ones may read.
     pub bases: &'a [Base],
     /// Maintained tables that they may read.
-    pub maintained: Vec<(String, Query)>,
+    pub maintained: Vec<Lower>,
     /// Those of them that have no groups.
-    pub rows: Vec<(String, Query)>,
+    pub rows: Vec<Lower>,
     aliases: usize,
+    /// Of how many rows of tables each row is made that is drawn on so far.
+    factors: usize,
 }
 
 impl<'a> Gen<'a> {
     pub fn new(dice: &'a mut Dice, schema: &'a Schema, bases: &'a [Base]) -> Self {
-        Self { dice, schema, bases, maintained: Vec::new(), rows: Vec::new(), aliases: 0 }
+        Self { dice, schema, bases, maintained: Vec::new(), rows: Vec::new(), aliases: 0, factors: 0 }
     }
 
     fn alias(&mut self) -> String {
@@ -140,19 +154,16 @@ pub fn bases(dice: &mut Dice, schema: &Schema) -> Vec<Base> {
 /// The views of one round.
 pub fn random(dice: &mut Dice, schema: &Schema, bases: &[Base], n: usize) -> Vec<ViewDef> {
     let names = names::views(dice, n);
-    let mut maintained: Vec<(String, Query)> = Vec::new();
-    let mut of_rows = Vec::new();
+    let (mut maintained, mut of_rows) = (Vec::new(), Vec::new());
     names
         .into_iter()
         .map(|name| {
-            let mut generator = Gen::new(dice, schema, bases);
-            generator.maintained = maintained.clone();
-            generator.rows = of_rows.clone();
-            let (query, rows) = generator.query();
-            maintained.push((name.clone(), query.clone()));
+            let (query, rows, factors) = bounded(dice, schema, bases, &maintained, &of_rows);
+            let lower = Lower { name: name.clone(), query: query.clone(), factors };
             if rows {
-                of_rows.push((name.clone(), query.clone()));
+                of_rows.push(lower.clone());
             }
+            maintained.push(lower);
             let origin = dice.weighted(&[
                 (6, Origin::Materialized),
                 (2, Origin::MaterializedNoData),
@@ -162,6 +173,27 @@ pub fn random(dice: &mut Dice, schema: &Schema, bases: &[Base], n: usize) -> Vec
             ViewDef { name, exact: query.exact(), query: query.sql, origin, rows }
         })
         .collect()
+}
+
+/// A query with few enough rows, whether it is of plain rows, and of how many rows of tables each is made. Groups are few.
+fn bounded(
+    dice: &mut Dice,
+    schema: &Schema,
+    bases: &[Base],
+    maintained: &[Lower],
+    of_rows: &[Lower],
+) -> (Query, bool, usize) {
+    loop {
+        let mut generator = Gen::new(dice, schema, bases);
+        generator.maintained = maintained.to_vec();
+        generator.rows = of_rows.to_vec();
+        let (query, rows) = generator.query();
+        let factors = generator.factors;
+        if factors <= MOST_FACTORS {
+            let is_grouped = query.sql.contains("\nGROUP BY");
+            return (query, rows, if is_grouped { 1 } else { factors });
+        }
+    }
 }
 
 /// `SELECT` items with distinct names, some of them awkward.

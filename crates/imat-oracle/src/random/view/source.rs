@@ -1,7 +1,7 @@
 //! The FROM clause: one to four inputs and how they are joined.
 
 use super::expr;
-use super::{Expr, Gen, Query};
+use super::{Expr, Gen, Lower, Query};
 use crate::pg::ident;
 use crate::random::dml::IMAT;
 use crate::random::schema::{Column, Role, Shape};
@@ -51,6 +51,7 @@ fn field(alias: &str, column: &Column) -> Field {
 /// A base table under a fresh alias.
 pub fn table(g: &mut Gen, at: usize) -> Input {
     let alias = g.alias();
+    g.factors += 1;
     let schema = g.schema;
     let t = &schema.tables[at];
     let mut name = ident(&t.name);
@@ -95,15 +96,23 @@ pub fn derived(g: &mut Gen, query: &Query) -> Input {
 /// A plain view as an input.
 fn base(g: &mut Gen, base: &Base) -> Input {
     let alias = g.alias();
+    g.factors += 1;
     let (called, fields) = named(&alias, &base.query);
     Input { sql: format!("{} AS {called}", ident(&base.name)), fields, table: None, key_name: None, unique_id: false }
 }
 
 /// A maintained table as an input.
-fn maintained(g: &mut Gen, (name, query): &(String, Query)) -> Input {
+fn maintained(g: &mut Gen, lower: &Lower) -> Input {
     let alias = g.alias();
-    let (called, fields) = named(&alias, query);
-    Input { sql: format!("{IMAT}.{} AS {called}", ident(name)), fields, table: None, key_name: None, unique_id: false }
+    g.factors += lower.factors;
+    let (called, fields) = named(&alias, &lower.query);
+    Input {
+        sql: format!("{IMAT}.{} AS {called}", ident(&lower.name)),
+        fields,
+        table: None,
+        key_name: None,
+        unique_id: false,
+    }
 }
 
 /// Mostly a table; sometimes a plain view, a maintained table, a subquery or constant rows.
