@@ -4,7 +4,8 @@
 //! condition can become a condition of a scan, since the other table is one row of constants, or is joined by an index. Then it
 //! is asked along with the table's own ones, in the order of their costs. So a side of a comparison that can fail stays behind
 //! the conditions of its own table. It stays a side: what it is compared with can be looked up in an index, and rows can be
-//! hashed by it.
+//! hashed by it. What is computed of several tables stays behind the keys by which they meet, also where they meet by way of
+//! others: then behind the conditions of these too.
 
 use std::collections::BTreeSet;
 
@@ -67,7 +68,7 @@ impl Order<'_> {
         if !self.is_frail(expr) {
             return expr.clone();
         }
-        let leaves = self.leaves(expr);
+        let leaves = self.way(&self.leaves(expr));
         let guards = self.term.filter.iter().filter(|guard| {
             let read = self.leaves(guard);
             let comes_first = read.len() == 1 || read.len() > 1 && self.is_key(guard);
@@ -77,6 +78,33 @@ impl Order<'_> {
         });
         let guarded = expr.guarded(guards);
         if guarded == *expr { guarded } else { guarded.in_parentheses() }
+    }
+
+    /// These leaves, and others without any of which fewer of them would meet.
+    fn way(&self, ends: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let mut way: BTreeSet<usize> = (0..self.term.leaves.len()).collect();
+        let apart = self.apart(ends, &way);
+        for leaf in 0..self.term.leaves.len() {
+            if !ends.contains(&leaf) {
+                way.remove(&leaf);
+                if self.apart(ends, &way) > apart {
+                    way.insert(leaf);
+                }
+            }
+        }
+        way
+    }
+
+    /// In how many groups that no key joins these leaves are, if there are no other leaves than those of the way.
+    fn apart(&self, ends: &BTreeSet<usize>, way: &BTreeSet<usize>) -> usize {
+        let mut groups: Vec<BTreeSet<usize>> = way.iter().map(|&leaf| BTreeSet::from([leaf])).collect();
+        let keys = self.term.filter.iter().filter(|condition| self.is_key(condition));
+        for key in keys.map(|key| self.leaves(key)).filter(|key| key.is_subset(way)) {
+            let (met, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| !group.is_disjoint(&key));
+            groups = others;
+            groups.push(met.into_iter().flatten().collect());
+        }
+        groups.iter().filter(|group| !group.is_disjoint(ends)).count()
     }
 
     /// Whether a condition is that two columns are equal.

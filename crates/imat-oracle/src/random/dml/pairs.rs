@@ -3,22 +3,30 @@
 //! never were there together, and of no others. Two more keys have a row on one side whose number is zero while the other side
 //! has none: what fails of zero fails of rows that meet no other. A trigger corrects rows that have come with another number,
 //! before their statement is over.
+//!
+//! The sides also meet by way of a third table only, in whose rows that are `ok` both keys are the same.
 
 use super::Dml;
 
-pub const DDL: [&str; 8] = [
+pub const DDL: [&str; 11] = [
     "CREATE TABLE phase (k int PRIMARY KEY, p int NOT NULL)",
     "INSERT INTO phase SELECT k, k % 2 FROM generate_series(0, 5) AS k",
     "CREATE TABLE one_side (k int, x int NOT NULL, s text)",
     "CREATE TABLE other_side (k int, y int NOT NULL, s text)",
     "INSERT INTO one_side VALUES (4, 0, 'l')",
     "INSERT INTO other_side VALUES (5, 0, 'l')",
+    "CREATE TABLE way (k int, j int, ok boolean NOT NULL)",
+    "INSERT INTO way SELECT k, k, true FROM generate_series(0, 5) AS k",
+    "INSERT INTO way SELECT k, j, false FROM generate_series(0, 3) AS k, generate_series(0, 3) AS j WHERE k <> j",
     "CREATE FUNCTION correct_side() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         UPDATE one_side SET x = x + 1, s = NULL WHERE s = 'wrong';
         RETURN NULL;
      END $$",
     "CREATE TRIGGER correct AFTER INSERT ON one_side FOR EACH ROW WHEN (NEW.s = 'wrong') EXECUTE FUNCTION correct_side()",
 ];
+
+/// What leads from a key to the other side: a table, its column that is the other key, and what is asked of its rows.
+pub const WAYS: [(&str, &str, Option<&str>); 2] = [("phase", "k", None), ("way", "j", Some("ok"))];
 
 /// All views of them read this one.
 pub const TABLE: &str = "one_side";
@@ -32,7 +40,7 @@ pub const LONELY: [i32; 2] = [4, 5];
 pub fn statement(d: &mut Dml) -> String {
     let keys = *d.dice.pick(&["k = 0", "k = 1", "k < 3", "k IN (2, 3)", "k < 4"]);
     let (one, other) = (d.dice.index(2), d.dice.index(2));
-    match d.dice.weighted(&[(30, 0), (40, 1), (8, 2), (12, 3), (8, 4), (12, 5), (40, 6), (10, 7), (14, 8)]) {
+    match d.dice.weighted(&[(30, 0), (40, 1), (8, 2), (12, 3), (8, 4), (12, 5), (40, 6), (10, 7), (14, 8), (8, 9)]) {
         0 => insert(d, one),
         1 => {
             // All that a key has moves by an odd number, or goes.
@@ -49,6 +57,7 @@ pub fn statement(d: &mut Dml) -> String {
         6 => meet(d, one),
         7 => meet_more(d, one),
         8 => wrong(d),
+        9 => way(d),
         _ => {
             let second = if d.dice.chance(50) { insert(d, 1 - one) } else { update(d, 1 - one, keys) };
             format!("WITH a AS ({})\n{second}", update(d, one, keys))
@@ -93,6 +102,17 @@ fn wrong(d: &mut Dml) -> String {
     let value = 2 * d.dice.range(-1, 1) - 1;
     let keys = d.dice.pick(&["k = 1", "k = 4", "k BETWEEN 2 AND 4", "k < 5"]);
     format!("INSERT INTO one_side (k, x, s) SELECT k, {value} + p, 'wrong' FROM phase WHERE {keys}")
+}
+
+/// A way more, or less; or none that counts.
+fn way(d: &mut Dml) -> String {
+    let key = d.dice.range(0, 5);
+    match d.dice.index(4) {
+        0 => format!("INSERT INTO way VALUES ({key}, {key}, true)"),
+        1 => format!("DELETE FROM way WHERE k = {key} AND j = {key}"),
+        2 => format!("INSERT INTO way VALUES ({key}, {}, false)", d.dice.range(0, 5)),
+        _ => format!("UPDATE way SET ok = NOT ok WHERE k = {key} AND j = {key}"),
+    }
 }
 
 /// One to three rows.

@@ -3,7 +3,7 @@
 
 use super::source::{Field, From};
 use super::{Gen, Query, expr, guarded};
-use crate::random::dml::pairs::LONELY;
+use crate::random::dml::pairs::{LONELY, WAYS};
 use crate::random::schema::Role;
 use crate::random::values::Ty;
 
@@ -34,6 +34,18 @@ fn side(g: &mut Gen, table: &str, number: &str) -> (String, Vec<Field>) {
     (format!("{table} AS {alias}"), fields)
 }
 
+/// What is between two keys: nothing, or a table by way of which alone their rows meet. And what more is asked of that.
+fn between(g: &mut Gen, left: &str, right: &str) -> (String, String, Option<String>) {
+    if g.dice.chance(50) {
+        return (String::new(), format!("{left} = {right}"), None);
+    }
+    let alias = g.alias();
+    // By way of one and the same key PostgreSQL can tell that the sides have it too.
+    let (table, far, guard) = g.dice.weighted(&[(1, WAYS[0]), (3, WAYS[1])]);
+    let near = format!(" JOIN {table} AS {alias} ON {alias}.k = {left}");
+    (near, format!("{right} = {alias}.{far}"), guard.map(|guard| format!("{alias}.{guard}")))
+}
+
 /// One side with the other, or with itself, whose numbers differ by an even one; now and then a third table.
 fn from(g: &mut Gen) -> (From, String) {
     let (one, left) = side(g, "one_side", "x");
@@ -42,14 +54,18 @@ fn from(g: &mut Gen) -> (From, String) {
     let odd = format!("({} - {}{})", left[1].sql, right[1].sql, if itself { " - 1" } else { "" });
     let one_sided = [(&left, LONELY[0]), (&right, LONELY[1])]
         .map(|(side, key)| format!("(CASE {} WHEN {key} THEN {} ELSE 1 END)", side[0].sql, side[1].sql));
-    let mut sql = format!("{one} JOIN {other} ON {} = {}", left[0].sql, right[0].sql);
+    let (way, on, guard) = between(g, &left[0].sql, &right[0].sql);
+    let mut sql = format!("{one}{way} JOIN {other} ON {on}");
     let mut fields = [left, right].concat();
     if g.dice.chance(30) {
         let (third, more) = side(g, "other_side", "y");
         sql += &format!(" JOIN {third} ON {} = {}", more[0].sql, g.dice.pick(&[&fields[0], &fields[3]]).sql);
         fields.extend(more);
     }
-    let mut conditions = if g.dice.chance(30) { vec![expr::predicate(g, &fields, 1)] } else { Vec::new() };
+    let mut conditions: Vec<String> = guard.into_iter().collect();
+    if g.dice.chance(30) {
+        conditions.push(expr::predicate(g, &fields, 1));
+    }
     let form = *g.dice.pick(&["(12 / {})", "(12 % {})", "(100 / {} - 3)"]);
     if !itself && g.dice.chance(35) {
         // As a condition it would be asked of rows that meet no other.
@@ -57,8 +73,9 @@ fn from(g: &mut Gen) -> (From, String) {
         return (From { sql, fields, conditions, unique: Vec::new() }, frail);
     }
     let frail = form.replace("{}", &odd);
-    if g.dice.chance(35) {
-        conditions.push(format!("{frail} {} {}", g.dice.pick(&["<", ">", "<>"]), g.dice.range(-3, 6)));
+    if g.dice.chance(if way.is_empty() { 35 } else { 75 }) {
+        let at = g.dice.index(conditions.len() + 1);
+        conditions.insert(at, format!("{frail} {} {}", g.dice.pick(&["<", ">", "<>"]), g.dice.range(-3, 6)));
     }
     (From { sql, fields, conditions, unique: Vec::new() }, frail)
 }
