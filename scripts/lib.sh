@@ -79,7 +79,8 @@ use_major() {
   export PGRX_PG_CONFIG_PATH PGRX_HOME
 }
 
-# install_extension MAJOR [release|debug] [FEATURE]: builds the extension and installs it into that major.
+# install_extension MAJOR [release|debug] [FEATURE]: builds the extension and installs it into that major. One at a time,
+# since all majors are built into one file.
 install_extension() {
   local major="$1" feature="${3:-}" flags=(--release)
   [ "${2:-release}" = release ] || flags=()
@@ -87,6 +88,9 @@ install_extension() {
   (
     use_major "$major"
     cd "$ROOT" || exit 1
+    mkdir -p "$CARGO_TARGET_DIR"
+    exec 9>"$CARGO_TARGET_DIR/.install"
+    flock 9
     cargo pgrx install "${flags[@]}" --pg-config "$PGRX_PG_CONFIG_PATH" \
       --package pg_imat --no-default-features --features "pg$major${feature:+ $feature}"
   )
@@ -140,11 +144,11 @@ init_server() {
   [ "$(id -u)" -ne 0 ] || chown "$SERVER_ACCOUNT:" "$dir"
   [ ! -e "$dir/data/PG_VERSION" ] || return 0
   pg_command "$major" "$dir" initdb --pgdata="$dir/data" --username=postgres --auth=trust \
-    --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$dir/../initdb.$$.log" 2>&1 || {
-    cat "$dir/../initdb.$$.log" >&2
+    --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$dir.initdb.log" 2>&1 || {
+    cat "$dir.initdb.log" >&2
     die "initdb of PostgreSQL $major failed"
   }
-  rm -f "$dir/../initdb.$$.log"
+  rm -f "$dir.initdb.log"
   { server_settings "$kind" "$dir" && preload_settings "$major"; } >>"$dir/data/postgresql.conf"
 }
 
