@@ -1,4 +1,4 @@
--- Nothing in another schema can stand in for an operator or a function here.
+-- With this path no object in another schema can be found instead of a built-in operator or function.
 SET LOCAL search_path TO pg_catalog, pg_temp;
 
 CREATE FUNCTION @extschema@.create_imat(view regclass, schema text DEFAULT 'imat') RETURNS regclass
@@ -12,7 +12,7 @@ CREATE PROCEDURE @extschema@.create_imat(view text, online boolean, schema text 
 COMMENT ON PROCEDURE @extschema@.create_imat(text, boolean, text) IS
     'the same as the function; with online => true, in several transactions, without keeping writers waiting';
 
--- Who is building which maintained table: sessions hold a lock that says so.
+-- The sessions that are building a maintained table online: each holds a lock on the definition.
 CREATE VIEW imat_catalog.builders AS
     SELECT l.objid AS definition, l.pid
     FROM pg_catalog.pg_locks AS l
@@ -20,7 +20,7 @@ CREATE VIEW imat_catalog.builders AS
         AND l.mode = 'ExclusiveLock' AND l.granted
         AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database());
 
--- How far they are, which they tell in pg_stat_activity.
+-- Their progress, which they report in pg_stat_activity.
 CREATE VIEW imat_catalog.progress AS
     SELECT i.name AS maintained, pg_catalog.format('%I.%I', i.target[1], i.target[2]) AS name, b.pid,
         pg_catalog.substring(t.told, '^[^,]*') AS phase,
@@ -35,7 +35,7 @@ CREATE VIEW imat_catalog.progress AS
 COMMENT ON VIEW imat_catalog.progress IS 'one row per maintained table that is being built online, or was not built to the end';
 GRANT SELECT ON imat_catalog.progress TO PUBLIC;
 
--- The relations that a view is made of, through other views; itself too.
+-- The relations that a view reads, also through other views, and the view itself.
 CREATE FUNCTION imat_catalog.below(view oid) RETURNS TABLE (relation oid) LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH RECURSIVE below AS (
@@ -45,8 +45,8 @@ BEGIN ATOMIC
     SELECT b.relation FROM below AS b;
 END;
 
--- What a dump left without its bookkeeping: each state that says what it is the state of. The name is that of the view
--- over it, where there is to be one and is.
+-- The states without bookkeeping, from a restore, each with its mark. The name is the state, or the view over it; NULL
+-- if there must be such a view and it does not exist yet.
 CREATE VIEW imat_catalog.unadopted AS
     SELECT CASE pg_catalog.get_byte(t.tgargs, 0) WHEN pg_catalog.ascii('f') THEN t.tgrelid ELSE (
             SELECT v.oid FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_rewrite AS r ON r.oid = d.objid
@@ -63,13 +63,13 @@ CREATE VIEW imat_catalog.unadopted AS
     WHERE f.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
         AND f.refobjid = 'imat_catalog.definition()'::pg_catalog.regprocedure
         AND f.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
-        -- One that reads no table has no sources.
+        -- A query that reads no table has no rows in imat_catalog.source.
         AND NOT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.state = t.tgrelid
             AND (EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.name = i.name)
                 OR NOT EXISTS (SELECT FROM imat_catalog.below(q.refobjid) AS b
                     JOIN pg_catalog.pg_class AS c ON c.oid = b.relation AND c.relkind IN ('r', 'p'))));
 
--- A maintained table over a stale one holds the result of its query over what that one holds.
+-- A maintained table over a stale one counts as stale too.
 CREATE VIEW @extschema@.imat_status AS
     WITH RECURSIVE stale AS (
         SELECT i.name, i.state, i.stale FROM imat_catalog.imat AS i WHERE i.stale IS NOT NULL
@@ -97,23 +97,23 @@ CREATE VIEW @extschema@.imat_status AS
     FROM imat_catalog.unadopted AS u JOIN pg_catalog.pg_class AS c ON c.oid = u.state;
 COMMENT ON VIEW @extschema@.imat_status IS 'one row per maintained table';
 GRANT SELECT ON @extschema@.imat_status TO PUBLIC;
--- That calls it.
+-- imat_status calls it, by way of imat_catalog.unadopted.
 GRANT EXECUTE ON FUNCTION imat_catalog.below(oid) TO PUBLIC;
 
--- What a dump brings of tables that have been adopted, or will be, is passed over: see follow/restored.rs.
+-- Rows that a restore inserts for tables that were adopted, or will be, are skipped: see follow/restored.rs.
 CREATE TRIGGER pass_over BEFORE INSERT ON imat_catalog.imat FOR EACH ROW EXECUTE FUNCTION imat_catalog.arrive();
 CREATE TRIGGER pass_over BEFORE INSERT ON imat_catalog.source FOR EACH ROW EXECUTE FUNCTION imat_catalog.arrive();
 ALTER TABLE imat_catalog.imat ENABLE ALWAYS TRIGGER pass_over;
 ALTER TABLE imat_catalog.source ENABLE ALWAYS TRIGGER pass_over;
 CREATE TRIGGER pass_over BEFORE INSERT ON imat_catalog.content FOR EACH ROW EXECUTE FUNCTION imat_catalog.arrive();
 ALTER TABLE imat_catalog.content ENABLE ALWAYS TRIGGER pass_over;
--- It can come last, of which nobody else tells.
+-- If the bookkeeping is restored last, no other event tells that maintained tables are complete.
 CREATE TRIGGER arrived AFTER INSERT ON imat_catalog.imat FOR EACH STATEMENT EXECUTE FUNCTION imat_catalog.arrive();
 CREATE TRIGGER arrived AFTER INSERT ON imat_catalog.source FOR EACH STATEMENT EXECUTE FUNCTION imat_catalog.arrive();
 ALTER TABLE imat_catalog.imat ENABLE ALWAYS TRIGGER arrived;
 ALTER TABLE imat_catalog.source ENABLE ALWAYS TRIGGER arrived;
 
--- What a view's query is made of: the way of dependents::callers, downwards.
+-- All objects that a view's query uses: the dependencies of dependents::callers in the other direction.
 CREATE FUNCTION imat_catalog.parts(view oid) RETURNS TABLE (class oid, object oid) LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH RECURSIVE below AS (
@@ -131,18 +131,19 @@ BEGIN ATOMIC
     SELECT b.class, b.object FROM below AS b;
 END;
 
--- DDL. Whoever drops or attaches a table need not own what is maintained over it, so the extension's owner looks.
+-- DDL. A role that drops or attaches a table need not own the maintained tables over it, so these look as the
+-- extension's owner.
 CREATE FUNCTION imat_catalog.on_drop() RETURNS event_trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_on_drop';
 CREATE EVENT TRIGGER imat_drop ON sql_drop EXECUTE FUNCTION imat_catalog.on_drop();
 CREATE FUNCTION imat_catalog.on_change() RETURNS event_trigger LANGUAGE c AS 'MODULE_PATHNAME', 'imat_on_change';
 CREATE EVENT TRIGGER imat_change ON ddl_command_end EXECUTE FUNCTION imat_catalog.on_change();
 
--- Bits 2 and 4 of the reason: rows are computed anew, from a default or an expression, or for a type.
+-- Bits 2 and 4 of the reason mean that new values are computed: from a default or an expression, or for another type.
 CREATE FUNCTION imat_catalog.on_rewrite() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF imat_catalog.concerned_now(ARRAY[pg_event_trigger_table_rewrite_oid()]) <> '{}' THEN
-        -- For whatever reason: older snapshots see an empty table.
+        -- After any rewrite older snapshots see an empty table.
         PERFORM imat_catalog.rewrites('versions to be lost', ARRAY[pg_event_trigger_table_rewrite_oid()]);
         IF pg_event_trigger_table_rewrite_reason() & 6 <> 0 THEN
             PERFORM imat_catalog.rewrites('rows to be rewritten', ARRAY[pg_event_trigger_table_rewrite_oid()]);
@@ -151,16 +152,16 @@ BEGIN
 END $$;
 CREATE EVENT TRIGGER imat_rewrite ON table_rewrite EXECUTE FUNCTION imat_catalog.on_rewrite();
 
--- In C, where the command is told and not only its tag.
+-- In C, which has the command itself and not only its tag.
 CREATE EVENT TRIGGER imat_command ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'CREATE VIEW', 'CREATE RULE', 'DROP INDEX')
     EXECUTE FUNCTION imat_catalog.before_command();
 
--- In a session that calls itself a replica too.
+-- Also under session_replication_role = replica.
 ALTER EVENT TRIGGER imat_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER imat_change ENABLE ALWAYS;
 ALTER EVENT TRIGGER imat_rewrite ENABLE ALWAYS;
 ALTER EVENT TRIGGER imat_command ENABLE ALWAYS;
 
--- Only the extension itself needs them.
+-- Only the extension itself calls these.
 REVOKE ALL ON FUNCTION imat_catalog.parts(oid),
     imat_catalog.on_drop(), imat_catalog.on_change(), imat_catalog.on_rewrite() FROM PUBLIC;

@@ -1,17 +1,17 @@
 //! pg_imat: materialized views that are always current.
 //!
-//! This crate is the extension: it asks PostgreSQL for facts, hands them to `imat-compile`,
-//! and runs the statements that come back, at the right moment and under the right locks.
+//! This crate is the extension: it reads facts from PostgreSQL's catalogs, passes them to `imat-compile`,
+//! and runs the resulting statements at the right time and under the right locks.
 //! Each folder imports only those below it:
 //!
 //! ```text
-//! verbs/     what users call
-//! follow/    what others do with DDL, and what dumps bring
-//! build/     how a new maintained table is put together
+//! verbs/     the functions that users call
+//! follow/    DDL on the objects that maintained tables use, restores of dumps
+//! build/     builds a new maintained table
 //! change/    the life of a change: capture, buffer, locks, flush
 //! catalog/   PostgreSQL's catalogs and ours; plans and prepared statements
-//! pg/        the one place for unsafe code, pg_sys and SPI
-//! refuse     what is refused, and why
+//! pg/        the only folder with unsafe code, pg_sys and SPI
+//! refuse     the errors: what is refused, and why
 //! ```
 
 mod build;
@@ -36,7 +36,7 @@ pub extern "C-unwind" fn _PG_init() {
     entrance::open(ENTRANCES);
 }
 
-/// What PostgreSQL calls.
+/// The functions that PostgreSQL calls.
 const ENTRANCES: Entrances = Entrances {
     statement_begins: |relation, is_ours| capture::open(relation, is_ours, adopt::before_write),
     statement_ends: capture::close,
@@ -50,7 +50,7 @@ const ENTRANCES: Entrances = Entrances {
     merges_begin: session::begin_merges,
     merges_end: session::end_merges,
     command_begins: command::begins,
-    command_ends: command::over,
+    command_ends: command::ended,
     objects_dropped: command::dropped,
     before_commit: capture::before_commit,
     transaction_ends: || {

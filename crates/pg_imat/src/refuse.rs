@@ -1,4 +1,4 @@
-//! Errors of the verbs: what, why, and what to do instead.
+//! The errors of the extension: what is refused, why, and what to do instead.
 
 use imat_compile::error::{Error, SqlState};
 
@@ -8,7 +8,7 @@ pub use clock::{cast_below, reads_clock, session_value};
 
 const UNSUPPORTED: SqlState = SqlState::FEATURE_NOT_SUPPORTED;
 
-/// A name, given as text, that means nothing.
+/// A name that does not exist.
 pub fn missing(name: &str) -> Error {
     let hint = if is_query(name) {
         "To maintain a query, give it a name of its own: create_imat('name', query => 'SELECT ...')."
@@ -106,7 +106,7 @@ pub fn too_wide(columns: usize) -> Error {
         .hint("Leave columns out, or group by fewer; some 300 are always possible.")
 }
 
-/// `message` is PostgreSQL's of what was not found.
+/// A function that can't find a name; `message` is PostgreSQL's.
 pub fn hidden_name(function: &str, state: &'static str, message: &str) -> Error {
     Error::new(SqlState(state), format!("cannot maintain a view that calls {function}"))
         .detail(format!(
@@ -183,10 +183,10 @@ pub fn unknown_node(node: &str) -> Error {
         .hint("Compute it in a query over the maintained table instead.")
 }
 
-/// How the text of a query comes to mean another one.
+/// Why the text of a query means something else than the query.
 #[derive(Clone, Copy, Debug)]
 pub enum Misread {
-    /// Other operators or functions are found.
+    /// The text resolves to other operators or functions.
     Operator,
     /// The row of a join has more columns.
     Row,
@@ -243,7 +243,7 @@ pub fn orphaned(table: &str) -> Error {
     .hint("Drop these triggers, and call create_imat on a view over this table to have its changes followed.")
 }
 
-/// A warning; `why` the maintained table that reads it could not be adopted.
+/// A WARNING. `why` is the reason why a maintained table that reads it could not be adopted.
 pub fn unread(table: &str, why: Option<&Error>) -> Error {
     let detail = match why {
         Some(why) => format!("One that was restored without its bookkeeping can't be maintained: {}.", why.message),
@@ -339,7 +339,7 @@ pub fn published(name: &str, publication: &str) -> Error {
     )
 }
 
-/// A warning.
+/// A WARNING.
 pub fn publishes_all(publication: &str) -> Error {
     Error::new(
         SqlState::WARNING,
@@ -352,8 +352,8 @@ pub fn publishes_all(publication: &str) -> Error {
     )
 }
 
-/// A warning.
-pub fn stranger(target: &str, table: &str, role: &str) -> Error {
+/// A WARNING.
+pub fn other_owner(target: &str, table: &str, role: &str) -> Error {
     Error::new(
         SqlState::WARNING,
         format!("{target} will be maintained as a superuser, and reads a table of another role"),
@@ -362,7 +362,7 @@ pub fn stranger(target: &str, table: &str, role: &str) -> Error {
     .hint("Let that role own the view and the maintained table, or one with no more rights.")
 }
 
-/// A warning.
+/// A WARNING.
 pub fn stale(name: &str, reason: &str) -> Error {
     Error::new(SqlState::WARNING, format!("maintained table {name} is stale"))
         .detail(format!("It does not follow its base tables, because {reason}."))
@@ -391,7 +391,8 @@ pub fn row_security(table: &str, name: &str) -> Error {
         .hint("Disable row-level security on that table and call refresh_imat, or call drop_imat.")
 }
 
-/// What would make a maintained table differ from its query; `action` goes before its name.
+/// An alteration that would let a maintained table differ from its query. `action` comes before its name in the
+/// message.
 pub fn maintained_altered(action: &str, name: &str) -> Error {
     Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("cannot {action} maintained table {name}"))
         .detail("Its content would no longer be the result of its query.")
@@ -410,7 +411,7 @@ pub fn unfit_owner(name: &str, why: &Error) -> Error {
         .hint("Give it the base tables first, or call drop_imat.")
 }
 
-pub fn family_altered(base: &str, name: &str, reason: &str) -> Error {
+pub fn hierarchy_altered(base: &str, name: &str, reason: &str) -> Error {
     Error::new(
         SqlState::NOT_IN_PREREQUISITE_STATE,
         format!("cannot give {base} another partition, child or parent because maintained table {name} reads it"),
@@ -489,7 +490,7 @@ pub fn build_stale(name: &str, reason: &str) -> Error {
         .hint("Enable them, and call create_imat again.")
 }
 
-/// Nobody gets to see it: it makes an attempt end.
+/// Ends an attempt to lock; users never see it.
 pub fn lock_not_available() -> Error {
     Error::new(SqlState::LOCK_NOT_AVAILABLE, "could not keep writers out in time")
 }

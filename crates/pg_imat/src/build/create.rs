@@ -241,7 +241,7 @@ pub fn warn_of_other_owners(target: &str, owner: u32, analysis: &Analysis) {
     let found = spi::first(&QUERY, &[facts::oids(relations), oid(owner)], |row| (row.oid(1), row.need::<String>(2)));
     let Some((relation, role)) = found else { return };
     let table = facts::name(relation).map_or_else(String::new, |name| name.to_string());
-    warn(&refuse::stranger(target, &table, &ident(&role)));
+    warn(&refuse::other_owner(target, &table, &ident(&role)));
 }
 
 /// Copies the view's grants and comments.

@@ -1,10 +1,10 @@
-//! The mark of a state, which says what it is the state of, and which may be all that a dump brought of that.
+//! The mark of a state: a copy of its bookkeeping in the schema, for dumps without the bookkeeping.
 //!
-//! It is a trigger on the state that never fires, and so a part of the schema: it goes wherever a dump of that goes,
-//! and its definition by the name that this has by then.
+//! It is a trigger on the state that never fires. Being part of the schema, it is in each dump of the state, and names
+//! the definition by its current name.
 //!
-//! **Invariant:** only the extension's owner can make a trigger with that function, so a mark is no means to get
-//! something maintained. What it leads to is looked at all the same as create_imat by the owner would.
+//! **Invariant:** only the extension's owner can make a trigger with this function, so no user can forge a mark.
+//! Adopting still checks all that create_imat by the owner would check.
 
 use std::collections::BTreeSet;
 
@@ -26,12 +26,12 @@ use crate::pg::spi;
 use crate::pg::{lookup, xact};
 use crate::refuse;
 
-/// The oldest server that a state can come from.
+/// The oldest server version that a state can come from.
 const OLDEST: i32 = 140_000;
 
-/// What a mark says.
+/// The contents of a mark.
 pub struct Mark {
-    /// What is read, the state or the view over it, if that is there yet.
+    /// The state, or the view over it if that exists already.
     name: Option<u32>,
     pub state: u32,
     definition: u32,
@@ -41,7 +41,7 @@ pub struct Mark {
     settings: Vec<String>,
 }
 
-/// Has a maintained table's state say what it is, as the bookkeeping does.
+/// Makes the mark of a maintained table's state from the bookkeeping.
 pub fn mark(name: u32) {
     const FACTS: Sql = Sql::fixed(
         "SELECT i.state::oid, i.definition::oid, ARRAY[(i.name <> i.state)::text, coalesce(i.source, ''), \
@@ -52,25 +52,27 @@ pub fn mark(name: u32) {
     let Some((state, definition, facts)) = entered else { return };
     if let (Some(name), Some(of)) = (facts::name(state), facts::name(definition)) {
         ddl::create_mark(&name, &of, &facts).iter().for_each(spi::run);
-        yield_marks([state]);
+        attach_marks([state]);
     }
 }
 
-/// The marks of these states go with the definitions, which can then be dropped before anything else, as a dump with
-/// `--clean` does. PostgreSQL makes what a trigger names depend on it otherwise.
-pub fn yield_marks(states: impl IntoIterator<Item = u32>) {
+/// Makes the marks of these states depend on the definitions automatically. A definition can then be dropped first, as
+/// a dump with `--clean` does; PostgreSQL makes such a dependency one that prevents the drop.
+pub fn attach_marks(states: impl IntoIterator<Item = u32>) {
     let marks = states.into_iter().filter_map(|state| Some((state, lookup::our_trigger(state, ddl::MARK)?)));
     for (state, mark) in marks {
         let on = lookup::DEPENDENCIES.find(&[(1, dependents::TRIGGER), (2, mark)], [4, 5, 7]);
         let is_definition = |&[class, relation, kind]: &[u32; 3]| {
             class == dependents::CLASS && relation != state && kind == u32::from(b'n')
         };
-        on.into_iter().filter(is_definition).for_each(|[_, definition, _]| lookup::go_with(mark, definition));
+        on.into_iter()
+            .filter(is_definition)
+            .for_each(|[_, definition, _]| lookup::drop_with_relation(mark, definition));
     }
 }
 
 impl Mark {
-    /// The arguments of a trigger end in a zero each.
+    /// A trigger's arguments end with a zero byte each.
     fn read(row: &spi::Row) -> Option<Self> {
         let arguments = row.need::<Vec<u8>>(4);
         let text = |fact: &[u8]| String::from_utf8_lossy(fact).into_owned();
@@ -88,12 +90,12 @@ impl Mark {
         relation == self.state || Some(relation) == self.name
     }
 
-    /// What it consists of: what is read, if that is there, state and definition.
+    /// The relations of the maintained table: the view over the state if it exists, the state and the definition.
     pub fn parts(&self) -> [u32; 3] {
         [self.name.unwrap_or(self.state), self.state, self.definition]
     }
 
-    /// The tables that its query reads, and the relations through which these change.
+    /// The base tables of its query, and all relations through which their rows can change.
     pub fn relations(&self) -> (Vec<u32>, BTreeSet<u32>) {
         const BASES: Sql = Sql::fixed(
             "SELECT c.oid FROM imat_catalog.below($1) AS b \
@@ -104,7 +106,7 @@ impl Mark {
         (bases, relations)
     }
 
-    /// The plan that has such a state, and the version of a server that would have made it.
+    /// The plan for which the state has the right shape, and the server version that makes this plan.
     fn plan(&self, owner: u32, analysis: &Analysis) -> Option<(Plan, i32)> {
         let fits = |plan: &Plan| plan.shape() == self.shape && cache::has_columns(plan, self.state);
         let made_on = |version| Some((self.plan_on(version, owner, analysis).filter(fits)?, version));
@@ -126,8 +128,8 @@ impl Mark {
         context::as_role(Role::Restricted(owner), &with_path(Vec::new()), || with_text(plan))
     }
 
-    /// Enters it into the bookkeeping; returns what is read, or `None` while not all of it is back: what is read, and
-    /// the query's base tables, their families and the triggers of these.
+    /// Enters the maintained table into the bookkeeping and returns its name. Returns `None` as long as the view over
+    /// the state, base tables, members of their hierarchies, or their triggers are missing.
     pub fn enter(&self) -> Result<Option<u32>, Error> {
         let Some(name) = self.name else { return Ok(None) };
         let display = || facts::name(name).map_or_else(String::new, |name| name.to_string());
@@ -174,9 +176,9 @@ impl Mark {
     }
 }
 
-/// The marks without bookkeeping on these relations, or of queries that read them, with what is read by these and what
-/// reads them, the lowest first.
-pub fn left_behind(relations: &[Oid]) -> Vec<Mark> {
+/// The marks without bookkeeping that belong to these relations or whose queries read them, and the marks below and
+/// above them; lowest first.
+pub fn without_bookkeeping(relations: &[Oid]) -> Vec<Mark> {
     const MARKS: Sql = Sql::fixed(
         "WITH RECURSIVE mark AS MATERIALIZED (SELECT u.* FROM imat_catalog.unadopted AS u), \
          below AS ( \
@@ -201,7 +203,7 @@ pub fn left_behind(relations: &[Oid]) -> Vec<Mark> {
     spi::rows(&MARKS, &[relations.to_vec().into()], Mark::read).into_iter().flatten().collect()
 }
 
-/// What was left behind and is this relation.
+/// The mark without bookkeeping of this relation.
 pub fn find(relation: u32) -> Option<Mark> {
-    left_behind(&[Oid::from(relation)]).into_iter().find(|mark| mark.is(relation))
+    without_bookkeeping(&[Oid::from(relation)]).into_iter().find(|mark| mark.is(relation))
 }

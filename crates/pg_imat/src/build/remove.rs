@@ -49,7 +49,7 @@ pub fn drop_triggers(relations: &[(u32, bool)]) {
          WHERE t.tgrelid = $1 AND t.tgname NOT IN ($2, $3) AND f.pronamespace = 'imat_catalog'::pg_catalog.regnamespace ORDER BY 1",
     );
     let all: Vec<Oid> = relations.iter().map(|&(relation, _)| Oid::from(relation)).collect();
-    let left: BTreeSet<u32> = mark::left_behind(&all).iter().flat_map(|mark| mark.relations().1).collect();
+    let left: BTreeSet<u32> = mark::without_bookkeeping(&all).iter().flat_map(|mark| mark.relations().1).collect();
     for &(relation, shared) in relations {
         match facts::name(relation) {
             Some(_) if shared || left.contains(&relation) => xact::invalidate(relation),

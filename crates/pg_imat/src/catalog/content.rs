@@ -1,18 +1,20 @@
-//! What a state holds, and since when.
+//! Which snapshots are too old to read a state.
 //!
-//! PostgreSQL finds a table by its newest catalogs and shows the rows that the snapshot sees. So a transaction snapshot
-//! that is older than `create_imat` finds the maintained table, empty. And some commands leave an older snapshot without
-//! the rows that it should see of a base table: TRUNCATE, what computes rows anew, partitions that come and go. What
-//! a state holds after them does not follow from what it held before, as such a snapshot sees it.
+//! PostgreSQL looks a table up in its newest catalogs, and shows the rows that the snapshot sees. So a transaction
+//! snapshot that is older than `create_imat` finds the maintained table, but no rows in it. Some commands also hide
+//! rows of base tables from older snapshots, or show them rows that they should not see: TRUNCATE, commands that
+//! compute new values for rows, attaching and detaching partitions. For such a snapshot the state's old rows would no
+//! longer match its query.
 //!
-//! The content of a state *begins* when it is filled, and again with each of these. `imat_catalog.content` has a row for
-//! each state, written when that happens: a transaction snapshot that doesn't see the newest version of the row is
-//! older than the content, and whatever reads the state under it fails with 40001 ([`crate::pg::content`], called by
-//! the executor hook). A flush goes on: what it reads is compared with what is there by now, and what it writes are
-//! the newest rows, which PostgreSQL refuses to change if the snapshot doesn't see them.
+//! The content of a state *begins* when it is filled, and again with each of these commands. `imat_catalog.content` has
+//! a row for each state, which is written at that moment. If a transaction snapshot doesn't see the newest version of
+//! this row, it is older than the content, and reading the state fails with 40001 ([`crate::pg::content`], called by
+//! the executor hook). A flush is exempt: the digest compares what it reads with the latest data, and PostgreSQL
+//! refuses to update rows that the snapshot doesn't see.
 //!
-//! **Invariant:** every session that plans a query of a state has the hook, though it may have called nothing of
-//! pg_imat. Each state has a statistics object, whose expression the planner evaluates: that calls the library.
+//! **Invariant:** every session that plans a query of a state has the hook, even if it has used nothing of pg_imat.
+//! Each state has a statistics object with a function of ours in an expression, which the planner evaluates: that loads
+//! the library.
 
 use std::collections::BTreeSet;
 
@@ -26,12 +28,12 @@ use crate::catalog::running_ddl;
 use crate::pg::spi::{self, Param};
 use crate::pg::{lock, xact};
 
-/// The content of this state begins with this transaction, and of all above it: what they hold follows from it.
+/// The content of this state, and of all states above it, begins with this transaction.
 pub fn begin(state: u32) {
     begin_all(vec![state]);
 }
 
-/// The same of several states.
+/// The same for several states.
 pub fn begin_all(mut open: Vec<u32>) {
     const BEGIN: Sql = Sql::fixed(
         "INSERT INTO imat_catalog.content AS c (state) VALUES ($1) ON CONFLICT (state) DO UPDATE SET state = excluded.state",
@@ -46,32 +48,32 @@ pub fn begin_all(mut open: Vec<u32>) {
     }
 }
 
-/// The states of the maintained tables that have to do with these relations.
+/// The states of the maintained tables that these relations affect.
 fn states_over(relations: &[Oid]) -> Vec<u32> {
     let entry = |name| bookkeeping::entry(name).map(|entry| entry.state);
     bookkeeping::trusted(|| bookkeeping::affected(relations).into_iter().filter_map(entry).collect())
 }
 
-/// Whether a row that a dump brings is there already.
+/// Whether the row of this state exists already.
 pub fn is_known(state: u32) -> bool {
     const QUERY: Sql = Sql::fixed("SELECT EXISTS (SELECT FROM imat_catalog.content AS c WHERE c.state = $1)");
     bookkeeping::trusted(|| spi::first(&QUERY, &[oid(state)], |row| row.need(1))).unwrap_or(false)
 }
 
-/// Raises an error where the transaction's snapshot is older than what this state holds.
+/// Raises an error if the transaction's snapshot is older than the content of this state.
 pub fn require(state: u32) {
     if lock::can_be_older() {
         crate::pg::content::require_now(state);
     }
 }
 
-/// The contents begin of what has to do with these relations.
+/// The content begins of all states that these relations affect.
 pub fn begin_over(relations: &[Oid]) {
     begin_all(states_over(relations));
 }
 
-/// The same while a dump is restored, which brings rows of base tables and states, and the bookkeeping, in any order. As
-/// far as that is not there yet, it will come later than what these relations got.
+/// The same during a restore, which brings rows of base tables and states, and the bookkeeping, in any order. This only
+/// updates rows that exist: a row that is restored later is newer anyway.
 pub fn begin_again(relations: &[Oid]) {
     const AGAIN: Sql = Sql::fixed(
         "UPDATE imat_catalog.content AS c SET state = i.state FROM imat_catalog.imat AS i WHERE i.state = c.state \
@@ -82,7 +84,7 @@ pub fn begin_again(relations: &[Oid]) {
     bookkeeping::trusted(again).into_iter().for_each(xact::invalidate);
 }
 
-/// Makes the library known to whoever plans a query of this state; `name` is what the state is called in the end.
+/// Creates the statistics object of a state. `name` is the state's final name.
 pub fn watch(state: u32, name: &str) {
     const TAKEN: Sql = Sql::fixed(
         "SELECT 1 FROM pg_catalog.pg_statistic_ext AS s JOIN pg_catalog.pg_namespace AS n ON n.oid = s.stxnamespace \
@@ -93,7 +95,7 @@ pub fn watch(state: u32, name: &str) {
     state.iter().for_each(|state| spi::run(&ddl::create_watch(&name, state)));
 }
 
-/// The same of one that a dump may have brought without.
+/// The same for a restored state, which may lack it.
 pub fn watch_again(state: u32) {
     const WATCHED: Sql = Sql::fixed(
         "SELECT 1 FROM pg_catalog.pg_statistic_ext AS s WHERE s.stxrelid = $1 \

@@ -130,13 +130,13 @@ fn set(name: u32, reason: Option<String>) {
 }
 
 /// Notes that a restore did not bring all rows of a maintained table or of its base tables.
-pub fn mark_torn(name: u32) {
+pub fn mark_incomplete(name: u32) {
     set(name, Some("not all of its rows, or of those of its base tables, were restored with it".to_owned()));
 }
 
 /// Enables all triggers that a maintained table needs. Returns the maintained tables to rebuild, which can include
 /// others that the same triggers serve.
-pub fn heal(entry: &Entry) -> Vec<u32> {
+pub fn enable_all(entry: &Entry) -> Vec<u32> {
     let relations: Vec<Oid> = trusted(|| {
         let relations = bookkeeping::relations(entry.name).into_iter().map(|(relation, _)| relation);
         relations.chain([entry.state]).map(Oid::from).collect()

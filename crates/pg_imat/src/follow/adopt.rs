@@ -1,13 +1,13 @@
-//! Maintained tables of which a dump brought back the schema and not the bookkeeping.
+//! Adopts maintained tables that were restored without their bookkeeping.
 //!
-//! A mark ([`crate::build::mark`]) without bookkeeping is *adopted*: entered into it, and the table made anew. That is
-//! done when the last trigger of its base tables is back and the state has no rows ([`crate::follow::restored`]); or
-//! else at the first change of a base table, since rows of the bookkeeping may be yet to come. Until then nobody can
-//! read it: [`crate::pg::content`] raises an error.
+//! To *adopt* such a table is to enter it into the bookkeeping from its mark ([`crate::build::mark`]), and to rebuild
+//! it. If the state has no rows, that is done when the last trigger of its base tables is restored
+//! ([`crate::follow::restored`]). Otherwise it is done at the first change of a base table, since the bookkeeping may
+//! still be restored. Until then a query of the table is an error ([`crate::pg::content`]).
 //!
-//! One session adopts at a time. A verb waits for its turn. Whoever changes a base table does not, since others may
-//! wait for what he has written, and he gives up soon where others are writing what would be made anew: it is left to a
-//! later change.
+//! One session adopts at a time. A verb waits for that lock. A writer of a base table does not, since others may wait
+//! for the rows that it has written. It also waits only shortly for other writers of the base tables; if it can't get
+//! the locks, a later change adopts the table.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use imat_compile::sql::Sql;
 use pgrx::pg_sys::Oid;
 
 use crate::build::analyze;
-use crate::build::mark::{Mark, find, left_behind};
+use crate::build::mark::{Mark, find, without_bookkeeping};
 use crate::catalog::bookkeeping::{self, trusted};
 use crate::catalog::{cache, facts, names};
 use crate::change::rebuild::rebuild;
@@ -31,11 +31,12 @@ use crate::pg::spi::{self, Param};
 use crate::pg::{procedure, xact};
 use crate::refuse;
 
-/// For how many milliseconds a writer waits for others at most, and how many times as long it is not tried again.
+/// The most milliseconds that a writer waits for others, and how many times as long it then makes no new attempt.
 const PATIENCE: u64 = 320;
 const PAUSE: u32 = 4;
 
-/// Adopts these, as far as they can be; returns what is to be made anew, and why others can't be.
+/// Enters these into the bookkeeping, if possible. Returns the maintained tables to rebuild, and why others could not
+/// be entered.
 pub fn enter(marks: &[Mark]) -> (BTreeSet<u32>, Vec<Error>) {
     let (mut names, mut reasons) = (BTreeSet::new(), Vec::new());
     for mark in marks {
@@ -47,43 +48,43 @@ pub fn enter(marks: &[Mark]) -> (BTreeSet<u32>, Vec<Error>) {
     (names, reasons)
 }
 
-/// Makes what was adopted the result of its query.
+/// Rebuilds the adopted tables.
 pub fn make(names: &BTreeSet<u32>) {
     if !names.is_empty() {
         xact::register();
         let list: Vec<u32> = names.iter().copied().collect();
-        let mut anew: BTreeSet<u32> = stale::follow(&list).into_iter().collect();
-        anew.extend(names);
-        rebuild(anew);
+        let mut to_rebuild: BTreeSet<u32> = stale::follow(&list).into_iter().collect();
+        to_rebuild.extend(names);
+        rebuild(to_rebuild);
         names.iter().for_each(|&name| foreign_keys::check_again(name));
     }
 }
 
 thread_local! {
-    /// Relations with triggers of which nobody is left to adopt, and when that was found.
+    /// Relations with triggers for which there is nothing left to adopt, and the generation in which that was found.
     static ALL_ADOPTED: RefCell<BTreeMap<u32, u64>> = RefCell::default();
-    /// When others were in the way last, or something was missing.
+    /// When an attempt failed last because of other sessions or a lack of resources.
     static PUT_OFF: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Whether nobody is left to adopt who reads this relation, as far as the session has been told.
+/// Whether there is nothing left to adopt for this relation, as far as this session has been notified.
 fn is_all_adopted(relation: u32) -> bool {
     ALL_ADOPTED.with_borrow(|all_adopted| all_adopted.get(&relation) == Some(&xact::generation()))
 }
 
-/// A relation is about to be changed: adopts who reads it, if nobody is in the way. Others may be known to read it
-/// already. If nobody does, nothing is maintained for it, which is told once a session, as is why somebody can't be
-/// adopted.
+/// Called before a relation is changed: adopts the maintained tables that read it, if no other session prevents that.
+/// `is_read` says whether the bookkeeping has any that read it. If there are none at all, or adopting fails, a WARNING
+/// says so once per session.
 pub fn before_write(relation: u32, is_read: bool) {
     if is_all_adopted(relation) {
         return;
     }
-    // A writer that waits for us must not come to take it for a deadlock.
+    // Shorter than deadlock_timeout, so that the deadlock check of a waiting writer does not run.
     let patience = Duration::from_millis(PATIENCE.min(procedure::deadlock_timeout() / 2).max(1));
     if PUT_OFF.get().is_some_and(|when| when.elapsed() < patience * PAUSE) {
         return;
     }
-    let marks = || trusted(|| left_behind(&[Oid::from(relation)]));
+    let marks = || trusted(|| without_bookkeeping(&[Oid::from(relation)]));
     let nobody = || (BTreeSet::new(), Vec::new());
     let (names, reasons) = match without_flush(marks).is_empty() {
         true => nobody(),
@@ -104,14 +105,14 @@ pub fn before_write(relation: u32, is_read: bool) {
     }
 }
 
-/// Adopts these and makes them anew, unless somebody else is adopting. All that write what they read are waited for,
-/// and kept out, before anything is made.
+/// Adopts and rebuilds these, unless another session is adopting. Before the rebuild, all base tables are locked
+/// against writers.
 fn adopt(marks: &impl Fn() -> Vec<Mark>, patience: Duration) -> Option<(BTreeSet<u32>, Vec<Error>)> {
     if !lock::begin_adoption(false) {
         return None;
     }
     let (names, reasons) = without_flush(|| {
-        // Another one may have ended meanwhile.
+        // The marks are read again, since another session may have adopted them before this one got the lock.
         let (names, reasons) = trusted(|| enter(&marks()));
         cache::revalidate();
         let members = names.iter().flat_map(|&name| cache::maintained(name).members.clone()).collect();
@@ -122,7 +123,7 @@ fn adopt(marks: &impl Fn() -> Vec<Mark>, patience: Duration) -> Option<(BTreeSet
     Some((names, reasons))
 }
 
-/// What was left behind that is called so by a verb.
+/// The mark without bookkeeping to which a verb's argument refers.
 pub fn named(name: &str) -> Option<Mark> {
     const IN_IMAT: Sql = Sql::fixed(
         "SELECT pg_catalog.to_regclass(pg_catalog.format('imat.%I', p[1]))::pg_catalog.oid \
@@ -136,7 +137,7 @@ pub fn named(name: &str) -> Option<Mark> {
     })
 }
 
-/// Adopts what a verb calls so, if the caller owns it.
+/// Adopts the maintained table to which a verb's argument refers, if the caller owns it.
 pub fn by_verb(name: &str) -> Result<(), Error> {
     let Some(mark) = named(name) else { return Ok(()) };
     let caller = context::user();
@@ -144,7 +145,7 @@ pub fn by_verb(name: &str) -> Result<(), Error> {
         return Err(refuse::not_owner("maintained table", name));
     }
     lock::begin_adoption(true);
-    let (names, reasons) = trusted(|| enter(&left_behind(&[Oid::from(mark.state)])));
+    let (names, reasons) = trusted(|| enter(&without_bookkeeping(&[Oid::from(mark.state)])));
     make(&names);
     match trusted(|| find(mark.state)) {
         None => Ok(()),

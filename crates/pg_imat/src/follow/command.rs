@@ -1,6 +1,7 @@
-//! Commands that are over: what of them concerns maintained tables is handed on.
+//! Finds what a command has done, and passes on what affects maintained tables.
 //!
-//! Every command of the database comes here. One that concerns none costs the list of its objects and a few look-ups.
+//! The event triggers call this for every command of the database. A command that affects no maintained table costs one
+//! query for the list of its objects and a few look-ups.
 
 use std::collections::BTreeSet;
 
@@ -24,18 +25,18 @@ struct Altered {
 }
 
 impl Altered {
-    /// A table that is new is nothing that anybody uses.
+    /// Whether it is a new table, which no maintained table can use yet.
     fn is_new(&self) -> bool {
         ["CREATE TABLE", "CREATE TABLE AS", "SELECT INTO"].contains(&self.tag.as_str())
     }
 
-    /// The relation whose trigger it is.
+    /// The table of the trigger, if it is one.
     fn table(&self) -> Option<u32> {
         let found = (self.class == TRIGGER).then(|| lookup::TRIGGER.find(&[(1, self.object)], [2]));
         found.into_iter().flatten().next().map(|[table]| table)
     }
 
-    /// The publication that it is, or a part of.
+    /// The publication that it is or belongs to.
     fn publication(&self) -> Option<u32> {
         const PUBLICATION: u32 = 6104;
         let parts = [(6106, lookup::PUBLISHED_TABLE), (6237, lookup::PUBLISHED_SCHEMA)];
@@ -45,14 +46,14 @@ impl Altered {
         }
     }
 
-    /// The relation whose rule it is, and whether that makes it a view.
+    /// The relation of the rule, if it is one, and whether the rule makes the relation a view.
     fn ruled(&self) -> Option<(u32, bool)> {
         let found = (self.class == RULE).then(|| lookup::RULE.find(&[(1, self.object)], [3, 4]));
         found.into_iter().flatten().next().map(|[relation, event]| (relation, event == u32::from(b'1')))
     }
 }
 
-/// A command begins that can alter a table, replace a view or drop an index.
+/// Called before a command that can alter a table, replace a view or drop an index.
 pub fn begins(alters_table: bool, command: &Command) {
     if alters_table {
         running_ddl::begin_alter();
@@ -67,9 +68,9 @@ pub fn begins(alters_table: bool, command: &Command) {
     }
 }
 
-/// A command is over; it may have altered a table.
-pub fn over(alters: bool) {
-    // What is being dropped has no bookkeeping to look at.
+/// Called after a command. `alters` says that it is an ALTER TABLE.
+pub fn ended(alters: bool) {
+    // If the extension is being dropped, there is no bookkeeping.
     if !running_ddl::is_own_ddl()
         && let Some(bookkeeping) = Bookkeeping::open()
     {
@@ -118,12 +119,13 @@ fn follow(bookkeeping: &Bookkeeping, altered: &[Altered]) {
     if !publications.is_empty() {
         publication::follow(publications);
     }
-    // As own statements are planned, whatever the session.
+    // From here on our own statements run, which need the hooks.
     xact::register();
     if !touched.is_empty() {
         ddl::after_trigger(&touched);
     }
-    // A dump brings the last trigger of a table, what a state is, or what tells that a view is read from it.
+    // A restore creates one of these triggers last: the last one of a base table, the mark, or the guard of the view
+    // over the state.
     let last = [sql::TRIGGERS[2], sql::MARK, sql::GUARD];
     let is_last =
         |table: &u32, one: &Altered| last.iter().any(|name| lookup::trigger(*table, name) == Some(one.object));
@@ -146,8 +148,8 @@ fn follow(bookkeeping: &Bookkeeping, altered: &[Altered]) {
     }
 }
 
-/// Objects were dropped. Of a trigger of ours its table is told; without a cast the text of a query can mean another
-/// way to the same type.
+/// Called after objects were dropped. A dropped trigger of ours is passed on as its table. A dropped cast is passed on
+/// as its types, since a query's text may now resolve to another conversion between them.
 pub fn dropped() {
     const DROPPED: Sql = Sql::fixed(
         "SELECT CASE WHEN d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass THEN d.objid \

@@ -1,7 +1,7 @@
-//! What happens to maintained tables when somebody alters what they are made of.
+//! Follows or refuses DDL on the objects that maintained tables use.
 //!
-//! Called by event triggers. What can be followed is followed; what would make a maintained
-//! table wrong without anybody noticing is refused.
+//! Called for event triggers. Changes that can be followed are followed; those that would silently make a maintained
+//! table wrong are refused.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -26,8 +26,8 @@ use crate::pg::spi::{self, Param};
 use crate::pg::{lookup, xact};
 use crate::refuse;
 
-/// Something was dropped: removes maintained tables of which a part is gone, with the rest.
-/// `relations` are what was dropped, or has lost a trigger, and what inherits from it.
+/// After objects were dropped: removes maintained tables that have lost a part, with their other parts. `relations` are
+/// those that were dropped or have lost a trigger, and their descendants.
 pub fn after_drop(relations: &[Oid]) {
     const GONE: Sql = Sql::fixed(
         "SELECT i.name::oid, i.state::oid, i.definition::oid FROM imat_catalog.imat AS i \
@@ -42,11 +42,11 @@ pub fn after_drop(relations: &[Oid]) {
         own_ddl(|| {
             let parts = |row: &spi::Row| [row.oid(1), row.oid(2), row.oid(3)];
             while let Some(parts) = spi::first(&GONE, &[], parts) {
-                // PostgreSQL has told of the definition, which nobody knows.
+                // PostgreSQL's own notice names the definition, which users don't know.
                 if facts::name(parts[0]).is_some() {
                     notify(&format!("drop cascades to maintained table {}", display(parts[0])));
                 }
-                // Whatever read it goes too, as with the CASCADE that brought this about.
+                // Objects that depend on it are dropped too, as by the CASCADE of the command.
                 remove(parts, true);
             }
         });
@@ -55,10 +55,9 @@ pub fn after_drop(relations: &[Oid]) {
     inheritance::apply(inheritance::follow(relations), BTreeSet::new());
 }
 
-/// Tables were created or altered: `relations` are those of them, and of what inherits from them
-/// or the other way round, that some maintained table has to do with. Nothing else is looked at,
-/// so that what is wrong with one table stops nobody's work on others. The command may have done
-/// nothing but `give` them to another role.
+/// After tables were created or altered. `relations` are those of these tables, their descendants and ancestors that
+/// affect a maintained table. Nothing else is checked, so that a problem with one table does not block DDL on others.
+/// `give` says that the command has only changed owners.
 pub fn after_alter(relations: &[Oid], give: bool) {
     if running_ddl::is_own_ddl() {
         return;
@@ -72,19 +71,19 @@ pub fn after_alter(relations: &[Oid], give: bool) {
         });
     });
     let members = inheritance::follow(relations);
-    let mut anew: BTreeSet<u32> = stale::follow_triggers(relations).into_iter().collect();
+    let mut to_rebuild: BTreeSet<u32> = stale::follow_triggers(relations).into_iter().collect();
     trusted(|| complete(bookkeeping::affected(relations))).into_iter().for_each(cache::check);
-    // A new owner changes no result, and the maintained table's may not be able to read for now.
+    // A new owner doesn't change the result, and the maintained table's owner may lack privileges for now.
     if !give {
-        anew.extend(trusted(|| whole(relations)));
+        to_rebuild.extend(trusted(|| whole(relations)));
     }
     let rewritten: Vec<Oid> = running_ddl::rewritten().into_iter().map(Oid::from).collect();
-    anew.extend(trusted(|| bookkeeping::affected(&rewritten)));
-    inheritance::apply(members, anew);
+    to_rebuild.extend(trusted(|| bookkeeping::affected(&rewritten)));
+    inheritance::apply(members, to_rebuild);
     running_ddl::forget_rewritten();
 }
 
-/// Triggers or rules of these relations were created or altered.
+/// After triggers or rules of these relations were created or altered.
 pub fn after_trigger(relations: &[Oid]) {
     if running_ddl::is_own_ddl() {
         return;
@@ -96,13 +95,13 @@ pub fn after_trigger(relations: &[Oid]) {
     });
 }
 
-/// Those that a dump is not just bringing back.
+/// Those that are not just being restored.
 fn complete(names: Vec<u32>) -> Vec<u32> {
     names.into_iter().filter(|&name| bookkeeping::is_complete(name)).collect()
 }
 
-/// A partition of this table is about to be detached in two transactions. After the first one
-/// queries leave its rows out, and nobody is told before the second.
+/// Before a partition of this table is detached concurrently. After the first of the two transactions queries no longer
+/// read its rows, but no event trigger fires before the second.
 pub fn before_concurrent_detach(table: u32) {
     const QUERY: Sql = Sql::fixed(
         "SELECT s.name::oid FROM imat_catalog.source AS s \
@@ -115,7 +114,8 @@ pub fn before_concurrent_detach(table: u32) {
     });
 }
 
-/// Columns are about to get another type. PostgreSQL refuses that where a view reads them, and names the definition.
+/// Before the type of columns is changed. PostgreSQL refuses that if a view reads them, but its error would name the
+/// definition.
 pub fn before_new_types(table: u32, columns: &[String]) {
     const QUERY: Sql = Sql::fixed(
         "SELECT a.attname::text, i.name::oid FROM pg_catalog.pg_attribute AS a \
@@ -133,9 +133,9 @@ pub fn before_new_types(table: u32, columns: &[String]) {
     });
 }
 
-/// An index is about to be dropped: refused for the key of a state, on which its upserts rely. It is
-/// the one with the row's image, or that with the fewest columns, of which all others hold more.
-/// Asked before the command, since `CONCURRENTLY` has half done it when it tells.
+/// Before an index is dropped: refuses to drop the key of a state, which the upserts need. The key is the index with
+/// the row's image, or else the unique index with the fewest columns, since all others contain more. This is checked
+/// before the command, since `DROP INDEX CONCURRENTLY` is half done when event triggers fire after it.
 pub fn before_index_drop(index: u32) {
     let is_part = |table| Bookkeeping::open().is_some_and(|bookkeeping| bookkeeping.is_part(table));
     if !lookup::indexed(index).is_some_and(is_part) {
@@ -156,7 +156,7 @@ pub fn before_index_drop(index: u32) {
     });
 }
 
-/// Subscriptions write these relations from now on.
+/// After a subscription was created or altered: refuses that it writes states or bookkeeping.
 pub fn after_subscription() {
     const QUERY: Sql = Sql::fixed(
         "SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_subscription_rel AS r ON r.srrelid = c.oid \
@@ -170,7 +170,8 @@ pub fn after_subscription() {
     });
 }
 
-/// The maintained tables that are computed from views, or read through them, each with the view.
+/// The maintained tables whose definitions read these views, each with the view, and the maintained tables that these
+/// views themselves are.
 fn readers_of_views(views: &[Oid]) -> Vec<(u32, u32)> {
     const READERS: Sql = Sql::fixed(
         "WITH RECURSIVE above AS ( \
@@ -186,14 +187,13 @@ fn readers_of_views(views: &[Oid]) -> Vec<(u32, u32)> {
 }
 
 thread_local! {
-    /// The maintained tables that a dump is just bringing back, of which a view is about to get
-    /// its query.
+    /// The maintained tables that are just being restored, of which the next command replaces a view by its real query.
     static RETURNING: RefCell<BTreeSet<u32>> = RefCell::default();
-    /// The view that is about to be replaced.
+    /// The view that the running command may replace.
     static REPLACED: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// A command that can replace a view begins; `view` is that, if it exists.
+/// Before a command that can replace a view; `view` is the view, if it exists.
 pub fn before_view(view: Option<u32>) {
     xact::register();
     REPLACED.set(view);
@@ -208,7 +208,7 @@ pub fn before_view(view: Option<u32>) {
     RETURNING.set(returning);
 }
 
-/// Views of the extension's schema were created or replaced, which only a dump does.
+/// After views in the schema imat_catalog were created, which happens only in a restore.
 pub fn after_definition(views: &[Oid]) {
     let replaced = REPLACED.take();
     let new: Vec<Oid> = views.iter().copied().filter(|view| Some(view.to_u32()) != replaced).collect();
@@ -217,7 +217,7 @@ pub fn after_definition(views: &[Oid]) {
     }
 }
 
-/// Views were created or replaced.
+/// After views were created or replaced.
 pub fn after_view(views: &[Oid]) {
     if running_ddl::is_own_ddl() {
         return;
@@ -233,8 +233,8 @@ pub fn after_view(views: &[Oid]) {
     });
 }
 
-/// Functions, operators, types or the like were replaced, altered or given another of their name:
-/// the maintained tables that use them are made anew, if they still can be.
+/// After functions, operators, types or other such objects were altered, or new ones with the same name were created:
+/// rebuilds the maintained tables that use them, or refuses the command if they could no longer be maintained.
 pub fn after_redefinition(names: &[Oid]) {
     if running_ddl::is_own_ddl() {
         return;
@@ -244,7 +244,7 @@ pub fn after_redefinition(names: &[Oid]) {
         for entry in names.iter().filter_map(|&name| bookkeeping::entry(name)) {
             let analysis = analyze::analyze(entry.definition, Subject::Definition, None)
                 .unwrap_or_else(|why| raise(&refuse::unfit_redefinition(&display(entry.name), &why)));
-            // Plans are made from the text, and PostgreSQL may print another one now.
+            // Plans are made from the definition's text, which PostgreSQL may print differently now.
             xact::invalidate(entry.definition);
             if !definition::is_read_as_meant(entry.owner, entry.construct.is_some(), &analysis) {
                 raise(&refuse::text_redefined(&display(entry.name)));
@@ -255,13 +255,13 @@ pub fn after_redefinition(names: &[Oid]) {
     rebuild(names.into_iter().collect());
 }
 
-/// Our triggers by name: those of a base table, that for replication, that of a maintained table, that of a state.
+/// The names of our triggers: those of a base table, the one for replication, the guard, and the mark of a state.
 fn trigger_names() -> [Param; 4] {
     [sql::TRIGGERS.map(str::to_owned).to_vec().into(), sql::REPLICA.into(), sql::GUARD.into(), sql::MARK.into()]
 }
 
-/// Refuses that a trigger of ours is renamed, replaced or, where `dropped`, missing. While a dump is
-/// restored they are created one after the other, so that alone is no error.
+/// Refuses that a trigger of ours is renamed or replaced, and if `dropped` also that one is missing. During a restore
+/// triggers are created one by one, so a missing one alone is no error.
 fn check_triggers(relations: &[Oid], dropped: bool) {
     const QUERY: Sql = Sql::fixed(
         "WITH expected AS ( \
@@ -289,7 +289,7 @@ fn check_triggers(relations: &[Oid], dropped: bool) {
     }
 }
 
-/// Refuses that a base table becomes one that could not have been a base table.
+/// Refuses that a base table is altered so that create_imat would refuse it as one.
 fn check_bases(relations: &[Oid]) {
     const QUERY: Sql = Sql::fixed(
         "SELECT s.relation::oid, s.name::oid, a.action FROM imat_catalog.source AS s \
@@ -309,8 +309,8 @@ fn check_bases(relations: &[Oid]) {
     }
 }
 
-/// Refuses what would let a state take other rows than those that are written to it, or lose some.
-/// The owner may index it, put AFTER triggers on it and policies that don't concern himself.
+/// Refuses alterations that would let a state take other rows than those that flushes write, or lose rows. The owner
+/// may create indexes, AFTER triggers, and policies that don't apply to the owner.
 fn check_states(relations: &[Oid]) {
     const STATES: Sql =
         Sql::fixed("SELECT i.name::oid, i.state::oid FROM imat_catalog.imat AS i WHERE i.state = ANY ($1) ORDER BY 1");
@@ -321,7 +321,7 @@ fn check_states(relations: &[Oid]) {
     }
 }
 
-/// Gives all parts of a maintained table the owner that one of them got.
+/// Gives the new owner of one part of a maintained table to its other parts.
 fn follow_owners(relations: &[Oid]) {
     const QUERY: Sql = Sql::fixed(
         "SELECT i.name::oid, i.state::oid, i.definition::oid, c.relowner, pg_catalog.pg_get_userbyid(c.relowner)::text \
@@ -340,8 +340,8 @@ fn follow_owners(relations: &[Oid]) {
     }
 }
 
-/// The maintained tables that are recomputed whole from these relations. A query that is not understood can depend
-/// on anything of its tables and views, such as the names of their columns.
+/// The "whole" maintained tables over these relations. A query that the compiler doesn't understand can depend on any
+/// property of its tables and views, such as the names of columns.
 fn whole(relations: &[Oid]) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.strategy = 'whole' AND (i.name = ANY ($2) \

@@ -1,8 +1,7 @@
-//! Partitions and children that come and go.
+//! Follows partitions and children that are attached, detached, created or dropped.
 //!
-//! A table that becomes a partition or a child, or ceases to be one, is a change of the base table: all of its rows
-//! are added, or taken away. Where these can't be told any more, as when it is dropped, the maintained tables are
-//! made anew.
+//! Attaching or detaching a table is a change of the base table: all rows of that table are added or removed. If these
+//! rows can't be read any more, as after DROP TABLE, the maintained tables are rebuilt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,57 +21,58 @@ use crate::pg::spi;
 use crate::pg::transition::Transition;
 use crate::refuse;
 
-/// A relation that now reaches a maintained table as, or no longer as, a base table.
+/// A relation that has joined or left the hierarchy of a base table of a maintained table.
 pub struct Member {
     name: u32,
     base: u32,
     relation: u32,
-    comes: bool,
-    /// It is a table that is still there.
+    joins: bool,
+    /// Whether it is a plain table that still exists.
     is_table: bool,
 }
 
-/// Maintained tables over a partitioned or inherited table whose members changed learn of the new ones. Returns
-/// those that have rows.
+/// Updates the bookkeeping and triggers of maintained tables whose base tables have new or removed members. Returns
+/// those members that may have rows.
 pub fn follow(relations: &[Oid]) -> Vec<Member> {
     trusted(|| {
         let members = changed(relations);
-        members.iter().filter(|member| member.comes).for_each(check);
+        members.iter().filter(|member| member.joins).for_each(check);
         running_ddl::own_ddl(|| members.iter().for_each(note));
         members.into_iter().filter(|member| !is_empty(member.relation)).collect()
     })
 }
 
-/// Applies what came and went as changes of the base tables, and makes these maintained tables anew.
-pub fn apply(mut members: Vec<Member>, mut anew: BTreeSet<u32>) {
+/// Applies the rows of these members as changes of the base tables, and rebuilds the maintained tables in `to_rebuild`.
+pub fn apply(mut members: Vec<Member>, mut to_rebuild: BTreeSet<u32>) {
     let names: Vec<u32> = members.iter().map(|member| member.name).collect();
-    let mut came: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
-    for Member { name, base, relation, .. } in members.iter().filter(|member| member.comes) {
-        came.entry(*name).or_default().push((*base, *relation));
+    let mut arrived: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
+    for Member { name, base, relation, .. } in members.iter().filter(|member| member.joins) {
+        arrived.entry(*name).or_default().push((*base, *relation));
     }
-    anew.extend(stale::follow(&names));
+    to_rebuild.extend(stale::follow(&names));
     cache::revalidate();
     let readers: BTreeSet<u32> = members.iter().flat_map(|member| cache::readers(member.base).to_vec()).collect();
-    // Another event trigger of the command may have written to a new partition by way of its root, which was collected,
-    // or have altered an old one. And rows can be newer than the transaction's snapshot: making all anew finds out.
+    // Otherwise another event trigger of the command may have written to a new partition through its root, whose rows
+    // were collected already, or altered a removed one. And rows can be newer than the transaction's snapshot; a
+    // rebuild checks that.
     let is_known =
         running_ddl::is_plain_alter(session::last_rows()) && !session::is_busy() && !lock::transaction_snapshot();
     if !is_known || !members.iter().all(|member| member.has_its_rows() && member.is_news(&members)) {
-        anew.extend(names);
+        to_rebuild.extend(names);
         members.clear();
     }
-    anew.extend(members.iter().map(|member| member.name).filter(|&name| cache::maintained(name).entry.queued));
-    if !anew.is_empty() || !members.is_empty() {
-        locks::lock_out_writers(readers.union(&anew).copied().collect());
-        came.iter().for_each(|(name, came)| foreign_keys::check_arrived(*name, came));
+    to_rebuild.extend(members.iter().map(|member| member.name).filter(|&name| cache::maintained(name).entry.queued));
+    if !to_rebuild.is_empty() || !members.is_empty() {
+        locks::lock_out_writers(readers.union(&to_rebuild).copied().collect());
+        arrived.iter().for_each(|(name, arrived)| foreign_keys::check_arrived(*name, arrived));
         let changed: BTreeSet<u32> = members.iter().map(|member| member.name).collect();
-        rebuild_with(anew, || collect(&members));
-        // Queries read it, or don't, from now on, however old their snapshot is.
+        rebuild_with(to_rebuild, || collect(&members));
+        // The change is visible to queries at once, even under an older snapshot.
         changed.into_iter().filter_map(cache::find).for_each(|changed| content::begin(changed.entry.state));
     }
 }
 
-/// What differs from the bookkeeping, by maintained table.
+/// The differences between the catalogs and the bookkeeping.
 fn changed(relations: &[Oid]) -> Vec<Member> {
     const CHANGED: Sql = Sql::fixed(
         "WITH RECURSIVE known AS ( \
@@ -100,15 +100,15 @@ fn changed(relations: &[Oid]) -> Vec<Member> {
         name: row.oid(1),
         base: row.oid(2),
         relation: row.oid(3),
-        comes: row.need(4),
+        joins: row.need(4),
         is_table: row.need(5),
     })
 }
 
-/// Refuses a new partition, child or parent with which the maintained table could not be what it is.
+/// Refuses a new partition, child or parent with which the maintained table could not be kept as it is.
 fn check(member: &Member) {
     let (name, base) = (member.name, member.base);
-    let refuse = |reason: &str| raise(&refuse::family_altered(&display(base), &display(name), reason));
+    let refuse = |reason: &str| raise(&refuse::hierarchy_altered(&display(base), &display(name), reason));
     match (analyze::check_hierarchy(base), bookkeeping::entry(name)) {
         (Err(error), _) => refuse(&format!("{}.", error.message)),
         (Ok(Some(construct)), Some(entry)) if entry.construct.is_none() => {
@@ -118,12 +118,12 @@ fn check(member: &Member) {
     }
 }
 
-/// Enters a member into the bookkeeping, or takes it out, with its triggers.
-fn note(&Member { name, base, relation, comes, .. }: &Member) {
+/// Adds a member to the bookkeeping or removes it, with its triggers.
+fn note(&Member { name, base, relation, joins, .. }: &Member) {
     const REMOVE: Sql = Sql::fixed("DELETE FROM imat_catalog.source WHERE name = $1 AND base = $2 AND relation = $3");
     const SHARED: Sql = Sql::fixed("SELECT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.relation = $1)");
     lock::relation(Purpose::Member, relation, Mode::Share);
-    if comes {
+    if joins {
         register::add_source(name, base, relation);
     } else {
         spi::run_with(&REMOVE, &[oid(name), oid(base), oid(relation)]);
@@ -132,39 +132,40 @@ fn note(&Member { name, base, relation, comes, .. }: &Member) {
     }
 }
 
-/// Whether a relation came or went without a row, and so changes nothing. It is asked for its size:
-/// a query would be planned here with the extension's rights, and planning evaluates constants in
-/// the expressions of the owner's indexes and statistics. What was dropped has no size any more.
+/// Whether a relation has no rows, so that attaching or detaching it changes nothing. This reads its size: a query
+/// would be planned with the privileges of the extension's owner, and planning evaluates constants in the expressions
+/// of the table's indexes and statistics. The size of a dropped table is NULL.
 fn is_empty(relation: u32) -> bool {
     const QUERY: Sql = Sql::fixed("SELECT pg_catalog.pg_relation_size($1::pg_catalog.regclass, 'main') = 0");
     spi::first(&QUERY, &[oid(relation)], |row| row.get(1)).flatten().unwrap_or(false)
 }
 
 impl Member {
-    /// Whether its rows are what they were when it came or went.
+    /// Whether its rows are the same as when it was attached or detached.
     fn has_its_rows(&self) -> bool {
         self.is_table && !running_ddl::rewritten().contains(&self.relation)
     }
 
-    /// Whether all that follow the base table, and so get the rows, learn of it only now. One that was made since,
-    /// while our event trigger was off or by another one of the same command, has them already.
+    /// Whether all maintained tables that follow the base table get this member only now. One that was created
+    /// meanwhile, while our event trigger was off or by another event trigger of the command, contains the rows
+    /// already.
     fn is_news(&self, members: &[Member]) -> bool {
         let is_told = |reader: &u32| members.iter().any(|other| other.name == *reader && other.is_like(self));
         cache::readers(self.base).iter().all(is_told)
     }
 
     fn is_like(&self, other: &Member) -> bool {
-        (self.base, self.relation, self.comes) == (other.base, other.relation, other.comes)
+        (self.base, self.relation, self.joins) == (other.base, other.relation, other.joins)
     }
 }
 
-/// Collects their rows, once for all that read a base table. None of the tables that are followed by their rows has
-/// a parent, so all members are below them.
+/// Collects the rows of the members, once for each base table. Base tables whose rows are collected have no parents, so
+/// all members are descendants.
 fn collect(members: &[Member]) {
     let changes: BTreeSet<(u32, u32, bool)> =
-        members.iter().map(|member| (member.base, member.relation, member.comes)).collect();
-    for (base, relation, comes) in changes {
+        members.iter().map(|member| (member.base, member.relation, member.joins)).collect();
+    for (base, relation, joins) in changes {
         let capture = trusted(|| cache::capture(base, relation));
-        Transition::of_table(relation, comes, |rows| capture::collect_rows(&capture, rows));
+        Transition::of_table(relation, joins, |rows| capture::collect_rows(&capture, rows));
     }
 }

@@ -1,4 +1,4 @@
-//! What others do: commands that alter what maintained tables are made of, and what dumps bring.
+//! Follows DDL on the objects that maintained tables use, and restores of dumps.
 
 pub mod adopt;
 pub mod command;

@@ -1,4 +1,4 @@
-//! What the restore of a dump brings, in any order: maintained tables become complete, or are known already.
+//! Follows the restore of a dump, which creates the parts of a maintained table in any order.
 
 use imat_compile::sql::{Sql, ddl as sql};
 use pgrx::pg_sys::Oid;
@@ -12,57 +12,62 @@ use crate::follow::adopt;
 use crate::pg::spi::{self, Param};
 use crate::pg::{lock, xact};
 
-/// For how many milliseconds a restore waits for locks: its other jobs may be waiting for this one.
+/// The most milliseconds that a restore waits for locks: its other jobs may be waiting for this one.
 const PATIENCE: u64 = 10;
 
-/// A dump has brought back triggers of these relations. What is complete with them is looked at: one without
-/// bookkeeping is adopted if it has no rows, and one with it is made anew if its rows, or those of a base table, are
-/// not those of the dump.
+/// Called after triggers of these relations were restored. Checks the maintained tables that are complete now. One
+/// without bookkeeping is adopted if it has no rows. One with bookkeeping is rebuilt if its rows, or those of a base
+/// table, are not the dumped ones.
 pub fn follow(relations: &[Oid]) {
     if running_ddl::is_own_ddl() {
         return;
     }
     xact::register();
-    mark::yield_marks(relations.iter().map(|relation| relation.to_u32()));
-    let left = trusted(|| mark::left_behind(relations));
+    mark::attach_marks(relations.iter().map(|relation| relation.to_u32()));
+    let left = trusted(|| mark::without_bookkeeping(relations));
     if !left.is_empty() {
-        // Writers look for them again.
+        // Makes writers look for marks again.
         xact::invalidate_all();
     }
-    complete(left.into_iter().filter(|mark| trusted(|| size(mark.state)) == 0).collect(), trusted(|| torn(relations)));
+    complete(
+        left.into_iter().filter(|mark| trusted(|| size(mark.state)) == 0).collect(),
+        trusted(|| incomplete(relations)),
+    );
 }
 
-/// A dump has brought back bookkeeping, which may be the last that was missing.
+/// Called after rows of the bookkeeping were restored, which may have been the last missing part.
 pub fn bookkeeping() {
     const RELATIONS: Sql = Sql::fixed("SELECT DISTINCT s.relation::oid FROM imat_catalog.source AS s");
     if !running_ddl::is_own_ddl() {
         xact::register();
-        let torn = || torn(&spi::rows(&RELATIONS, &[], |row| Oid::from(row.oid(1))));
-        complete(Vec::new(), trusted(torn));
+        let incomplete = || incomplete(&spi::rows(&RELATIONS, &[], |row| Oid::from(row.oid(1))));
+        complete(Vec::new(), trusted(incomplete));
     }
 }
 
-/// Adopts these, and makes them and those anew. What can't be, as other jobs of the restore have locks, is stale.
-fn complete(marks: Vec<Mark>, torn: Vec<u32>) {
-    if marks.is_empty() && torn.is_empty() {
+/// Adopts `marks`, and rebuilds them and `incomplete`. If that fails because other jobs of the restore hold locks,
+/// `incomplete` become stale.
+fn complete(marks: Vec<Mark>, incomplete: Vec<u32>) {
+    if marks.is_empty() && incomplete.is_empty() {
         return;
     }
     let made = xact::attempt_aside(PATIENCE, || {
         lock::begin_adoption(true);
         let mut names = trusted(|| adopt::enter(&marks)).0;
-        names.extend(&torn);
+        names.extend(&incomplete);
         adopt::make(&names);
     });
     if made.is_err() {
-        torn.iter().for_each(|&name| trusted(|| stale::mark_torn(name)));
+        incomplete.iter().for_each(|&name| trusted(|| stale::mark_incomplete(name)));
     }
-    let definitions = || torn.iter().filter_map(|&name| bookkeeping::entry(name)).map(|entry| entry.definition);
+    let definitions = || incomplete.iter().filter_map(|&name| bookkeeping::entry(name)).map(|entry| entry.definition);
     trusted(|| definitions().for_each(bookkeeping::clear_doubt));
 }
 
-/// A dump has brought back these views, one of which may be a definition. Tables have no rows yet when it does, unless they
-/// were there before, with rows that it does not know of. Of a definition that gets its query later, its tables are not
-/// known: then no table of the database may have any.
+/// Called after these views were restored, among which may be definitions. A restore creates views before it loads
+/// rows, so if a base table has rows now, they are not from the dump, and the definition is noted as doubtful. If a
+/// definition gets its real query later, its base tables are not known yet; then it is doubtful if any table of the
+/// database has rows.
 pub fn defined(views: &[Oid]) {
     const DOUBT: Sql = Sql::fixed(
         "INSERT INTO imat_catalog.doubtful (definition) SELECT v.oid FROM pg_catalog.unnest($1) AS v(oid) \
@@ -80,18 +85,18 @@ pub fn defined(views: &[Oid]) {
     trusted(|| spi::run_with(&DOUBT, &[views.to_vec().into()]));
 }
 
-/// The size of a table. A query would be planned as the extension's owner, which evaluates constants in the expressions
-/// of indexes and statistics.
+/// The size of a table. A query of it would be planned as the extension's owner, and planning evaluates constants in
+/// the expressions of indexes and statistics.
 fn size(relation: u32) -> i64 {
     const QUERY: Sql = Sql::fixed("SELECT pg_catalog.pg_relation_size($1::pg_catalog.regclass, 'main')");
     spi::first(&QUERY, &[oid(relation)], |row| row.need(1)).unwrap_or(0)
 }
 
-/// The maintained tables over these relations that have all of their triggers, and can't have all of their rows: the
-/// state is empty and a base table is not, or it has rows while a base table of it has none at all, or base tables had rows
-/// before the dump. The state's own trigger must be there too: a restore makes it after the state's rows, and several jobs
-/// may bring these after the triggers of the base tables.
-fn torn(relations: &[Oid]) -> Vec<u32> {
+/// The maintained tables over these relations that have all their triggers, but can't have the right rows: the state is
+/// empty and a base table is not, or the state has rows and a base table is empty, or base tables had rows before the
+/// restore. The state's own trigger must exist too: a restore creates it after loading the state's rows, and several
+/// jobs may load these after the triggers of the base tables.
+fn incomplete(relations: &[Oid]) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.target IS NULL AND i.stale IS NULL \
              AND (i.state::oid = ANY ($1) \
@@ -109,8 +114,8 @@ fn torn(relations: &[Oid]) -> Vec<u32> {
     names.into_iter().filter(|&name| bookkeeping::is_complete(name)).collect()
 }
 
-/// Whether a row of the bookkeeping that a dump brings, told by its first columns, is known already. Another job of the
-/// restore may just be adding it: then that job's transaction is waited for.
+/// Whether a restored row of the bookkeeping, identified by its first columns, exists already. Another job of the
+/// restore may just be adding it: then this waits for that job's transaction.
 pub fn is_known(table: &[u8], columns: [u32; 3]) -> bool {
     if running_ddl::is_own_ddl() {
         return false;
@@ -123,7 +128,7 @@ pub fn is_known(table: &[u8], columns: [u32; 3]) -> bool {
     }
 }
 
-/// Whether a row of `imat_catalog.imat` that a dump brings is of a table that was adopted, or will be.
+/// Whether a restored row of `imat_catalog.imat` belongs to a table that was adopted or will be.
 fn is_known_table(name: u32, state: u32) -> bool {
     const QUERY: Sql = Sql::fixed(
         "SELECT EXISTS (SELECT FROM imat_catalog.imat AS i WHERE i.name = $1) \
@@ -134,7 +139,7 @@ fn is_known_table(name: u32, state: u32) -> bool {
     trusted(|| spi::first(&QUERY, &params, |row| row.need(1))).unwrap_or(false)
 }
 
-/// The same of a row of `imat_catalog.source`, by its key.
+/// The same for a row of `imat_catalog.source`, by its key.
 fn is_known_source([name, base, relation]: [u32; 3]) -> bool {
     const QUERY: Sql = Sql::fixed(
         "SELECT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.name = $1 AND s.base = $2 AND s.relation = $3) \

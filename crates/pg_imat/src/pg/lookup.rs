@@ -204,7 +204,7 @@ pub fn our_trigger(relation: u32, name: &str) -> Option<u32> {
 }
 
 /// Makes a trigger be dropped together with a relation that it names. Before, it prevented dropping the relation.
-pub fn go_with(trigger: u32, relation: u32) {
+pub fn drop_with_relation(trigger: u32, relation: u32) {
     let address = |class, object: u32| pg_sys::ObjectAddress {
         classId: class,
         objectId: pg_sys::Oid::from(object),

@@ -73,9 +73,9 @@ impl Transition {
         Self { relation: data.tg_relation, old, new }
     }
 
-    /// Calls `body` with all rows of a table, without its children: as added rows, or if `come` is false as removed
+    /// Calls `body` with all rows of a table, without its children: as added rows, or if `added` is false as removed
     /// ones. These are the rows that are committed by now; the caller has excluded writers of the table.
-    pub fn of_table<T>(table: u32, come: bool, body: impl FnOnce(&Transition) -> T) -> T {
+    pub fn of_table<T>(table: u32, added: bool, body: impl FnOnce(&Transition) -> T) -> T {
         let lock = pg_sys::AccessShareLock as i32;
         // SAFETY: relation, snapshot, scan and slot live to the end of `body`; after an error PostgreSQL releases them.
         unsafe {
@@ -84,7 +84,7 @@ impl Transition {
             let scan = pg_sys::table_beginscan(relation, snapshot, 0, std::ptr::null_mut());
             let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
             let rows = Side::Scan(Scan { scan, slot, owner: pg_sys::CurrentResourceOwner });
-            let (old, new) = if come { (Side::None, rows) } else { (rows, Side::None) };
+            let (old, new) = if added { (Side::None, rows) } else { (rows, Side::None) };
             let value = body(&Transition { relation, old, new });
             pg_sys::ExecDropSingleTupleTableSlot(slot);
             pg_sys::table_endscan(scan);

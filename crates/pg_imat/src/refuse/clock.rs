@@ -1,4 +1,4 @@
-//! What reads the clock.
+//! The errors of expressions that read the clock.
 
 use imat_compile::error::Error;
 

@@ -16,8 +16,8 @@ use crate::pg::{context, xact};
 use crate::refuse;
 use crate::verbs::{check, drop, explain, refresh, verify};
 
-/// Makes `schema.view` a table that is always equal to the view's query. The name has a default so that whoever forgets it
-/// is told so, and not that there is no such function.
+/// Makes `schema.view` a table that always equals the view's query. `view` has a default so that a call without it gets
+/// a clear error, not "function does not exist".
 #[pg_extern(sql = r#"
 CREATE FUNCTION create_imat(view text DEFAULT NULL, schema text DEFAULT 'imat', query text DEFAULT NULL) RETURNS regclass
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
@@ -34,12 +34,12 @@ fn create_imat(view: Option<&str>, schema: Option<&str>, query: Option<&str>) ->
     })
 }
 
-/// An argument that must not be NULL: a verb that did nothing would look like one that worked.
+/// An argument that must not be NULL: a strict function would return NULL without doing anything.
 fn given<'a>(argument: Option<&'a str>, name: &str) -> &'a str {
     argument.unwrap_or_else(|| raise(&refuse::null_argument(name)))
 }
 
-/// `CALL create_imat(view, online, schema)`, which can't commit where it is `atomic`.
+/// `CALL create_imat(view, online, schema)`. `atomic` means that it can't commit.
 pub fn create_procedure(view: Option<&str>, online: Option<bool>, schema: Option<&str>, atomic: bool) {
     let online = online.unwrap_or_else(|| raise(&refuse::null_argument("online")));
     let (view, schema) = (given(view, "view"), schema.unwrap_or("imat"));
@@ -54,7 +54,7 @@ fn from_view(view: &str, schema: &str) -> u32 {
     ok(create::create(&source(view), schema, Filling::Now))
 }
 
-/// A view that the caller may have maintained.
+/// The view with this name, which the caller must own.
 fn source(view: &str) -> Source {
     let relation = names::named(view).unwrap_or_else(|| raise(&refuse::missing(view)));
     let caller = context::user();
@@ -81,21 +81,21 @@ fn from_query(name: &str, schema: &str, query: &str) -> u32 {
     created
 }
 
-/// Ends the maintenance and drops the maintained table.
+/// Ends the maintenance, and drops the maintained table.
 #[pg_extern]
 fn drop_imat(name: Option<&str>) {
     xact::require_writable(c"drop_imat()");
     ok(drop::drop(given(name, "name")));
 }
 
-/// Makes the maintained table anew from its base tables.
+/// Recomputes the maintained table from its base tables.
 #[pg_extern]
 fn refresh_imat(name: Option<&str>) {
     xact::require_writable(c"refresh_imat()");
     ok(refresh::refresh(given(name, "name")));
 }
 
-/// The rows in which a maintained table and its query differ: none, if all is well.
+/// The rows in which a maintained table and its query differ. None means that they are equal.
 #[pg_extern]
 fn verify_imat(
     name: Option<&str>,
@@ -129,13 +129,13 @@ fn check_imat(
         name!(hint, Option<String>),
     ),
 > {
-    // It makes the query a view that passes.
+    // It makes a temporary view of the query.
     xact::require_writable(c"check_imat()");
     let check = ok(check::check(given(query, "query")));
     TableIterator::once((check.maintainable, check.strategy.map(str::to_owned), check.reason, check.hint))
 }
 
-/// What the event trigger of rewritten tables found out.
+/// Called by the event trigger `imat_rewrite`.
 #[pg_extern(sql = r#"
 CREATE FUNCTION imat_catalog.rewrites(event text, objects oid[]) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 REVOKE ALL ON FUNCTION imat_catalog.rewrites(text, oid[]) FROM PUBLIC;
@@ -148,8 +148,8 @@ fn rewrites(event: &str, objects: Vec<Oid>) {
     }
 }
 
-/// What it asks, since SQL of its own reads under the transaction's snapshot, which may be older than a
-/// maintained table: see [`Bookkeeping::concerned`].
+/// Called by the event trigger `imat_rewrite`. A query in SQL would read under the transaction's snapshot, which may be
+/// older than a maintained table: see [`Bookkeeping::concerned`].
 #[pg_extern(sql = r#"
 CREATE FUNCTION imat_catalog.concerned_now(relations oid[]) RETURNS oid[] LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 REVOKE ALL ON FUNCTION imat_catalog.concerned_now(oid[]) FROM PUBLIC;

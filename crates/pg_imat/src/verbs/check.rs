@@ -1,4 +1,4 @@
-//! `check_imat`: could a query be maintained?
+//! `check_imat`: whether and how a query could be maintained.
 
 use imat_compile::error::Error;
 
@@ -10,7 +10,7 @@ use crate::change::session;
 use crate::pg::context;
 use crate::refuse;
 
-/// What `check_imat` tells.
+/// The result of `check_imat`.
 pub struct Check {
     pub maintainable: bool,
     pub strategy: Option<&'static str>,
@@ -18,7 +18,7 @@ pub struct Check {
     pub hint: Option<String>,
 }
 
-/// Whether and how a query would be maintained, or that of a view whose name is given.
+/// Whether and how a query, or the query of the view with this name, would be maintained.
 pub fn check(text: &str) -> Result<Check, Error> {
     session::require_idle("check a query");
     let caller = context::user();

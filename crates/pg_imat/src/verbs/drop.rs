@@ -1,4 +1,4 @@
-//! `drop_imat`: end the maintenance of a table.
+//! `drop_imat`: ends the maintenance of a table and drops it.
 
 use imat_compile::error::Error;
 
@@ -14,8 +14,8 @@ use crate::pg::context;
 use crate::pg::lock::{self, Mode, Purpose};
 use crate::refuse;
 
-/// Ends the maintenance of a table and drops it. Who owns a base table may too: he has to be able to
-/// write to it, whatever has become of the maintained table's owner.
+/// Ends the maintenance of a table and drops it. The owner of a base table may call it too, so that writes to the base
+/// table can't be blocked by an error in a maintained table of another role.
 pub fn drop(name: &str) -> Result<(), Error> {
     session::require_idle("drop a maintained table");
     if let Some(mark) = adopt::named(name) {
@@ -41,8 +41,9 @@ pub fn drop(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whoever is writing one of these relations still needs the bookkeeping. PostgreSQL would refuse to drop the triggers
-/// of those that this session is using, but not if others need them too.
+/// Locks the base tables. Transactions that are writing one of them still need the bookkeeping. PostgreSQL refuses to
+/// drop triggers of a table that this session is using, but triggers that other maintained tables need are not dropped,
+/// so this checks it for all.
 fn lock_to_drop(relations: impl IntoIterator<Item = u32>) {
     for relation in relations {
         lock::relation(Purpose::Drop, relation, Mode::ShareRowExclusive);
@@ -50,7 +51,7 @@ fn lock_to_drop(relations: impl IntoIterator<Item = u32>) {
     }
 }
 
-/// The same of one that a dump left behind, which may be all that there is of it.
+/// The same for a restored table without bookkeeping, of which parts may be missing.
 fn drop_left_behind(name: &str, mark: &Mark) -> Result<(), Error> {
     let caller = context::user();
     let owns = |&relation: &u32| analyze::owns(caller, relation);

@@ -1,4 +1,4 @@
-//! `explain_imat`: how is a maintained table kept?
+//! `explain_imat`: shows how a table is maintained.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::catalog::facts::oid;
 use crate::pg::spi;
 use crate::verbs::named::finished;
 
-/// How a maintained table is kept, line by line.
+/// The lines of the explanation.
 pub fn explain(name: &str) -> Result<Vec<String>, Error> {
     let entry = finished(name)?;
     let maintained = cache::maintained(entry.name);
@@ -55,7 +55,7 @@ fn key(key: &Key) -> &'static str {
     }
 }
 
-/// The keys that a change locks, with its rows.
+/// The locks of a change, in words.
 fn keys(maintained: &Maintained, steps: &[Step]) -> String {
     let edges = |all: bool| -> BTreeSet<u16> {
         let steps = steps.iter().filter(|step| (step.keys == Keys::All) == all);
@@ -66,7 +66,7 @@ fn keys(maintained: &Maintained, steps: &[Step]) -> String {
     };
     let (keys, all) = (name(edges(false)), name(edges(true)));
     let keys = (!keys.is_empty()).then(|| format!("the keys {}", keys.join(", and ")));
-    // Looking for which keys they are would mean to follow all rows of a table.
+    // For these edges the keys are not computed, since that would mean reading all rows of a table.
     let all = (!all.is_empty()).then(|| format!("every key {}", all.join(", and every key ")));
     format!("{}, then the rows", keys.into_iter().chain(all).collect::<Vec<_>>().join(", and "))
 }
@@ -96,7 +96,7 @@ fn explain_table(maintained: &Maintained, position: usize, table: &QName, lines:
     lines.extend(missing_indexes(maintained, position, flush.recompute.is_some()));
 }
 
-/// Join partners and recomputed tables without any index but their key are read in full.
+/// The indexes that would help. Without one, the tables of a join, and the tables of recomputed groups, are scanned.
 fn missing_indexes(maintained: &Maintained, position: usize, recomputes: bool) -> Vec<String> {
     const INDEXED: Sql =
         Sql::fixed("SELECT pg_catalog.count(*) FROM pg_catalog.pg_index AS i WHERE i.indrelid = $1 AND i.indisvalid");
@@ -123,7 +123,7 @@ fn missing_indexes(maintained: &Maintained, position: usize, recomputes: bool) -
     named.chain(bare).collect()
 }
 
-/// Whether an index can find rows by a column and nothing else.
+/// Whether a btree index without a predicate begins with this column.
 fn begins_an_index(table: u32, column: &str) -> bool {
     const QUERY: Sql = Sql::fixed(
         "SELECT pg_catalog.count(*) FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_attribute AS a \

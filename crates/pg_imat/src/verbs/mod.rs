@@ -1,4 +1,4 @@
-//! What users call: each verb, and how SQL gets there.
+//! The functions that users call.
 
 pub mod api;
 pub mod check;

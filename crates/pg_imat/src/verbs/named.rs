@@ -1,4 +1,4 @@
-//! The maintained table that a verb is called for.
+//! Finds the maintained table for which a verb is called.
 
 use imat_compile::error::Error;
 
@@ -19,7 +19,7 @@ pub fn owned(name: &str) -> Result<Entry, Error> {
     }
 }
 
-/// The same of one that is not still being built.
+/// The same, but an error if its online build is unfinished.
 pub fn finished(name: &str) -> Result<Entry, Error> {
     let entry = owned(name)?;
     match &entry.target {

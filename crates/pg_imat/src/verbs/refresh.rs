@@ -1,4 +1,4 @@
-//! `refresh_imat`: make a maintained table anew.
+//! `refresh_imat`: recomputes a maintained table.
 
 use imat_compile::error::Error;
 
@@ -8,17 +8,17 @@ use crate::change::{session, stale};
 use crate::follow::adopt;
 use crate::verbs::named::finished;
 
-/// Makes the state anew from the base tables.
+/// Recomputes the state from the base tables.
 pub fn refresh(name: &str) -> Result<(), Error> {
     session::require_idle("refresh a maintained table");
     adopt::by_verb(name)?;
     let entry = finished(name)?;
-    remake(&entry);
+    enable_and_rebuild(&entry);
     Ok(())
 }
 
-/// Enables the triggers that it needs, and makes it anew.
-pub fn remake(entry: &Entry) {
-    let healed = stale::heal(entry);
+/// Enables the triggers of a maintained table, and rebuilds it.
+pub fn enable_and_rebuild(entry: &Entry) {
+    let healed = stale::enable_all(entry);
     rebuild(healed.into_iter().chain([entry.name]).collect());
 }

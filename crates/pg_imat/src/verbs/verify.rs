@@ -1,4 +1,4 @@
-//! `verify_imat`: is a maintained table what its query returns?
+//! `verify_imat`: compares a maintained table with its query.
 
 use imat_compile::error::Error;
 use imat_compile::facts::{Class, Type};
@@ -12,7 +12,7 @@ use crate::pg::error::warn;
 use crate::pg::spi::{self, Snapshot};
 use crate::refuse;
 use crate::verbs::named::finished;
-use crate::verbs::refresh::remake;
+use crate::verbs::refresh::enable_and_rebuild;
 
 /// A row in which a maintained table and its query differ.
 pub struct Difference {
@@ -36,7 +36,7 @@ pub fn verify(name: &str, repair: bool) -> Result<Vec<Difference>, Error> {
             .zip(types)
             .map(|(column, ty)| (column, comparison(&ty)))
             .collect();
-        // As the session sees both.
+        // Under the transaction's snapshot, as the session itself sees both.
         let differences = ddl::differences(&result, &definition, &columns);
         spi::rows_under(Snapshot::Transaction, &differences, &[], |row| Difference {
             kind: row.need(1),
@@ -45,7 +45,7 @@ pub fn verify(name: &str, repair: bool) -> Result<Vec<Difference>, Error> {
         })
     });
     if repair && !differences.is_empty() {
-        remake(&entry);
+        enable_and_rebuild(&entry);
     } else if let Some(reason) = &entry.stale {
         let display = trusted(|| facts::name(entry.name));
         warn(&refuse::stale(&display.map_or_else(|| name.to_owned(), |name| name.to_string()), reason));
