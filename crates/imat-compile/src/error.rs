@@ -29,7 +29,7 @@ impl SqlState {
     pub const DATA_CORRUPTED: SqlState = SqlState("XX001");
 }
 
-/// What went wrong, why, and what to do instead.
+/// An error: what is wrong, why, and what to do instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     pub state: SqlState,
@@ -62,11 +62,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A construct that has no rule yet. The view is then recomputed whole, never refused for
-/// this alone, so this is a reason to show, not an [`Error`].
+/// A construct without an incremental rule. The view is then recomputed whole and not refused, so this is a reason to
+/// show, not an [`Error`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
-    /// As a user would name it: `LEFT JOIN`, `window function`.
+    /// The construct as a user would name it: `LEFT JOIN`, `window function`.
     pub construct: String,
 }
 

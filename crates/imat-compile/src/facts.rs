@@ -1,25 +1,25 @@
-//! What the compiler is told of the catalogs, as plain data.
+//! The catalog facts that the compiler needs, as plain data.
 
 use crate::name::QName;
 
-/// Answers questions about names. The extension asks the system catalogs, tests use a literal.
+/// Looks names up. The extension reads the system catalogs, tests use literal data.
 pub trait Catalog {
-    /// The relation of that name; `None` where there is none. Names are as `pg_get_viewdef`
-    /// prints them under `search_path = pg_catalog`: unqualified means `pg_catalog`.
+    /// The relation of that name, or `None` if there is none. Names are as `pg_get_viewdef` prints them under
+    /// `search_path = pg_catalog`: unqualified means `pg_catalog`.
     fn relation(&self, schema: Option<&str>, name: &str) -> Option<Relation>;
 
     /// Whether a call to a function of that name is an aggregate call.
     fn is_aggregate(&self, schema: Option<&str>, name: &str) -> Call;
 }
 
-/// What calling a name means.
+/// The kind of function that a name can mean in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// No aggregate has that name.
     Function,
     /// Only aggregates have that name.
     Aggregate,
-    /// Both have, so the text alone does not tell.
+    /// Both an aggregate and another function have that name, so the text alone does not tell.
     Ambiguous,
 }
 
@@ -27,8 +27,8 @@ pub enum Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Relation {
     Table(Table),
-    /// A plain view: its columns' names, its definition as `pg_get_viewdef` gives it, and whether it is a
-    /// security barrier.
+    /// A plain view: its column names, its definition as `pg_get_viewdef` prints it, and whether it is a security
+    /// barrier.
     View {
         name: QName,
         columns: Vec<String>,
@@ -44,19 +44,21 @@ pub struct Table {
     pub name: QName,
     /// The live columns, in order.
     pub columns: Vec<Column>,
-    /// The columns of the primary key, by attribute number; empty where there is none. It comes and goes only when
-    /// nobody else uses the table.
+    /// The columns of the primary key, by attribute number; empty if there is none. A primary key is created and
+    /// dropped only under a lock that excludes other users of the table.
     pub primary_key: Vec<i16>,
-    /// No row breaks it: neither has the table children, nor partitions that don't have it yet. These come and go at any time.
+    /// Whether the key holds for all rows that a query reads: the table has no children, and no partitions without the
+    /// key. Those can be created and attached at any time.
     pub key_holds: bool,
-    /// Those that hold at the end of every statement, and have always done so.
+    /// The foreign keys that hold at the end of every statement, and have always held.
     pub foreign_keys: Vec<ForeignKey>,
-    /// The expressions of its indexes over all rows, as `pg_get_indexdef` prints them.
+    /// The expressions of its indexes without a predicate, as `pg_get_indexdef` prints them.
     pub indexed: Vec<String>,
 }
 
 impl Table {
-    /// Whether values of the columns that are `given` belong to no more than one row, by the primary key.
+    /// Whether the primary key is among the columns that are `given`, and holds, so that they determine at most one
+    /// row.
     pub fn is_found_by(&self, given: impl Fn(&i16) -> bool) -> bool {
         self.key_holds && self.has_key_in(given)
     }
@@ -67,7 +69,7 @@ impl Table {
     }
 }
 
-/// Columns whose values, where none is NULL, are those of exactly one row of another table.
+/// Columns that reference exactly one row of another table, if none of them is NULL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignKey {
     pub columns: Vec<i16>,
@@ -76,7 +78,7 @@ pub struct ForeignKey {
     pub referenced: Vec<i16>,
 }
 
-/// [`Column::hash`] of PostgreSQL's types of numbers; all integers have one.
+/// [`Column::hash`] of PostgreSQL's number types; all integers have the same.
 pub mod hashes {
     pub const INTEGER: u32 = 20;
     pub const REAL: u32 = 700;
@@ -90,29 +92,29 @@ pub struct Column {
     /// `pg_attribute.attnum`.
     pub number: i16,
     pub not_null: bool,
-    /// What its hash is that of: the OID of its type without domains, and one for all integers.
-    /// `None` where equal values may differ in their hashes, or have none.
+    /// Identifies the hash function: the OID of the type without domains, and one OID for all integers. `None` if equal
+    /// values can have different hashes, or the type has no hash function.
     pub hash: Option<u32>,
 }
 
-/// What planning must know of an expression's type.
+/// The facts about an expression's type that planning needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Type {
-    /// As `format_type` gives it, qualified where needed, with its modifier: `numeric(10,2)`.
+    /// The type as `format_type` prints it, qualified if needed, with its modifier: `numeric(10,2)`.
     pub sql: String,
-    /// Rendered and quoted, where it is not the type's default.
+    /// The collation as quoted SQL, unless it is the type's default.
     pub collation: Option<String>,
     pub class: Class,
-    /// Two equal values are always the same value: not so for `1.0` and `1.00`.
+    /// Whether equal values are always identical: not so for `1.0` and `1.00`.
     pub identity: bool,
-    /// One of PostgreSQL's own scalar types whose LEAST, `<=` and `min` agree.
+    /// Whether it is one of PostgreSQL's own scalar types whose LEAST, `<=` and `min` agree.
     pub ordered: bool,
-    /// The equality of GROUP BY, as an infix operator: `OPERATOR(pg_catalog.=)`.
+    /// The equality operator of GROUP BY, in infix form: `OPERATOR(pg_catalog.=)`.
     pub equality: Option<String>,
-    /// Has a default btree, hash operator class.
+    /// Whether it has a default btree, or hash, operator class.
     pub btree: bool,
     pub hash: bool,
-    /// How many bytes its longest value has, where there is a longest.
+    /// The bytes of its longest value, if there is a limit.
     pub most_bytes: Option<u32>,
 }
 
@@ -126,7 +128,7 @@ impl Type {
     }
 }
 
-/// The types whose aggregates the compiler can do arithmetic on.
+/// The types for whose aggregates the compiler has incremental rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     Int2,

@@ -1,8 +1,8 @@
-//! From a view's definition to the SQL that keeps its result current.
+//! Compiles a view's definition to the SQL that keeps its result current.
 //!
-//! The input is PostgreSQL's own rendering of an analysed query (`pg_get_viewdef` under
-//! `search_path = pg_catalog`) and catalog facts as plain data; the output is a
-//! [`plan::Plan`]. Nothing here talks to a server, so everything here is tested without one.
+//! The input is the text that PostgreSQL prints for an analysed query (`pg_get_viewdef` under `search_path =
+//! pg_catalog`), and catalog facts as plain data. The output is a [`plan::Plan`]. Nothing here talks to a server, so
+//! all tests run without one.
 //!
 //! ```text
 //! text --parse--> View --lower--> Rel --delta--> Rel --sql--> statements

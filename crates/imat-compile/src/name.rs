@@ -21,8 +21,8 @@ impl fmt::Display for QName {
     }
 }
 
-/// `name` as a quoted identifier. Quoting always, even where PostgreSQL would not ask for
-/// it, spares the compiler a list of keywords that differs between majors.
+/// `name` as a quoted identifier. It is always quoted, because the list of keywords that need quotes differs between
+/// majors.
 pub fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

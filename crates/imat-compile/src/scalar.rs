@@ -1,7 +1,7 @@
-//! Scalar expressions: PostgreSQL text with holes where columns go.
+//! Scalar expressions: PostgreSQL text with holes for columns.
 //!
-//! The compiler understands columns and nothing else of an expression, so every expression
-//! that PostgreSQL has works here unchanged.
+//! The compiler understands only the columns of an expression, so every expression that PostgreSQL supports works here
+//! unchanged.
 
 /// One expression over the columns of a row, by position.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
@@ -11,7 +11,7 @@ pub struct Scalar {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Piece {
-    /// Text that is passed through. It comes from PostgreSQL's own deparser, or is a constant of the compiler's.
+    /// Text that is passed through: from PostgreSQL's own deparser, or a constant of the compiler.
     Text(String),
     /// The column at this position of the input row.
     Column(usize),
@@ -28,7 +28,7 @@ impl Scalar {
         scalar
     }
 
-    /// `left = right`, the operator looked up under `search_path = pg_catalog`.
+    /// `left = right`; the operator is found under `search_path = pg_catalog`.
     pub fn equal(left: usize, right: usize) -> Self {
         let mut scalar = Self::column(left);
         scalar.push_text(" = ");
@@ -64,7 +64,7 @@ impl Scalar {
         &self.pieces
     }
 
-    /// The position, where the expression is a column and nothing else.
+    /// The position, if the expression is just a column.
     pub fn as_column(&self) -> Option<usize> {
         match self.pieces.as_slice() {
             [Piece::Column(position)] => Some(*position),
@@ -72,7 +72,7 @@ impl Scalar {
         }
     }
 
-    /// The positions it reads, in order of appearance, repeats included.
+    /// The positions that it reads, in order of appearance, with repetitions.
     pub fn columns(&self) -> impl Iterator<Item = usize> + '_ {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Column(position) => Some(*position),
@@ -85,7 +85,7 @@ impl Scalar {
         self.substitute(|position| Scalar::column(f(position)))
     }
 
-    /// Each column replaced by an expression, in parentheses unless it is a column itself.
+    /// The expression with each column replaced by an expression, in parentheses unless that is itself a column.
     pub fn substitute(&self, f: impl Fn(usize) -> Scalar) -> Scalar {
         let mut out = Scalar::default();
         for piece in &self.pieces {
@@ -125,7 +125,7 @@ impl Scalar {
         out
     }
 
-    /// The operands of a comparison and its operator, with the spaces around it, where the expression is one.
+    /// The operands and the operator (with its spaces), if the expression is a comparison.
     pub fn comparison(&self) -> Option<(Scalar, &'static str, Scalar)> {
         if self.has_hole() {
             return None;
@@ -155,8 +155,8 @@ impl Scalar {
         scalar
     }
 
-    /// `self`, computed only where all of `guards` are true, and else NULL. AND would compute it where a guard is NULL,
-    /// and the planner may put its operands, where they are conditions, in any order.
+    /// `self` if all of `guards` are true, otherwise NULL, without computing `self`. AND would compute `self` if a
+    /// guard is NULL, and the planner may reorder its operands if they are conditions.
     pub fn guarded<'a>(&self, guards: impl DoubleEndedIterator<Item = &'a Scalar>) -> Scalar {
         guards.rev().fold(self.clone(), |inner, guard| {
             let mut out = Scalar::text("CASE WHEN (");
@@ -168,27 +168,27 @@ impl Scalar {
         })
     }
 
-    /// Whether [`Scalar::guarded`] has put it behind this guard.
+    /// Whether [`Scalar::guarded`] has already put the expression behind this guard.
     pub fn is_guarded_by(&self, guard: &Scalar) -> bool {
         let text = |scalar: &Scalar| scalar.render(|position| format!("{HOLE}{position}{HOLE}"));
         !self.has_hole() && text(self).contains(&format!("CASE WHEN ({}) THEN", text(guard)))
     }
 
-    /// Whether a text has what stands for a column elsewhere, as a literal can.
+    /// Whether a text contains the placeholder for a column, as a literal can.
     fn has_hole(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(HOLE)))
     }
 }
 
-/// Stands for a column.
+/// The placeholder for a column.
 const HOLE: char = '\u{1}';
 
 const COMPARISONS: [&str; 6] = [" = ", " <> ", " < ", " <= ", " > ", " >= "];
 
-/// What is compared in a way of its own.
+/// The beginnings of right-hand sides that are no plain operands.
 const NO_OPERANDS: [&str; 3] = ["ANY ", "ALL ", "ROW("];
 
-/// A text without the parentheses around all of it.
+/// A text without the parentheses around the whole of it.
 pub fn without_parentheses(text: &str) -> &str {
     let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
     match inner.filter(|_| outside_parentheses(text).next() == Some(text.len() - 1)) {
@@ -197,7 +197,7 @@ pub fn without_parentheses(text: &str) -> &str {
     }
 }
 
-/// The places in a text, in bytes, that are in no parentheses and no quotes, closing ones included.
+/// The byte positions of a text outside of parentheses and quotes, including closing ones.
 fn outside_parentheses(text: &str) -> impl Iterator<Item = usize> {
     let (mut depth, mut quote) = (0, None);
     text.char_indices().filter_map(move |(at, c)| {

@@ -1,9 +1,9 @@
-//! The owned, resolved view: what was written, with every column by position.
+//! The owned, resolved view: the query as written, with columns by position.
 //!
-//! **Scope.** The columns of all [`View::inputs`], one input after the other, are the *scope
-//! row*. `filter`, `keys`, aggregate arguments and join conditions are scalars over it.
-//! In a grouped view the outputs and HAVING are scalars over the *group row*: the keys, then
-//! the aggregates. In an ungrouped view the outputs are scalars over the scope row.
+//! **Scope.** The columns of all [`View::inputs`], one input after the other, are the *scope row*. `filter`, `keys`,
+//! aggregate arguments and join conditions are scalars over it. In a grouped view the outputs and HAVING are scalars
+//! over the *group row*: the keys, then the aggregates. In an ungrouped view the outputs are scalars over the scope
+//! row.
 
 use crate::facts::Table;
 use crate::name::QName;
@@ -11,7 +11,7 @@ use crate::scalar::Scalar;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// The queries of WITH, in order. What reads one holds a copy of it.
+    /// The queries of WITH, in order. Each input that reads one holds a copy.
     pub with: Vec<With>,
     /// The leaves of FROM, left to right.
     pub inputs: Vec<Input>,
@@ -19,7 +19,8 @@ pub struct View {
     pub from: Vec<From>,
     /// The conjuncts of WHERE.
     pub filter: Vec<Scalar>,
-    /// What all branches of an OR in WHERE or in a join's condition ask for, so that it holds of every row.
+    /// Conditions that all branches of an OR in WHERE or in a join condition have in common, so that they hold for
+    /// every row.
     pub implied: Vec<Scalar>,
     pub grouping: Option<Grouping>,
     pub outputs: Vec<Output>,
@@ -40,20 +41,20 @@ pub enum Source {
     /// Ungrouped or grouped.
     Query {
         origin: Origin,
-        /// It is computed before anything of the query that reads it.
+        /// Whether it must be computed before any expression of the query that reads it.
         fence: bool,
         view: Box<View>,
     },
 }
 
-/// Where a query in FROM is written.
+/// Where a query in FROM comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It is a plain view.
+    /// A plain view.
     View(QName),
-    /// It has this name in a WITH clause.
+    /// A WITH query of this name.
     With(String),
-    /// Right there.
+    /// A subquery.
     Here,
 }
 
@@ -61,9 +62,9 @@ pub enum Origin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct With {
     pub name: String,
-    /// The names of its columns, where they are listed; `view` has its own.
+    /// The column names, if the WITH clause lists them; `view` has its own.
     pub columns: Option<Vec<String>>,
-    /// What is said of it; of the result it only decides what is computed when.
+    /// MATERIALIZED or NOT MATERIALIZED. It affects only the order of evaluation, not the result.
     pub materialized: Option<bool>,
     pub view: View,
 }
@@ -74,7 +75,7 @@ pub enum From {
     Input(usize),
     /// An inner join.
     Join { left: Box<From>, right: Box<From>, on: Condition },
-    /// CROSS JOIN LATERAL generate_series(1, count), as `alias(column)`, which nothing reads.
+    /// CROSS JOIN LATERAL generate_series(1, count) as `alias(column)`, whose column is not read.
     Repeat { of: Box<From>, count: usize, alias: String, column: String },
 }
 
@@ -83,17 +84,18 @@ pub enum Condition {
     Cross,
     /// Its conjuncts.
     On(Vec<Scalar>),
-    /// Pairs of scope columns that must be equal, and the names they share.
+    /// Pairs of scope columns that must be equal, each with their common name.
     Using(Vec<(String, usize, usize)>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grouping {
-    /// The GROUP BY items, and then columns that outputs use because a key determines them.
+    /// The GROUP BY items, followed by columns that outputs use although they are only functionally dependent on the
+    /// keys.
     pub keys: Vec<Scalar>,
-    /// How many of `keys` the GROUP BY clause lists.
+    /// The number of `keys` that the GROUP BY clause lists.
     pub listed: usize,
-    /// Distinct aggregate calls of outputs and HAVING.
+    /// The distinct aggregate calls of outputs and HAVING.
     pub aggregates: Vec<Aggregate>,
     pub having: Option<Scalar>,
 }
@@ -101,14 +103,14 @@ pub struct Grouping {
 /// One aggregate call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aggregate {
-    /// The function: `None` schema is `pg_catalog`.
+    /// The function's schema; `None` is `pg_catalog`.
     pub schema: Option<String>,
     pub name: String,
     pub distinct: bool,
     /// The arguments; empty for `count(*)`.
     pub args: Vec<Scalar>,
     pub filter: Option<Scalar>,
-    /// Has ORDER BY inside, WITHIN GROUP or VARIADIC: known only by `call`.
+    /// Has ORDER BY inside, WITHIN GROUP or VARIADIC, so that only `call` describes it.
     pub ordered: bool,
     /// The whole call as text, over the scope row.
     pub call: Scalar,
@@ -121,7 +123,7 @@ pub struct Output {
 }
 
 impl With {
-    /// The query as it is read.
+    /// The query with the column names of its reader.
     pub fn named(&self) -> View {
         let mut view = self.view.clone();
         let names = self.columns.iter().flatten();
@@ -131,7 +133,7 @@ impl With {
 }
 
 impl View {
-    /// How deep queries are nested in this one, and how many tables they read in all.
+    /// The nesting depth of its queries, and the number of tables that they read.
     pub fn extent(&self) -> (usize, usize) {
         self.inputs.iter().fold((1, 0), |(depth, leaves), input| match &input.source {
             Source::Table(_) => (depth, leaves + 1),
@@ -142,7 +144,7 @@ impl View {
         })
     }
 
-    /// Where each input's columns begin in the scope row, and, last, the row's width.
+    /// The positions at which the inputs' columns begin in the scope row, and finally the row's width.
     pub fn offsets(&self) -> Vec<usize> {
         let mut offsets = vec![0];
         for input in &self.inputs {
@@ -151,7 +153,7 @@ impl View {
         offsets
     }
 
-    /// How often it reads a WITH query of that name, in subqueries too.
+    /// How often it reads the WITH query of that name, also in subqueries.
     pub fn reads_of(&self, name: &str) -> usize {
         let reads = |source: &Source| match source {
             Source::Table(_) => 0,
@@ -161,7 +163,7 @@ impl View {
         self.inputs.iter().map(|input| reads(&input.source)).sum()
     }
 
-    /// Makes each of these readings a fence.
+    /// Makes each input that reads this WITH query a fence.
     pub fn fence_off(&mut self, name: &str) {
         for input in &mut self.inputs {
             if let Source::Query { origin, fence, view } = &mut input.source {
@@ -173,7 +175,7 @@ impl View {
         }
     }
 
-    /// The plain views that it reads, by name, in subqueries too; not what these read.
+    /// The plain views that it reads, by name, also in subqueries, but not the views that these read.
     pub fn views(&self) -> Vec<(&QName, &View)> {
         let sources = self.inputs.iter().map(|input| &input.source);
         let views = sources.flat_map(|source| match source {

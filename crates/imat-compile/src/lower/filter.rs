@@ -1,4 +1,4 @@
-//! WHERE: a filter over the scope row, with what the conditions imply.
+//! WHERE: a filter over the scope row, with the implied conditions.
 
 use crate::rel::Rel;
 use crate::view::View;

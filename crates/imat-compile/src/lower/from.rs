@@ -1,4 +1,4 @@
-//! FROM: its comma-separated items, crossed. A query without FROM reads one row.
+//! FROM: the cross product of its comma-separated items. A query without FROM reads one row.
 
 use super::{join, query, repeat, table};
 use crate::error::Unsupported;
@@ -6,8 +6,8 @@ use crate::facts::Table;
 use crate::rel::Rel;
 use crate::view::{From, Input, Source, View};
 
-/// A part of FROM and where its columns begin in the scope row. Inputs are numbered left to
-/// right, so the columns of any part of FROM are a range of the scope row.
+/// A part of FROM, and the position in the scope row at which its columns begin. Inputs are numbered from left to
+/// right, so the columns of a part of FROM are contiguous.
 pub(super) struct Part {
     pub rel: Rel,
     pub start: usize,

@@ -1,7 +1,7 @@
-//! From a [`View`] to the kernel, one SQL construct per file.
+//! Lowers a [`View`] to the kernel's operators, one SQL construct per file.
 //!
-//! **Invariant:** a construct without a rule here is [`Unsupported`], which makes the view be
-//! recomputed whole. It is never dropped.
+//! **Invariant:** a construct without a rule here is [`Unsupported`], so that the view is recomputed whole. It is never
+//! ignored.
 
 mod filter;
 mod from;
@@ -15,15 +15,14 @@ use crate::facts::Table;
 use crate::rel::{Rel, TableSet};
 use crate::view::View;
 
-/// What a view reads: its *scope row*, before any grouping.
+/// The rows that a view reads, before any grouping: its *scope row*.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Core {
     /// The joins and the WHERE clause. Its columns are the scope row's.
     pub rel: Rel,
-    /// Every base table once, by ascending oid, which is the order in which they are locked.
-    /// Scans name a table by its position here.
+    /// Every base table once, by ascending OID. Scans refer to a table by its position here.
     pub tables: Vec<Table>,
-    /// Some table is read in two places.
+    /// Whether some table is read more than once.
     pub self_join: bool,
 }
 
@@ -41,7 +40,7 @@ pub fn core(view: &View) -> Result<Core, Unsupported> {
     Ok(Core { rel, tables, self_join })
 }
 
-/// The scope row of a view or of a query inside it.
+/// FROM and WHERE of a view or of a query in it.
 fn from_and_where(view: &View, tables: &[Table]) -> Result<Rel, Unsupported> {
     let joined = from::lower(view, tables)?;
     Ok(filter::lower(joined, view))

@@ -1,6 +1,6 @@
-//! Queries in FROM, plain views included: their own FROM and WHERE, projected.
+//! Queries in FROM, also plain views: their FROM and WHERE, projected.
 //!
-//! Refused: grouping, whose result is no sum of products of its tables.
+//! Grouped queries are refused, since their results are not sums of products of tables.
 
 use super::from_and_where;
 use crate::error::Unsupported;
@@ -8,7 +8,8 @@ use crate::facts::Table;
 use crate::rel::Rel;
 use crate::view::View;
 
-/// What a fence (a security barrier, MATERIALIZED) keeps away is kept from the conditions of the query around it.
+/// With `fence` (a security barrier, MATERIALIZED), conditions of the outer query are not evaluated for rows that this
+/// query filters out.
 pub(super) fn lower(view: &View, fence: bool, tables: &[Table]) -> Result<Rel, Unsupported> {
     if view.grouping.is_some() {
         return Err(Unsupported::new("GROUP BY in a subquery or view in FROM"));

@@ -1,4 +1,4 @@
-//! `generate_series(1, count)`, of which nothing is read: each row as often as it is counted.
+//! `generate_series(1, count)` whose column is not read: repeats each row `count` times.
 
 use super::from::Part;
 

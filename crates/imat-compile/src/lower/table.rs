@@ -1,4 +1,4 @@
-//! Base tables: a scan of the state after the change.
+//! Base tables: a scan of the new image.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::facts::Table;
 use crate::rel::{Image, Rel};
 use crate::view::{Source, View};
 
-/// Every base table that the view reads at any depth, once, by ascending oid.
+/// Every base table that the view reads at any depth, once, by ascending OID.
 pub(super) fn distinct(view: &View) -> Vec<Table> {
     let mut by_oid = BTreeMap::new();
     collect(view, &mut by_oid);
@@ -24,7 +24,7 @@ fn collect<'a>(view: &'a View, by_oid: &mut BTreeMap<u32, &'a Table>) {
     }
 }
 
-/// Whether a query of a WITH clause reads a table that the view does not: nobody reads that query.
+/// Whether a WITH query that is never referenced reads a table that the view does not read.
 pub(super) fn reads_in_vain(view: &View, tables: &[Table]) -> bool {
     let known = |table: &Table| tables.iter().any(|known| known.oid == table.oid);
     let vain = |view: &View| !distinct(view).iter().all(known) || reads_in_vain(view, tables);

@@ -1,4 +1,4 @@
-//! Expressions over the scope row: text with holes.
+//! Expressions over the scope row, as text with holes.
 
 use squawk_syntax::SyntaxKind::{self, *};
 use squawk_syntax::{SyntaxElement, SyntaxNode};
@@ -9,13 +9,13 @@ use crate::error::Unsupported;
 use crate::facts::{Call, Catalog};
 use crate::scalar::Scalar;
 
-/// How a node of an expression becomes text.
+/// How a node of an expression is converted to text.
 enum Class {
-    /// Its tokens as they are, its children each by its own class.
+    /// Its tokens unchanged, its children each by their own class.
     Walk,
-    /// All of it as it is: names of types, operators, collations.
+    /// The whole text unchanged: names of types, operators, collations.
     Verbatim,
-    /// A construct that was not considered.
+    /// A construct that this parser does not know.
     Unknown,
 }
 
@@ -45,7 +45,7 @@ fn class(kind: SyntaxKind) -> Class {
     }
 }
 
-/// Whether a node is a subquery that stands for a value, or a row of values, and so has a row at most.
+/// Whether a node is a scalar subquery or a row subquery, which must return at most one row.
 pub(super) fn is_scalar_subquery(node: &SyntaxNode) -> bool {
     let holds_query = node.kind() == PAREN_EXPR
         && node
@@ -56,13 +56,13 @@ pub(super) fn is_scalar_subquery(node: &SyntaxNode) -> bool {
     holds_query && !before.is_some_and(|element| matches!(element.kind(), IN_KW | NOT_IN))
 }
 
-/// The name that a call calls: its schema, where it is written, and the function.
+/// The name of a called function: its schema, if written, and its name.
 pub(super) struct Callee {
     pub schema: Option<String>,
     pub name: String,
 }
 
-/// What a node calls by name; `None` where it is no call, or one by syntax as EXTRACT is.
+/// The function that a node calls; `None` if it is no call, or one with special syntax such as EXTRACT.
 pub(super) fn callee(node: &SyntaxNode) -> Result<Option<Callee>, Unsupported> {
     if node.kind() != CALL_EXPR || tree::child(node, ARG_LIST).is_none() {
         return Ok(None);
@@ -93,7 +93,7 @@ pub(super) fn is_aggregate(node: &SyntaxNode, catalog: &dyn Catalog) -> Result<b
     match catalog.is_aggregate(callee.schema.as_deref(), &callee.name) {
         Call::Function => Ok(false),
         Call::Aggregate => Ok(true),
-        // rank and its like are window functions otherwise.
+        // Without WITHIN GROUP, rank and similar functions are window functions.
         Call::Ambiguous if tree::child(node, WITHIN_CLAUSE).is_some() => Ok(true),
         Call::Ambiguous => {
             Err(Unsupported::new(format!("{}, which names both an aggregate and a function", callee.name)))
@@ -110,7 +110,7 @@ pub(super) fn stripped(node: &SyntaxNode) -> Result<SyntaxNode, Unsupported> {
     Ok(node)
 }
 
-/// The sides of an operator.
+/// The two operands, if the node is this operator.
 fn both(node: &SyntaxNode, operator: SyntaxKind) -> Option<(SyntaxNode, SyntaxNode)> {
     let is_it = node.kind() == BIN_EXPR && tree::tokens(node).any(|token| token.kind() == operator);
     let sides: Vec<SyntaxNode> = node.children().filter(|child| child.kind() != EQ).collect();
@@ -120,7 +120,7 @@ fn both(node: &SyntaxNode, operator: SyntaxKind) -> Option<(SyntaxNode, SyntaxNo
     }
 }
 
-/// What a chain of one operator is of, without the parentheses around it.
+/// The operands of a chain of one operator, without their parentheses.
 fn operands(node: &SyntaxNode, operator: SyntaxKind) -> Result<Vec<SyntaxNode>, Unsupported> {
     let mut all = Vec::new();
     let mut rest = stripped(node)?;
@@ -135,7 +135,7 @@ fn operands(node: &SyntaxNode, operator: SyntaxKind) -> Result<Vec<SyntaxNode>, 
 
 type Visit<'v> = &'v mut dyn FnMut(&SyntaxNode, &mut Scalar) -> Result<(), Unsupported>;
 
-/// Appends a node, its children through `visit`.
+/// Appends a node's text; its children go through `visit`.
 pub(super) fn pieces(node: &SyntaxNode, out: &mut Scalar, visit: Visit<'_>) -> Result<(), Unsupported> {
     match class(node.kind()) {
         Class::Verbatim => {
@@ -145,7 +145,7 @@ pub(super) fn pieces(node: &SyntaxNode, out: &mut Scalar, visit: Visit<'_>) -> R
         Class::Unknown => return Err(refuse::construct(node)),
         Class::Walk => {}
     }
-    // The name of a function and the field of a composite look like columns and are none.
+    // The name of a function and the field of a composite value look like columns, but are none.
     let name = match node.kind() {
         CALL_EXPR if callee(node)?.is_some() => node.first_child(),
         FIELD_EXPR => node.last_child(),
@@ -165,7 +165,7 @@ pub(super) fn pieces(node: &SyntaxNode, out: &mut Scalar, visit: Visit<'_>) -> R
     Ok(())
 }
 
-/// The text with its space made uniform: how PostgreSQL breaks lines depends on the place.
+/// The text with uniform white space: PostgreSQL's line breaks depend on the position.
 fn verbatim(node: &SyntaxNode, out: &mut Scalar) {
     for token in node.descendants_with_tokens().filter_map(|element| element.into_token()) {
         match token.kind() {
@@ -175,7 +175,7 @@ fn verbatim(node: &SyntaxNode, out: &mut Scalar) {
     }
 }
 
-/// Makes scalars over the scope row, in which no aggregate can be.
+/// Makes scalars over the scope row, without aggregates.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub scope: &'a Scope,
@@ -183,18 +183,18 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// An expression as it is written; a column in parentheses is a column.
+    /// An expression as written; a column in parentheses becomes a column.
     pub fn scalar(self, node: &SyntaxNode) -> Result<Scalar, Unsupported> {
         let bare = self.exact(&stripped(node)?)?;
         if bare.as_column().is_some() { Ok(bare) } else { self.exact(node) }
     }
 
-    /// The form in which two spellings of an expression compare: without outer parentheses.
+    /// The form by which two expressions are compared: without outer parentheses.
     pub fn bare(self, node: &SyntaxNode) -> Result<Scalar, Unsupported> {
         self.exact(&stripped(node)?)
     }
 
-    /// What a condition is the AND of. PostgreSQL prints a chain of ANDs without inner parentheses.
+    /// The conjuncts of a condition. PostgreSQL prints a chain of ANDs without inner parentheses.
     pub fn conjuncts(self, node: &SyntaxNode) -> Result<Vec<Scalar>, Unsupported> {
         match operands(node, AND_KW)?.as_slice() {
             [_] => Ok(vec![self.scalar(node)?]),
@@ -202,8 +202,8 @@ impl Rows<'_> {
         }
     }
 
-    /// The equalities between columns that every branch of an OR in a condition asks for: by these the tables are
-    /// joined, whichever branch it is that holds. PostgreSQL finds them too, where all branches spell them alike.
+    /// The equalities between columns that every branch of an OR in a condition contains. They join the tables
+    /// whichever branch holds. PostgreSQL finds them too, if all branches write them alike.
     pub fn implied(self, node: &SyntaxNode) -> Result<Vec<Scalar>, Unsupported> {
         let mut implied = Vec::new();
         for conjunct in operands(node, AND_KW)? {
@@ -214,7 +214,7 @@ impl Rows<'_> {
         Ok(implied)
     }
 
-    /// The equalities between columns without which a condition can't be true.
+    /// The equalities between columns that hold whenever a condition is true.
     fn equalities(self, node: &SyntaxNode) -> Result<Vec<Scalar>, Unsupported> {
         let branches = operands(node, OR_KW)?;
         if let [first, others @ ..] = branches.as_slice()
@@ -235,7 +235,8 @@ impl Rows<'_> {
         Ok(self.equality(&conjuncts[0])?.into_iter().collect())
     }
 
-    /// An equality between columns, its sides in one order. One of other expressions may fail where the branch guards it.
+    /// An equality between two columns, its sides in a fixed order. Equalities of other expressions are left out, since
+    /// they could fail where the branch guards them.
     fn equality(self, node: &SyntaxNode) -> Result<Option<Scalar>, Unsupported> {
         let Some((left, right)) = both(node, EQ) else { return Ok(None) };
         let (left, right) = (self.scalar(&left)?.as_column(), self.scalar(&right)?.as_column());

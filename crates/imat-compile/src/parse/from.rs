@@ -14,10 +14,10 @@ use crate::name::{QName, ident};
 use crate::scalar::Scalar;
 use crate::view::{Condition, From, Input, Origin, Source};
 
-/// A column that a FROM item shows: its name, and the first of the columns merged in it.
+/// A column that a FROM item exposes: its name, and the position of the first column merged into it.
 type Shown = Vec<(String, usize)>;
 
-/// The comma-separated items of a FROM clause, and the scope they make.
+/// The comma-separated items of a FROM clause, and their scope.
 pub(super) fn clause(node: &SyntaxNode, context: Context<'_>) -> Result<(Vec<From>, Scope), Unsupported> {
     tree::only_tokens(node, &[FROM_KW, COMMA])?;
     let mut reader = Reader { scope: Scope::default(), context };
@@ -28,8 +28,8 @@ pub(super) fn clause(node: &SyntaxNode, context: Context<'_>) -> Result<(Vec<Fro
     Ok((items, reader.scope))
 }
 
-/// A definition that reads other relations in place of some that it names; they keep the names by which their columns
-/// are called. Nothing but these names is changed.
+/// A definition's text with some relations replaced by others. The old names become aliases, so that column references
+/// still work. Nothing else changes.
 pub(super) fn reading_instead(query: &SyntaxNode, definition: &str, instead: &[(QName, QName)]) -> String {
     let (mut out, mut from) = (String::new(), 0);
     for item in query.descendants().filter(|node| node.kind() == RELATION_FROM_ITEM) {
@@ -147,7 +147,7 @@ impl Reader<'_> {
         if self.scope.inputs.iter().any(|input| input.alias == alias.name) {
             return Err(Unsupported::new("two FROM items of the same name"));
         }
-        // Each reference is a copy, so a few names can stand for any number of tables.
+        // Each reference is a copy, so a few names can multiply to any number of tables.
         if let Source::Query { view, .. } = &source
             && (view.extent().0 > super::MAX_DEPTH || view.extent().1 > super::MAX_TABLES)
         {
@@ -194,7 +194,7 @@ impl Reader<'_> {
         Ok((From::Join { left: Box::new(left), right: Box::new(right), on }, shown))
     }
 
-    /// `LATERAL generate_series((1)::bigint, column)`, of which nothing is read, repeats what is left of it.
+    /// `LATERAL generate_series((1)::bigint, column)` whose column is not read: it repeats the rows of `of`.
     fn repeat(&mut self, of: From, start: usize, node: &SyntaxNode) -> Result<From, Unsupported> {
         let refused = || refuse::construct(node);
         tree::only_tokens(node, &[LATERAL_KW])?;
@@ -222,7 +222,7 @@ impl Reader<'_> {
         Ok(Condition::On(conjuncts))
     }
 
-    /// The pairs that USING equates; takes the merged columns out of what the right side shows.
+    /// The pairs of columns that USING equates. Removes the merged columns from those that the right side exposes.
     fn using(&mut self, node: &SyntaxNode, left: &Shown, right: &mut Shown) -> Result<Condition, Unsupported> {
         tree::only_tokens(node, &[USING_KW])?;
         let list = tree::sole(node)?;
@@ -238,7 +238,7 @@ impl Reader<'_> {
     }
 }
 
-/// To where a call of PostgreSQL's `generate_series` counts from one.
+/// The upper bound of a call of PostgreSQL's `generate_series` that starts at one.
 fn series(call: &SyntaxNode) -> Result<Option<SyntaxNode>, Unsupported> {
     let callee = callee(call)?.filter(|callee| callee.schema.is_none() && callee.name == "generate_series");
     let (Some(_), Some(list)) = (callee, tree::child(call, ARG_LIST)) else { return Ok(None) };
@@ -265,7 +265,7 @@ fn pair(node: &SyntaxNode) -> Result<(SyntaxNode, SyntaxNode), Unsupported> {
     }
 }
 
-/// Whether a node is an alias that only repeats the name of its table.
+/// Whether a node is an alias that equals the name of its table.
 pub(super) fn is_repeated_alias(node: &SyntaxNode) -> bool {
     if node.kind() != FROM_ALIAS {
         return false;
@@ -279,7 +279,7 @@ pub(super) fn is_repeated_alias(node: &SyntaxNode) -> bool {
     }
 }
 
-/// What follows a FROM item: `a` or `a(x, y)`.
+/// The alias of a FROM item: `a` or `a(x, y)`.
 struct Alias {
     name: String,
     columns: Option<Vec<String>>,

@@ -9,10 +9,10 @@ use crate::error::Unsupported;
 use crate::scalar::Scalar;
 use crate::view::{Aggregate, Grouping, Source};
 
-/// Stands for the first aggregate in a group row whose keys are not all known yet.
+/// The provisional position of the first aggregate, while not all keys of the group row are known.
 const AGGREGATES: usize = usize::MAX / 2;
 
-/// The group row as it grows while outputs and HAVING are read.
+/// The group row, to which outputs and HAVING add keys and aggregates.
 pub(super) struct Groups<'a> {
     rows: Rows<'a>,
     keys: Vec<Key>,
@@ -32,7 +32,7 @@ impl<'a> Groups<'a> {
         Ok(Self { rows, listed: keys.len(), keys, aggregates: Vec::new() })
     }
 
-    /// An expression of the target list or of HAVING.
+    /// Converts an expression of the target list or of HAVING.
     pub fn scalar(&mut self, node: &SyntaxNode) -> Result<Scalar, Unsupported> {
         let mut out = Scalar::default();
         self.visit(&stripped(node)?, &mut out)?;
@@ -71,7 +71,7 @@ impl<'a> Groups<'a> {
         pieces(node, out, &mut |child, out| self.visit(child, out))
     }
 
-    /// The key that the node is, if it is one.
+    /// The position of the key that equals the node, if there is one.
     fn key_of(&self, node: &SyntaxNode) -> Result<Option<usize>, Unsupported> {
         if !can_be_key(node) || has_aggregate(node, self.rows)? {
             return Ok(None);
@@ -83,9 +83,9 @@ impl<'a> Groups<'a> {
         Ok(self.keys.iter().position(|key| key.bare == scalar))
     }
 
-    /// The key for a column that is neither a key nor in an aggregate: PostgreSQL allows it
-    /// where the keys listed hold the primary key of its table, so it splits no group.
-    /// Anything else means that a key was not recognised, and adding one would be wrong.
+    /// Adds a key for a column that is neither a key nor in an aggregate. PostgreSQL allows it if the listed keys
+    /// contain the primary key of its table; then the added key splits no group. Otherwise a key was not recognised,
+    /// and adding one would be wrong.
     fn determined(&mut self, column: usize) -> Result<usize, Unsupported> {
         if !self.is_determined(column) {
             return Err(Unsupported::new("an expression that is not recognised as a GROUP BY key"));
@@ -124,9 +124,9 @@ impl<'a> Groups<'a> {
 
 /// One key of the group row.
 struct Key {
-    /// Without parentheses around it, as it compares.
+    /// The expression without outer parentheses, for comparisons.
     bare: Scalar,
-    /// Whether it stands next to an operator as it is.
+    /// Whether it needs no parentheses next to an operator.
     closed: bool,
 }
 
@@ -148,9 +148,9 @@ fn key(item: &SyntaxNode, rows: Rows<'_>) -> Result<Key, Unsupported> {
     }
     let expr = stripped(&tree::sole(item)?)?;
     match expr.kind() {
-        // A position in the target list, which PostgreSQL itself never prints.
+        // GROUP BY a position of the target list; PostgreSQL itself never prints that.
         LITERAL => Err(Unsupported::new("GROUP BY a constant")),
-        // `GROUP BY (a, b)` are two keys, `ROW(a, b)` is one; the empty set is none.
+        // `GROUP BY (a, b)` has two keys, `ROW(a, b)` is one; the empty set has none.
         TUPLE_EXPR if !tree::tokens(&expr).any(|token| token.kind() == ROW_KW) => {
             Err(Unsupported::new(if expr.first_child().is_none() { "GROUP BY ()" } else { "GROUPING SETS" }))
         }
@@ -161,8 +161,8 @@ fn key(item: &SyntaxNode, rows: Rows<'_>) -> Result<Key, Unsupported> {
     }
 }
 
-/// Whether a node is an expression whose extent does not rest on operator precedence, which
-/// the syntax library may see differently than PostgreSQL.
+/// Whether the extent of an expression does not depend on operator precedence, which the syntax library may treat
+/// differently from PostgreSQL.
 fn can_be_key(node: &SyntaxNode) -> bool {
     let operator =
         |node: &SyntaxNode| matches!(node.kind(), BIN_EXPR | BETWEEN_EXPR | PREFIX_EXPR | POSTFIX_EXPR | COLLATE);
@@ -216,7 +216,7 @@ fn aggregate(node: &SyntaxNode, rows: Rows<'_>) -> Result<Aggregate, Unsupported
     Ok(Aggregate { schema, name, distinct, args, filter, ordered, call })
 }
 
-/// One argument, and whether it is one and nothing else: no VARIADIC, name or ORDER BY.
+/// The text of one argument, and whether it is a plain one: no VARIADIC, name or ORDER BY.
 fn argument(node: &SyntaxNode, rows: Rows<'_>) -> Result<(Scalar, bool), Unsupported> {
     let expr = node.first_child().ok_or_else(|| refuse::construct(node))?;
     let mut plain = tree::tokens(node).next().is_none() && node.children().count() == 1;

@@ -28,19 +28,20 @@ use crate::facts::Catalog;
 use crate::name::QName;
 use crate::view::{View, With};
 
-/// A view over views over views: deeper than anyone nests them, and short of what the stack holds.
+/// The deepest nesting of views and subqueries that is parsed. Deeper ones are not realistic, and might overflow the
+/// stack.
 const MAX_DEPTH: usize = 32;
 
-/// More tables than PostgreSQL itself would plan a join of in a lifetime.
+/// The most tables of a view. PostgreSQL could hardly plan a join of more.
 const MAX_TABLES: usize = 100;
 
-/// What every stage of the parser needs.
+/// The context that every part of the parser needs.
 #[derive(Clone, Copy)]
 struct Context<'a> {
     catalog: &'a dyn Catalog,
-    /// How many queries this one is inside of.
+    /// The nesting depth of this query.
     depth: usize,
-    /// The queries of WITH clauses that it sees, the nearest last.
+    /// The WITH queries that are visible here, the innermost last.
     with: &'a [With],
 }
 
@@ -59,17 +60,16 @@ pub fn parse(definition: &str, output_names: &[String], catalog: &dyn Catalog) -
     named(definition, output_names, Context { catalog, depth: 0, with: &[] })
 }
 
-/// The ORDER BY of the outermost query, which means nothing to a table and is not kept in a
-/// [`View`].
+/// The ORDER BY of the outermost query. It has no effect on a table, so a [`View`] does not keep it.
 pub fn order(definition: &str) -> String {
     let query = tree::query(definition).ok();
     let order = query.and_then(|query| tree::child(&query, SyntaxKind::ORDER_BY_CLAUSE));
     order.map_or_else(String::new, |order| order.text().to_string())
 }
 
-/// A definition without what a [`View`] does not keep in a form of its own: aliases that repeat
-/// their table's name. A view was read rightly if this is equal for its definition and for that
-/// of its recomposed query with the definition's [`order`].
+/// A definition in a form for comparisons: without aliases that equal their table's name, which a [`View`] does not
+/// keep. A view was parsed correctly if this is equal for its definition and for PostgreSQL's text of the recomposed
+/// query with the definition's [`order`].
 pub fn comparable(definition: &str) -> String {
     let Ok(query) = tree::query(definition) else {
         return definition.to_owned();
@@ -82,7 +82,7 @@ pub fn comparable(definition: &str) -> String {
     out + &definition[from..]
 }
 
-/// A definition that reads other relations in place of some that it names: (named, read).
+/// A definition's text with some relations replaced by others: pairs (old, new).
 pub fn reading_instead(definition: &str, instead: &[(QName, QName)]) -> String {
     match tree::query(definition) {
         Ok(query) => from::reading_instead(&query, definition, instead),
@@ -90,7 +90,7 @@ pub fn reading_instead(definition: &str, instead: &[(QName, QName)]) -> String {
     }
 }
 
-/// The subqueries of a definition that must not return more than a row, as they are written.
+/// The texts of the scalar subqueries in a definition.
 pub fn scalar_subqueries(definition: &str) -> Vec<String> {
     let Ok(query) = tree::query(definition) else { return Vec::new() };
     let subqueries = query.descendants().filter(expr::is_scalar_subquery).map(|subquery| subquery.text().to_string());

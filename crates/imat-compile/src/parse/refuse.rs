@@ -1,11 +1,11 @@
-//! What a construct that has no rule is called, in a user's words.
+//! Names for unsupported constructs, in a user's words.
 
 use squawk_syntax::SyntaxKind::{self, *};
 use squawk_syntax::SyntaxNode;
 
 use crate::error::Unsupported;
 
-/// The refusal of a node.
+/// The reason why a node is unsupported.
 pub(super) fn construct(node: &SyntaxNode) -> Unsupported {
     match known(node.kind()) {
         Some(words) => Unsupported::new(words),
@@ -13,8 +13,8 @@ pub(super) fn construct(node: &SyntaxNode) -> Unsupported {
     }
 }
 
-/// Refuses an explicit COLLATE in an expression that is read as a column by another: it overrides
-/// other collations, and a column's collation does not.
+/// Refuses an explicit COLLATE in an expression that another one reads as a column: an explicit collation overrides
+/// others, a column's collation does not.
 pub(super) fn collate(node: &SyntaxNode, place: &str) -> Result<(), Unsupported> {
     match node.descendants().any(|node| node.kind() == COLLATE) {
         true => Err(Unsupported::new(format!("COLLATE in {place}"))),
@@ -56,7 +56,7 @@ fn known(kind: SyntaxKind) -> Option<&'static str> {
     })
 }
 
-/// The first word of the text says most where nothing better is known: `XMLELEMENT`.
+/// The first word of the text, if the construct has no better name: `XMLELEMENT`.
 fn unknown(node: &SyntaxNode) -> String {
     let text = node.text().to_string();
     let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();

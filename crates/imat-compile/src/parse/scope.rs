@@ -1,4 +1,4 @@
-//! Which column of the scope row a name means.
+//! Resolves names to columns of the scope row.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use crate::view::{Input, Source};
 #[derive(Default)]
 pub(super) struct Scope {
     pub inputs: Vec<Input>,
-    /// The names of functions in FROM that only repeat rows.
+    /// The aliases of functions in FROM that only repeat rows.
     pub series: Vec<String>,
     /// The columns that joins merged by USING.
     pub merged: Vec<String>,
@@ -24,8 +24,8 @@ pub(super) struct Scope {
 
 const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
-/// Keywords that are calls in disguise. PostgreSQL keeps no dependency on them that would
-/// tell that their value changes with no change to a table.
+/// Keywords that are function calls without parentheses. They have no entry in pg_depend, and their values change
+/// without a change of a table.
 const VALUE_KEYWORDS: [SyntaxKind; 13] = [
     CURRENT_CATALOG_KW,
     CURRENT_DATE_KW,
@@ -42,7 +42,7 @@ const VALUE_KEYWORDS: [SyntaxKind; 13] = [
     GROUPING_KW,
 ];
 
-/// Refuses a name that is a keyword with a meaning of its own.
+/// Refuses a name that is such a keyword.
 pub(super) fn refuse_keyword(node: &SyntaxNode) -> Result<(), Unsupported> {
     match tree::tokens(node).find(|token| VALUE_KEYWORDS.contains(&token.kind())) {
         Some(token) => Err(Unsupported::new(token.text().to_uppercase())),
@@ -55,7 +55,7 @@ impl Scope {
         self.inputs.iter().map(|input| input.columns.len()).sum()
     }
 
-    /// The position of the column that the node names; `None` where it selects a field of a value.
+    /// The position of the column that the node names; `None` if it selects a field of a composite value.
     pub fn column(&self, node: &SyntaxNode) -> Result<Option<usize>, Unsupported> {
         match node.kind() {
             NAME_REF => {
@@ -89,8 +89,8 @@ impl Scope {
         Ok(Some(self.range(index).start + position(input, &column)?))
     }
 
-    /// PostgreSQL 16 and later qualify no column where there is only one input. With several,
-    /// the only bare name is that of a column that USING merged from two of different types.
+    /// PostgreSQL 16 and later don't qualify columns if there is only one input. With several inputs, the only
+    /// unqualified name is that of a USING column that merges two different types.
     fn bare(&self, name: &str) -> Result<usize, Unsupported> {
         match self.inputs.as_slice() {
             [input] => position(input, name),
@@ -107,7 +107,7 @@ impl Scope {
         start..start + self.inputs[index].columns.len()
     }
 
-    /// The input that a column belongs to, and its index in it.
+    /// The input that a column belongs to, and its position there.
     pub fn owner(&self, column: usize) -> Option<(usize, usize)> {
         (0..self.inputs.len()).find_map(|index| {
             let range = self.range(index);

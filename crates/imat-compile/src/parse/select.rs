@@ -1,4 +1,4 @@
-//! SELECT: one query to one [`View`].
+//! Parses a SELECT to a [`View`].
 
 use squawk_syntax::SyntaxKind::*;
 use squawk_syntax::SyntaxNode;
@@ -12,12 +12,12 @@ use crate::facts::Catalog;
 use crate::scalar::Scalar;
 use crate::view::{Grouping, Output, View};
 
-/// Where the names of the outputs come from.
+/// The source of the output names.
 #[derive(Clone, Copy)]
 pub(super) enum Names<'a> {
-    /// The catalogs.
+    /// The names are given by the catalogs.
     Given(&'a [String]),
-    /// The text: a subquery's AS, or the column's own name.
+    /// The names are in the text: a subquery's AS, or the column's own name.
     Implied,
 }
 
@@ -57,7 +57,8 @@ pub(super) fn query(node: &SyntaxNode, names: Names<'_>, context: Context<'_>) -
     Ok(fenced(View { with, inputs: scope.inputs, from, filter, implied, grouping, outputs }))
 }
 
-/// A WITH query that is read more than once is computed by itself, unless it says that it is not.
+/// Makes the view a fence. PostgreSQL computes a WITH query separately if it is read more than once, unless it is NOT
+/// MATERIALIZED.
 fn fenced(mut view: View) -> View {
     let names: Vec<String> = view.with.iter().filter(|w| w.materialized.is_none()).map(|w| w.name.clone()).collect();
     for name in names {
@@ -86,7 +87,7 @@ fn clauses(node: &SyntaxNode, context: Context<'_>) -> Result<Clauses, Unsupport
             WHERE_CLAUSE => &mut clauses.filter,
             GROUP_BY_CLAUSE => &mut clauses.group,
             HAVING_CLAUSE => &mut clauses.having,
-            // A table has no order.
+            // ORDER BY has no effect on a table.
             ORDER_BY_CLAUSE if context.depth == 0 => continue,
             ORDER_BY_CLAUSE => return Err(inner_order(&child)),
             _ => return Err(refuse::construct(&child)),
@@ -98,7 +99,7 @@ fn clauses(node: &SyntaxNode, context: Context<'_>) -> Result<Clauses, Unsupport
     Ok(clauses)
 }
 
-/// An aggregate that depends on the order of its input, array_agg say, would see it.
+/// An aggregate that depends on the order of its input, such as array_agg, would see it.
 pub(super) fn inner_order(_clause: &SyntaxNode) -> Unsupported {
     Unsupported::new("ORDER BY in a subquery or an underlying view")
 }
@@ -167,7 +168,7 @@ fn is_grouped(clauses: &Clauses, targets: &[Target], catalog: &dyn Catalog) -> R
         return Ok(true);
     }
     for node in targets.iter().flat_map(|target| target.expr.descendants()) {
-        // Its aggregates would not be this query's.
+        // Aggregates inside of a subquery are not this query's.
         if matches!(node.kind(), SELECT | COMPOUND_SELECT | PAREN_SELECT | VALUES) {
             return Err(refuse::construct(&node));
         }
@@ -186,7 +187,7 @@ fn output_names(names: Names<'_>, targets: &[Target], scope: &Scope) -> Result<V
     }
 }
 
-/// PostgreSQL leaves out AS only where a column keeps its name, and for `?column?`.
+/// The output name without AS. PostgreSQL omits AS only if a column keeps its name, and for `?column?`.
 fn implied_name(target: &Target, scope: &Scope) -> Result<String, Unsupported> {
     if let Some(name) = &target.name {
         return Ok(name.clone());

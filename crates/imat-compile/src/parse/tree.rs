@@ -1,4 +1,4 @@
-//! Text to syntax tree, without trusting the text's size or the syntax library's calm.
+//! Parses a text to a syntax tree, with limits on the text and protection against panics of the syntax library.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,21 +8,21 @@ use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode, SyntaxToken};
 use super::refuse;
 use crate::error::Unsupported;
 
-/// Long enough for any definition that people or their tools write.
+/// Longer than any realistic definition.
 const MAX_LENGTH: usize = 1 << 20;
-/// The syntax library descends once per bracket and prefix operator and has no bound of its
-/// own, and a stack overflow would end the server, so the bound is set before it starts.
+/// The syntax library recurses once for each bracket and prefix operator, without a limit. A stack overflow would end
+/// the server, so the nesting is limited before it is called.
 const MAX_NESTING: usize = 150;
 const MAX_CHAINED: usize = 3000;
-/// The walk below descends once per tree level, and flat chains of AND make levels as well.
+/// The walk over the tree recurses once for each level. A flat chain of ANDs also makes a level for each operator.
 const MAX_LEVELS: usize = 1000;
 
-/// The one query that the text consists of.
+/// The single query in a text.
 pub(super) fn query(text: &str) -> Result<SyntaxNode, Unsupported> {
     if !is_modest(text) {
         return Err(Unsupported::new("a definition this large"));
     }
-    // Other statements have bodies and options that nest in ways of their own.
+    // Other statements can nest in ways that are not counted here.
     if !["select", "with", "values", "("].iter().any(|word| begins_with(text, word)) {
         return Err(not_understood());
     }
@@ -42,8 +42,7 @@ fn begins_with(text: &str, word: &str) -> bool {
 }
 
 fn checked(text: &str) -> Result<SyntaxNode, Unsupported> {
-    // The library is young and reads anything a user can write; a panic of its own is one
-    // more way of not understanding a text, and nothing of it is used afterwards.
+    // If the syntax library panics, the text counts as not understood. Nothing of the library's result is used then.
     let parsed = catch_unwind(AssertUnwindSafe(|| {
         let parsed = SourceFile::parse(text);
         parsed.errors().is_empty().then(|| parsed.syntax_node())
@@ -55,21 +54,21 @@ fn not_understood() -> Unsupported {
     Unsupported::new("syntax that pg_imat does not know")
 }
 
-/// How deep the syntax library may descend, and how deep its tree may get, from the tokens.
+/// The recursion depth of the syntax library and the depth of its tree, estimated from the tokens.
 #[derive(Default)]
 struct Extent {
-    /// Keywords and prefix operators that are open: each is a call inside a call.
+    /// Keywords and prefix operators that are open: each is a recursive call.
     keywords: usize,
     prefixes: usize,
-    /// For each open bracket the tokens since the last comma in it, and their sum. A chain of
-    /// operators makes a level of the tree for each, and a comma begins another chain.
+    /// For each open bracket the number of tokens since its last comma, and the sum of these. A chain of operators
+    /// makes a level of the tree for each operator; a comma begins a new chain.
     chains: Vec<usize>,
     chained: usize,
-    /// After the semicolon, where nothing may follow.
+    /// After the semicolon, where no token may follow.
     ended: bool,
 }
 
-/// Whether the text is of a shape that the syntax library reads within a small stack.
+/// Whether the syntax library can parse the text with a small stack.
 fn is_modest(text: &str) -> bool {
     let mut extent = Extent { chains: vec![0], ..Extent::default() };
     let mut start = 0;
@@ -83,7 +82,7 @@ fn is_modest(text: &str) -> bool {
 }
 
 impl Extent {
-    /// Counts a token; false once there is too much.
+    /// Counts a token. Returns false if a limit is exceeded.
     fn take(&mut self, kind: TokenKind, word: &str) -> bool {
         if matches!(kind, TokenKind::Whitespace) {
             return true;
@@ -129,12 +128,12 @@ impl Extent {
     }
 }
 
-/// A word whose construct can contain itself with no bracket between.
+/// Whether a keyword begins a construct that can contain itself without brackets.
 fn nests(word: &str) -> bool {
     ["case", "join", "begin"].iter().any(|w| word.eq_ignore_ascii_case(w))
 }
 
-/// A word that ends such a construct.
+/// Whether a keyword ends such a construct.
 fn closes(word: &str) -> bool {
     ["end", "on", "using"].iter().any(|w| word.eq_ignore_ascii_case(w))
 }
@@ -149,14 +148,14 @@ fn levels(root: &SyntaxNode) -> usize {
     deepest
 }
 
-/// The tokens directly in a node, without space and comments.
+/// The tokens directly in a node, without white space and comments.
 pub(super) fn tokens(node: &SyntaxNode) -> impl Iterator<Item = SyntaxToken> {
     node.children_with_tokens()
         .filter_map(|element| element.into_token())
         .filter(|token| !matches!(token.kind(), SyntaxKind::WHITESPACE | SyntaxKind::COMMENT))
 }
 
-/// Refuses tokens directly in the node that are none of `known`.
+/// Refuses a node that directly contains tokens other than `known`.
 pub(super) fn only_tokens(node: &SyntaxNode, known: &[SyntaxKind]) -> Result<(), Unsupported> {
     match tokens(node).find(|token| !known.contains(&token.kind())) {
         Some(token) => Err(Unsupported::new(token.text().to_uppercase())),
@@ -164,12 +163,12 @@ pub(super) fn only_tokens(node: &SyntaxNode, known: &[SyntaxKind]) -> Result<(),
     }
 }
 
-/// The child of that kind.
+/// The node's child of this kind.
 pub(super) fn child(node: &SyntaxNode, kind: SyntaxKind) -> Option<SyntaxNode> {
     node.children().find(|child| child.kind() == kind)
 }
 
-/// The one child that the node has.
+/// The only child of a node.
 pub(super) fn sole(node: &SyntaxNode) -> Result<SyntaxNode, Unsupported> {
     let mut children = node.children();
     match (children.next(), children.next()) {
@@ -179,7 +178,7 @@ pub(super) fn sole(node: &SyntaxNode) -> Result<SyntaxNode, Unsupported> {
     }
 }
 
-/// The name that a node of one identifier spells, as PostgreSQL folds it.
+/// The name in a node with one identifier, folded as PostgreSQL folds it.
 pub(super) fn name(node: &SyntaxNode) -> Result<String, Unsupported> {
     let mut tokens = node.descendants_with_tokens().filter_map(|element| element.into_token());
     let (Some(token), None) = (tokens.next(), tokens.next()) else {
@@ -196,7 +195,7 @@ fn identifier(text: &str) -> Option<String> {
     text.chars().all(plain).then(|| text.to_ascii_lowercase())
 }
 
-/// The parts of a possibly qualified name: schema and name.
+/// The schema and the name of a possibly qualified name.
 pub(super) fn path(node: &SyntaxNode) -> Result<(Option<String>, String), Unsupported> {
     let mut parts = Vec::new();
     for segment in node.descendants() {

@@ -1,4 +1,4 @@
-//! WITH: named queries, each read where it is referred to.
+//! WITH: named queries, which are copied to each reference.
 
 use squawk_syntax::SyntaxKind::*;
 use squawk_syntax::SyntaxNode;
@@ -7,7 +7,7 @@ use super::{Context, refuse, select, tree};
 use crate::error::Unsupported;
 use crate::view::With;
 
-/// The queries of a WITH clause, each of which sees the ones before it.
+/// The queries of a WITH clause. Each can refer to those before it.
 pub(super) fn clause(node: &SyntaxNode, context: Context<'_>) -> Result<Vec<With>, Unsupported> {
     tree::only_tokens(node, &[WITH_KW, COMMA])?;
     let mut known = context.with.to_vec();

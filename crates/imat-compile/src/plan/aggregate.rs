@@ -24,35 +24,35 @@ impl Components {
         self.add(Component { kind: Kind::Count, arg, filter, ty: "bigint".into(), identity: true })
     }
 
-    /// The number of rows of the group: a group lives while it is above zero.
+    /// The number of rows of the group. A group exists while this is above zero.
     pub fn rows(&mut self) -> Scalar {
         self.count(None, None)
     }
 }
 
-/// Whether a sum must have the scale that PostgreSQL's has, or be equal to it.
+/// Whether a sum must be identical to PostgreSQL's, or only equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// Equal in value. Subtraction leaves trailing zeros of rows that are gone.
+    /// Equal in value. Subtraction keeps trailing zeros of removed rows.
     Value,
-    /// Identical: division and text depend on it.
+    /// Identical, because division and text depend on the scale.
     Exact,
 }
 
 /// The facts about one aggregate call.
 pub struct Call<'a> {
     pub aggregate: &'a Aggregate,
-    /// The argument's type, where there is exactly one argument.
+    /// The argument's type, if there is exactly one argument.
     pub arg: Option<&'a Type>,
     pub result: &'a Type,
-    /// The argument is never NULL.
+    /// Whether the argument is never NULL.
     pub not_null: bool,
-    /// The view has group keys, so that a stored group is never empty.
+    /// Whether the view has group keys, so that a stored group is never empty.
     pub keyed: bool,
     pub scale: Scale,
 }
 
-/// Adds what the call needs to `components`; returns its value, over components by position.
+/// Adds the components that the call needs; returns its value, over components by position.
 pub fn decompose(call: &Call<'_>, components: &mut Components) -> Scalar {
     arithmetic(call, components).unwrap_or_else(|| holistic(call, components))
 }
@@ -86,7 +86,7 @@ fn arithmetic(call: &Call<'_>, components: &mut Components) -> Option<Scalar> {
     let builder = Builder { ty, result: call.result, arg, filter, not_null, keyed: call.keyed, scale: call.scale };
     match aggregate.name.as_str() {
         "count" if builder.arg.as_column().is_some() => Some(builder.count(components)),
-        // Computed even if it is never NULL, as it may fail.
+        // The argument is computed even if it is never NULL, because it may fail.
         "count" => Some(components.count(Some(builder.arg), builder.filter)),
         "sum" => builder.sum(components),
         "avg" => builder.average(components),
@@ -102,7 +102,7 @@ fn arithmetic(call: &Call<'_>, components: &mut Components) -> Option<Scalar> {
     }
 }
 
-/// Which of the variance family.
+/// The variants of variance and standard deviation.
 #[derive(Clone, Copy)]
 struct Spread {
     sample: bool,
@@ -120,7 +120,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// How many values there are to aggregate.
+    /// The number of aggregated values.
     fn count(&self, components: &mut Components) -> Scalar {
         match self.not_null {
             true => components.rows(),
@@ -130,21 +130,20 @@ impl Builder<'_> {
 
     fn sum_of(&self, arg: Scalar, class: Class, components: &mut Components) -> Option<Scalar> {
         let (ty, _) = sum_type(class)?;
-        // Intervals can be infinite, and infinity can't be taken back. Before 17 they can't, but a
-        // state must stay right when its server is upgraded.
+        // Intervals can be infinite from 17 on, and infinity can't be subtracted. The rule is the same before 17,
+        // because a state must stay right when its server is upgraded.
         let inexact = matches!(class, Class::Float4 | Class::Float8 | Class::Interval);
         let kind = if inexact { Kind::InexactSum } else { Kind::Sum };
         let filter = self.filter.clone();
         Some(components.add(Component { kind, arg: Some(arg), filter, ty: ty.into(), identity: false }))
     }
 
-    /// The sum with the scale of the largest among the values, as PostgreSQL's has.
+    /// The sum with the largest scale among the values, like PostgreSQL's.
     ///
-    /// A sum of values of one declared scale always has that scale. For others the state counts
-    /// the values of each scale in one number, twelve digits a scale, from which a value can be
-    /// taken back like from any sum; how long the number is tells the largest scale. Where a
-    /// scale is out of bounds the number is NaN, so that the group is recomputed when a value
-    /// is taken away, and the sum has the right scale by itself.
+    /// If the type has a declared scale, every sum has that scale. Otherwise the state counts the values of each scale
+    /// in one number, with twelve digits for each scale, so that values can be added and subtracted as in any sum. The
+    /// length of the number shows the largest scale. If a scale is too large, the number is NaN. Then the group is
+    /// recomputed when a value is removed, and until then the sum itself has the right scale.
     fn scaled(&self, sum: Scalar, power: u32, components: &mut Components) -> Option<Scalar> {
         if self.scale == Scale::Value || self.ty.sql != "numeric" {
             return Some(sum);
@@ -188,8 +187,8 @@ impl Builder<'_> {
     }
 
     fn extreme(&self, kind: Kind, components: &mut Components) -> Option<Scalar> {
-        // LEAST and the comparison must order as the aggregate does. For PostgreSQL's own types
-        // they do; arrays, rows and extension types are left to recomputation.
+        // LEAST and the comparison must order as the aggregate does. They do for PostgreSQL's own scalar types; arrays,
+        // rows and extension types are recomputed.
         self.ty.ordered.then(|| {
             components.add(Component {
                 kind,
@@ -215,9 +214,9 @@ impl Builder<'_> {
         template("CASE WHEN $1 > 0 THEN $2 > 0 END", &[&count, &trues])
     }
 
-    /// The formula, the scale and the rounding are those of PostgreSQL's
-    /// `numeric_stddev_internal`. Its square root has the scale of the variance; `sqrt` may
-    /// choose a smaller one, so it is given twenty digits more and the result is rounded.
+    /// The formula, the scale and the rounding of PostgreSQL's `numeric_stddev_internal`. Its square root has the scale
+    /// of the variance. `sqrt` may choose a smaller scale, so the argument gets twenty more digits and the result is
+    /// rounded.
     fn variance(&self, components: &mut Components, spread: Spread) -> Option<Scalar> {
         if !matches!(self.ty.class, Class::Int2 | Class::Int4 | Class::Int8 | Class::Numeric) {
             return None;
@@ -246,7 +245,7 @@ impl Builder<'_> {
     }
 }
 
-/// The largest scale of which values are counted: 1,200 digits.
+/// The largest scale whose values are counted; the number then has 1,200 digits.
 const MOST_COUNTED: u32 = 100;
 
 const FLOAT_AVERAGE: &str = "($1) / nullif($2, 0)::double precision";

@@ -19,9 +19,9 @@ pub struct Grouped {
     pub(crate) source: Source,
     pub(crate) keys: Vec<GroupKey>,
     pub(crate) components: Vec<Stored>,
-    /// The component that counts the group's rows.
+    /// The component with the number of the group's rows.
     pub(crate) rows: usize,
-    /// The hidden flag by which a delta asks for a group's recomputation.
+    /// The hidden flag with which a delta requests that a group is recomputed.
     pub(crate) dirty: Option<usize>,
 }
 
@@ -31,9 +31,9 @@ pub(crate) struct GroupKey {
     pub column: usize,
     pub nullable: bool,
     pub equality: String,
-    /// A numeric whose values have different scales.
+    /// Whether it is a numeric whose values can have different scales.
     pub scaled: bool,
-    /// What a row of the group has in another column.
+    /// The bounds that the key implies for a column.
     pub implied: Option<Implied>,
 }
 
@@ -54,7 +54,7 @@ impl Grouped {
         self.components[self.rows].column
     }
 
-    /// What is known of the weights of the change that such deltas make of the view.
+    /// The signs of the view's delta, given those of the tables' deltas.
     pub(crate) fn signs(&self, changed: &TableSet, signs: Signs, size: Size) -> Signs {
         match size {
             _ if !self.source.is_one_term(changed) => Signs::Net,
@@ -64,7 +64,7 @@ impl Grouped {
         }
     }
 
-    /// Whether such a delta can leave a group to be recomputed.
+    /// Whether a delta with these signs can require that a group is recomputed.
     pub(crate) fn recomputes(&self, signs: Signs) -> bool {
         self.components.iter().any(|stored| match (stored.component.kind, signs) {
             (Kind::Holistic, _) => true,
@@ -75,17 +75,16 @@ impl Grouped {
     }
 }
 
-/// The key, given the types of the group keys and which of them outputs compute with.
+/// Chooses the state's key.
 ///
-/// Of equal values that are not identical the state keeps the first it met, which may be gone
-/// while the others remain. That is right for a numeric that is shown as it is, where only the
-/// value counts, and for nothing else.
+/// If values are equal but not identical, the state keeps the first one, which may later be removed while the others
+/// remain. That is right only for a numeric that is shown as it is, where only the value counts.
 fn choose_key(view: &View, types: &[Type], nullable: bool, options: Options) -> Result<Key, Unsupported> {
     if types.is_empty() {
         return Ok(Key::Single);
     }
     for (key, ty) in types.iter().enumerate() {
-        // Deltas are applied in key order, so that two sessions can't lock groups crosswise.
+        // Deltas are applied in key order, so that two sessions can't deadlock on groups.
         if !ty.btree {
             return Err(Unsupported::new("GROUP BY key of a type without an order"));
         }
@@ -106,14 +105,14 @@ const MOST_INDEX_COLUMNS: usize = 32;
 /// `BTMaxItemSize`, a third of a page, without the entry's header.
 const MOST_INDEX_BYTES: u32 = 2704 - 16;
 
-/// Whether an entry of a btree has room for all values of these types, compressed or not.
+/// Whether a btree entry has room for the longest values of these types, even if they can't be compressed.
 fn fit_an_index(types: &[Type]) -> bool {
     let aligned = |ty: &Type| ty.most_bytes.and_then(|bytes| bytes.checked_next_multiple_of(8));
     let sum = types.iter().try_fold(0, |sum: u32, ty| sum.checked_add(aligned(ty)?));
     sum.is_some_and(|sum| sum <= MOST_INDEX_BYTES)
 }
 
-/// Whether an output is the key itself or has nothing to do with it.
+/// Whether an output is the key itself or does not use it.
 fn shows_only(output: &Scalar, key: usize) -> bool {
     output.as_column() == Some(key) || output.columns().all(|column| column != key)
 }
@@ -123,7 +122,7 @@ fn in_having(view: &View, key: usize) -> bool {
     having.is_some_and(|having| having.columns().any(|column| column == key))
 }
 
-/// Decomposes every aggregate call; the scalars are over components.
+/// Decomposes every aggregate call into components; the returned scalars are over components.
 fn aggregates(
     view: &View,
     grouping: &Grouping,
@@ -151,11 +150,11 @@ fn aggregates(
         .collect()
 }
 
-/// Lays the state out: first one column for each output that is one, in the outputs' order,
-/// then what is hidden. Where nothing is hidden the state is the result.
+/// The state's columns: first one for each output that is a key or a component, in the order of the outputs, then the
+/// hidden ones. If there are no hidden columns, the state is the result.
 struct Layout {
     columns: Vec<StateColumn>,
-    /// The state column of each key, then of each component.
+    /// The state columns of the keys, then of the components.
     positions: Vec<usize>,
 }
 
@@ -184,8 +183,8 @@ fn layout(outputs: &[Scalar], names: &[&str], fields: &[String]) -> Layout {
     Layout { columns, positions }
 }
 
-/// A state that is itself the result needs sums equal in value only. Elsewhere they are read
-/// through expressions, and are made identical.
+/// In a state that is itself the result, sums need only be equal in value. Otherwise expressions read them, so they are
+/// made identical.
 pub(crate) fn plan(
     view: &View,
     grouping: &Grouping,
@@ -215,7 +214,7 @@ fn plan_with(
     let values = aggregates(view, grouping, types, scale, &mut components);
     let components = components.list;
 
-    // A group row's fields are the keys and the components.
+    // The fields of a group row are the keys and the components.
     let nkeys = grouping.keys.len();
     let field = |position: usize| match position.checked_sub(nkeys) {
         None => Scalar::column(position),

@@ -1,32 +1,32 @@
-//! What follows for a column from the value of a key that is made of it.
+//! Bounds for a column that follow from the value of a key computed from it.
 //!
-//! What a time is truncated to depends on the time zone, so there can be no index on that. But the time is no earlier
-//! than what it is truncated to, and not much later, and for this an index on the column serves. The key itself is
-//! compared too, so bounds that are too wide cost time and nothing else.
+//! Truncating a time depends on the time zone, so such a key can't be indexed. But the time is no earlier than its
+//! truncated value, and not much later, and for these bounds an index on the column serves. The key itself is compared
+//! too, so bounds that are too wide only cost time.
 
 use crate::scalar::Scalar;
 
-/// Bounds of a column.
+/// Bounds for a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Implied {
-    /// Of the scope row.
+    /// The column's position in the scope row.
     pub column: usize,
-    told: Told,
+    form: Form,
     kind: Kind,
     /// How many hours the column can be before the key, and after it.
     hours: (u32, u32),
 }
 
-/// What a key tells of its column.
+/// How the key is computed from the column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    /// A time near its own.
+enum Form {
+    /// The key is a time near the column's.
     Time,
-    /// The year of it.
+    /// The key is the column's year.
     Year,
 }
 
-/// The type of a key, or of what is compared with the column.
+/// The type of a key, or of the value that the column is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Date,
@@ -34,18 +34,18 @@ enum Kind {
     TimestampTz,
 }
 
-/// By how much two clocks can differ: in some places a day was left out, in others there were two of it. Twice, for the
-/// zone of the expression and that of the comparison.
+/// The most hours by which two clocks can differ: some places have skipped a day, or had one twice. Counted twice, for
+/// the zone of the expression and that of the comparison.
 const ZONES: u32 = 2 * 28;
 
-/// The same where a clock is converted to a zone that the expression names. The session's own can be an offset of a week,
-/// as POSIX writes it; one that is named with digits could be too.
+/// The same if a clock is converted to a zone that the expression names. In POSIX notation the session's own zone can
+/// have an offset of a week, and so could a named zone with digits.
 const NAMED: u32 = 8 * 24 + ZONES;
 
-/// What is added where zones play no part.
+/// The hours that are added if zones don't matter.
 const SHORT: u32 = 2;
 
-/// The lengths of what `date_trunc` truncates to, in hours, no shorter than they are.
+/// The units of `date_trunc` with their greatest lengths in hours.
 const FIELDS: [(&str, u32); 13] = [
     ("microseconds", 1),
     ("milliseconds", 1),
@@ -62,10 +62,10 @@ const FIELDS: [(&str, u32); 13] = [
     ("millennium", 1000 * 366 * 24),
 ];
 
-/// Stands for the column.
+/// The placeholder for the column.
 const HOLE: &str = "\u{1}";
 
-/// What a key implies, given [`crate::facts::Column::hash`] of its column.
+/// The bounds that a key implies, given [`crate::facts::Column::hash`] of its column.
 pub(super) fn implied(key: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> Option<Implied> {
     let mut columns = key.columns();
     let (Some(column), None) = (columns.next(), columns.next()) else { return None };
@@ -77,11 +77,11 @@ pub(super) fn implied(key: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> Opti
     };
     let text = key.render(|_| HOLE.to_owned());
     let text = bare(&text);
-    let time = |kind, hours| Some(Implied { column, told: Told::Time, kind, hours });
+    let time = |kind, hours| Some(Implied { column, form: Form::Time, kind, hours });
     if let Some(inner) = year(text) {
         moment(inner, own)?;
         let around = around(inner);
-        return Some(Implied { column, told: Told::Year, kind: Kind::Date, hours: (around, 24 + around) });
+        return Some(Implied { column, form: Form::Year, kind: Kind::Date, hours: (around, 24 + around) });
     }
     if let Some(inner) = text.strip_suffix("::date") {
         moment(inner, own)?;
@@ -89,7 +89,7 @@ pub(super) fn implied(key: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> Opti
         return time(Kind::Date, (around, 24 + around));
     }
     if let Some((stride, inner)) = binned(text) {
-        // The function itself knows no zones.
+        // The function itself does not depend on the zone.
         let around = if bare(inner) == HOLE { SHORT } else { around(inner) };
         return time(moment(inner, own)?, (around, stride + around));
     }
@@ -103,12 +103,12 @@ pub(super) fn implied(key: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> Opti
         }
         None => rest,
     };
-    // Within a day PostgreSQL truncates without looking at the time zone again.
+    // For units within a day PostgreSQL truncates without determining the zone's offset again.
     let around = if length == 1 && bare(inner) == HOLE { SHORT } else { around(inner) };
     time(moment(inner, own)?, (around, length + around))
 }
 
-/// What a year is of.
+/// The expression whose year a text is.
 fn year(text: &str) -> Option<&str> {
     let casts = ["::smallint", "::integer", "::bigint", "::numeric", "::double precision"];
     let text = casts.into_iter().find_map(|cast| text.strip_suffix(cast)).map_or(text, bare);
@@ -116,7 +116,7 @@ fn year(text: &str) -> Option<&str> {
     prefixes.into_iter().find_map(|prefix| text.strip_prefix(prefix))?.strip_suffix(')')
 }
 
-/// The stride of `date_bin`, in hours, no shorter than it is, and what is put into bins. Where they begin doesn't matter.
+/// The greatest length of `date_bin`'s stride in hours, and its argument. Its origin doesn't matter.
 fn binned(text: &str) -> Option<(u32, &str)> {
     let call = text.strip_prefix("date_bin('")?.strip_suffix(')')?;
     let (stride, rest) = call.split_once("'::interval, ")?;
@@ -126,7 +126,8 @@ fn binned(text: &str) -> Option<(u32, &str)> {
     Some((stride_in_hours(stride)?, inner))
 }
 
-/// A stride as PostgreSQL prints it, of days and a time, if it is no longer than what `date_trunc` truncates to.
+/// The hours of a stride as PostgreSQL prints it, in days and a time, unless it is longer than the units of
+/// `date_trunc`.
 fn stride_in_hours(stride: &str) -> Option<u32> {
     let longest = FIELDS.iter().map(|(_, length)| *length).max()?;
     let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number <= longest);
@@ -140,12 +141,12 @@ fn stride_in_hours(stride: &str) -> Option<u32> {
     (hours <= longest).then_some(hours)
 }
 
-/// By how much the clock of an expression can differ from that of its column.
+/// The most hours by which the clock of an expression can differ from that of its column.
 fn around(text: &str) -> u32 {
     if text.contains(" AT TIME ZONE ") { NAMED } else { ZONES }
 }
 
-/// The rest of a string constant after its opening quote, if it is one without quotes in it.
+/// Checks the rest of a string constant after its opening quote: it must contain no quotes.
 fn literal(rest: &str) -> Option<()> {
     let value = rest.strip_suffix("'::text")?;
     (!value.contains('\'')).then_some(())
@@ -154,7 +155,7 @@ fn literal(rest: &str) -> Option<()> {
 fn bare(text: &str) -> &str {
     let mut text = text;
     while let Some(inner) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) {
-        // Not the parentheses of two operands.
+        // These would be the parentheses of two operands.
         if inner.find(')') < inner.find('(') {
             break;
         }
@@ -163,7 +164,7 @@ fn bare(text: &str) -> &str {
     text
 }
 
-/// The type of the column, or of the same moment seen as another type of time.
+/// The type of an expression that is the column, or the column converted once to another type of time.
 fn moment(text: &str, own: Kind) -> Option<Kind> {
     let text = bare(text);
     if text == HOLE {
@@ -175,7 +176,7 @@ fn moment(text: &str, own: Kind) -> Option<Kind> {
     if let Some(inner) = text.strip_suffix("::timestamp without time zone") {
         return moment(inner, own).map(|_| Kind::Timestamp);
     }
-    // One conversion: each can move the clock by as much as two zones differ.
+    // Only one conversion: each can move the clock by the difference of two zones.
     let (inner, zone) = text.rsplit_once(" AT TIME ZONE '")?;
     literal(zone).filter(|()| !zone.contains(|c: char| c.is_ascii_digit()))?;
     match (bare(inner) == HOLE, own) {
@@ -186,8 +187,8 @@ fn moment(text: &str, own: Kind) -> Option<Kind> {
 }
 
 impl Implied {
-    /// What holds of a column where the key has this value, and where it is NULL, as only what is NULL is made into
-    /// that. What is near the end of all time has no bound there, as there might be no such time.
+    /// The conditions on the column for a key that is not NULL, and for a NULL key, which only a NULL column gives.
+    /// Near the limits of the type there is no bound, since it could be out of range.
     pub fn conditions(&self, column: &str, key: &str) -> [String; 2] {
         let (before, after) = self.hours;
         let days = |hours: u32| hours.div_ceil(24).to_string();
@@ -201,13 +202,13 @@ impl Implied {
             format!("CASE WHEN {is_near} THEN {time} {shift} ELSE '{else_}'::{ty} END")
         };
         let (minus, plus) = (format!("{minus} {before}"), format!("{plus} {after}"));
-        let (low, high) = match self.told {
-            Told::Time => (
+        let (low, high) = match self.form {
+            Form::Time => (
                 bound(&format!("{key} {more} '4700-01-01 BC'::{ty}"), key, &minus, "-infinity"),
                 bound(&format!("{key} {less} '290000-01-01'::{ty}"), key, &plus, "infinity"),
             ),
-            // Years before Christ are negative, and that of what is infinite is infinite too.
-            Told::Year => {
+            // Years BC are negative, and the year of infinity is infinite.
+            Form::Year => {
                 let is_near = format!("{key} {more} (-4700) AND {key} {less} 290000");
                 let day = |day: &str| format!("pg_catalog.make_date(({key})::integer, {day})");
                 let (first, last) = (day("1, 1"), day("12, 31"));

@@ -1,27 +1,25 @@
-//! The keys that a flush of a join locks before it reads.
+//! Which keys a flush of a join locks before it reads.
 //!
-//! Two transactions that change different tables of a join must not both miss the rows that
-//! their changes make together. A row of one and a row of the other meet only by way of equal
-//! join keys, so it is these that are locked, after the change and before anything is read.
+//! If two transactions change different tables of a join, neither sees the other's rows, and both could miss the result
+//! rows that join one with the other. Such rows have equal join keys. So each transaction locks the join keys of its
+//! rows, after changing them and before reading anything.
 //!
-//! The leaves of the join form a tree, and each of its *edges* a space of keys: the values of
-//! the equated columns. Writers of an edge's child side lock a key in a mode that is compatible
-//! with itself and excludes that of the parent side, so writers of one side never wait for one
-//! another. A changed row locks
-//! - at its own leaf: the edges from its children, as their parent side, and the edge to its
-//!   parent, as the child side;
-//! - at each row that it matches, from leaf to leaf towards the root: the edges from the
-//!   children that come after the one it came from, and the edge to the next parent.
+//! The leaves of the join form a tree. The keys of an *edge* are the values of its equated columns. Writers of the
+//! edge's child side lock a key in a mode that is compatible with itself and conflicts with that of the parent side, so
+//! writers of one side never wait for each other. A changed row locks
+//! - at its own leaf: the edges from its children, as their parent side, and the edge to its parent, as the child side;
+//! - at each row that it is joined with, from leaf to leaf towards the root: the edges from the children with higher
+//!   numbers than the one it came from, and the edge to the next parent.
 //!
-//! **Any two leaves have an edge in common.** If one is above the other, it is the last edge on
-//! the way; if they meet in a third leaf, it is the edge by which the later of the two arrives
-//! there. Rows that make a result row together have equal keys there.
+//! **Any two leaves have a locked edge in common.** If one is an ancestor of the other, it is the last edge on the
+//! path. If their paths meet in a third leaf, it is the edge by which the path with the higher number arrives there.
+//! Rows that are joined with each other have equal keys there.
 //!
-//! **Nobody waits in a circle.** Edges are numbered children first, so every way towards the
-//! root, with the edges beside it, ascends; keys of one edge are locked in order.
+//! **No deadlock.** Edges are numbered children first, so the edges along every path towards the root, and those beside
+//! it, ascend. The keys of one edge are locked in order.
 //!
-//! A row that another transaction is still adding between the two is not found on the way. That
-//! transaction then has locks in common with both, takes them later and sees both rows.
+//! A row between the two that a third transaction is still adding is not found on the path. That third transaction has
+//! a locked edge in common with both, takes its locks later, and so sees both rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +33,7 @@ use crate::rel::term::Term;
 use crate::rel::{Image, Rel, TableSet};
 use crate::scalar::Scalar;
 
-/// Which end of an edge is locked.
+/// The end of an edge that is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
     Child,
@@ -51,14 +49,15 @@ impl Side {
     }
 }
 
-/// A part of the keys that a flush locks, not put into words: see [`crate::sql::locks::Step`].
+/// A part of the keys that a flush locks, before it becomes SQL: see [`crate::sql::locks::Step`].
 pub(crate) struct Part {
     pub sides: Vec<(u16, Side)>,
     pub keys: PartKeys,
 }
 
 pub(crate) enum PartKeys {
-    /// Rows, and of each edge, side and key. They are followed from leaf to leaf, or are the changed ones.
+    /// Queries for rows, with the edge, side and key of each. Either the changed rows themselves, or `followed` from
+    /// leaf to leaf.
     Rows {
         queries: Vec<(Rel, [Scalar; 3])>,
         followed: bool,
@@ -71,7 +70,7 @@ pub(crate) enum PartKeys {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tree {
     leaves: Vec<Scan>,
-    /// Ascending towards the root.
+    /// In ascending order towards the root.
     edges: Vec<Edge>,
 }
 
@@ -79,21 +78,21 @@ pub(crate) struct Tree {
 struct Edge {
     child: usize,
     parent: usize,
-    /// What is equal at the child and at the parent, over the product row. Where nothing is, the
-    /// edge has a single key, which all rows share.
+    /// The equated expressions of the child and of the parent, over the product row. Without any, the edge has a single
+    /// key, which all rows share.
     keys: Vec<(Scalar, Scalar)>,
 }
 
-/// An edge that the change of a leaf has to lock.
+/// An edge that must be locked when a leaf changes.
 struct Need {
     edge: usize,
     side: Side,
-    /// From the changed leaf to the one whose columns are the key.
+    /// The leaves from the changed one to the one with the key columns.
     path: Vec<usize>,
 }
 
 impl Tree {
-    /// The tree of a single product; `None` where the core is none.
+    /// The tree of a single product; `None` if the core is not a single product.
     pub fn new(core: &Core) -> Option<Tree> {
         let [term] = Term::all(&core.rel).ok()?.try_into().ok()?;
         let links = Links::new(&term, core);
@@ -104,14 +103,14 @@ impl Tree {
         Some(Tree { leaves: term.leaves, edges })
     }
 
-    /// Whether there is nothing to join.
+    /// Whether the tree has only one leaf.
     pub fn is_leaf(&self) -> bool {
         self.edges.is_empty()
     }
 
-    /// What to lock when these tables change, some of them so that it makes no difference by itself. Their
-    /// rows lock all but what leads to rows that reference them, of which nobody else can have any: rows
-    /// that this transaction goes on to add there will meet others by way of them.
+    /// The locks for a change of these tables, some of which are idle. Rows of an idle table lock all edges except
+    /// those that lead to the rows referencing them, since no other transaction can have such rows yet. But this
+    /// transaction may add them later, and they are joined with rows of further tables.
     pub fn steps(&self, changed: &TableSet, idle: &Idle, row: Option<Row<'_>>, core: &Core) -> Vec<Part> {
         let table = |leaf: usize| self.leaves[leaf].table;
         let leaves =
@@ -122,7 +121,7 @@ impl Tree {
         }
         let mut parts: Vec<Vec<Need>> = Vec::new();
         for needs in edges.into_values() {
-            // What is on the way must be locked before the way is followed.
+            // The edges on a path must be locked before it is followed.
             let follows = |known: &Need| needs.iter().any(|need| self.is_on(known.edge, self.way(need)));
             let all = self.meets_all(&needs);
             match parts.last_mut().filter(|part| self.meets_all(part) == all && !part.iter().any(follows)) {
@@ -133,7 +132,7 @@ impl Tree {
         parts.iter().map(|part| self.step(part, row, core)).collect()
     }
 
-    /// What an edge's keys are, for people to read.
+    /// An edge's keys in words.
     pub fn describe(&self, edge: u16, core: &Core) -> String {
         let Edge { child, parent, keys } = &self.edges[usize::from(edge)];
         let name = |position: usize| {
@@ -149,7 +148,7 @@ impl Tree {
         }
     }
 
-    /// Those of a leaf that do not lead to rows that reference it.
+    /// The needs of a leaf, without those that lead to rows referencing it.
     fn open_needs(&self, leaf: usize, idle: &Idle) -> Vec<Need> {
         let mut needs = self.needs(leaf);
         if let Some(children) = idle.get(&self.leaves[leaf].table) {
@@ -180,7 +179,7 @@ impl Tree {
         needs
     }
 
-    /// Whether some way passes an edge without keys: then every row at its end is met.
+    /// Whether some path passes an edge without keys, so that it leads to all rows of the leaf at its end.
     fn meets_all(&self, needs: &[Need]) -> bool {
         let passes = |(number, edge): (usize, &Edge)| {
             edge.keys.is_empty() && needs.iter().any(|need| self.is_on(number, self.way(need)))
@@ -188,7 +187,7 @@ impl Tree {
         self.edges.iter().enumerate().any(passes)
     }
 
-    /// The leaves by which a key is found. The only key of an edge without any is known from the start.
+    /// The leaves that must be read to find a key. The only key of an edge without columns needs no reading.
     fn way<'a>(&self, need: &'a Need) -> &'a [usize] {
         if self.edges[need.edge].keys.is_empty() { &need.path[..1] } else { &need.path }
     }
@@ -212,7 +211,7 @@ impl Tree {
         Part { sides: sides.into_iter().collect(), keys }
     }
 
-    /// What is equal at the end that is locked.
+    /// The equated expressions at the end that is locked.
     fn ends(&self, need: &Need) -> impl Iterator<Item = &Scalar> {
         self.edges[need.edge].keys.iter().map(|(child, parent)| match need.side {
             Side::Child => child,
@@ -220,7 +219,7 @@ impl Tree {
         })
     }
 
-    /// The changed row's own columns that are the key, where they are.
+    /// The changed row's own columns that form the key, if they do.
     fn columns(&self, need: &Need, row: Row<'_>, core: &Core) -> Option<(u16, Side, Vec<usize>)> {
         let position = |key: &Scalar| {
             let (leaf, column) = locate(&self.leaves, key.as_column()?);
@@ -231,7 +230,7 @@ impl Tree {
         (self.way(need).len() == 1).then_some((need.edge as u16, need.side, positions))
     }
 
-    /// The rows at the end of a path, and what to lock of each: edge, side, key.
+    /// The rows at the end of a path, and for each of them edge, side and key.
     fn query(&self, need: &Need) -> (Rel, [Scalar; 3]) {
         let (ends, way): (Vec<&Scalar>, _) = (self.ends(need).collect(), self.way(need));
         let equal = way.windows(2).flat_map(|pair| self.matching(pair[0]));
@@ -248,7 +247,7 @@ impl Tree {
         (product.filter_all(conjuncts), outputs)
     }
 
-    /// What matches a row of a leaf with those of its parent.
+    /// The join conditions between a leaf and its parent.
     fn matching(&self, child: usize) -> impl Iterator<Item = Scalar> + '_ {
         let edges = self.edges.iter().filter(move |edge| edge.child == child);
         edges.flat_map(|edge| &edge.keys).map(|(child, parent)| {
@@ -261,7 +260,7 @@ impl Tree {
         })
     }
 
-    /// A column of the product row among those of a path's leaves.
+    /// The position of a column of the product row among the leaves of a path.
     fn place(&self, position: usize, path: &[usize]) -> usize {
         let (leaf, column) = locate(&self.leaves, position);
         let before = path.iter().take_while(|&&other| other != leaf);
@@ -279,8 +278,8 @@ fn add_edges(leaf: usize, parents: &[Option<usize>], links: &Links<'_>, edges: &
     }
 }
 
-/// A number that equal keys share. PostgreSQL's hash of a record is made of its fields' hashes,
-/// which agree among the types of one operator family.
+/// A hash of the key, the same for equal keys. PostgreSQL's hash of a record is computed from its fields' hashes, which
+/// agree for all types of an operator family.
 fn hash(keys: &[&Scalar]) -> Scalar {
     if keys.is_empty() {
         return Scalar::text("0");
@@ -294,7 +293,7 @@ fn hash(keys: &[&Scalar]) -> Scalar {
     hash
 }
 
-/// A NULL is equal to nothing.
+/// NULL joins with nothing.
 fn is_not_null(key: &Scalar) -> Scalar {
     let mut test = key.clone();
     test.push_text(" IS NOT NULL");
@@ -305,7 +304,7 @@ fn is_not_null(key: &Scalar) -> Scalar {
 mod tests {
     use super::*;
 
-    /// A tree of leaves without columns, each below the one that `parents` names.
+    /// A tree of leaves without columns; `parents` has each leaf's parent.
     fn tree(parents: &[Option<usize>]) -> Tree {
         let leaves: Vec<Scan> = (0..parents.len()).map(|table| Scan { table, image: Image::New, width: 0 }).collect();
         let links = Links { leaves: &leaves, tables: &[], equal: Vec::new() };
@@ -321,7 +320,7 @@ mod tests {
     }
 
     impl Tree {
-        /// Whether the way from one leaf to another begins with `step`.
+        /// Whether the path from one leaf to another begins with `step`.
         fn is_behind(&self, from: usize, step: usize, to: usize) -> bool {
             let mut reached = vec![step];
             while let Some(next) = self
@@ -360,7 +359,7 @@ mod tests {
         }
     }
 
-    /// Each leaf in turn is idle because of one of its neighbours.
+    /// Makes each leaf in turn idle because of one of its neighbours.
     #[test]
     fn an_idle_leaf_meets_all_but_what_references_it() {
         for tree in trees(5) {

@@ -29,14 +29,14 @@ use crate::rel::TableSet;
 use crate::scalar::Scalar;
 use crate::view::View;
 
-/// How a view is kept current, from cheapest to dearest.
+/// How a view is maintained, from the cheapest to the most expensive strategy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Strategy {
     /// The change is computed from the delta alone.
     Arithmetic,
     /// The change finds the affected groups, which are recomputed.
     Recompute { aggregates: Vec<String> },
-    /// The query runs again and what differs is written.
+    /// The query runs again, and the rows that differ are written.
     Whole { construct: String },
 }
 
@@ -59,19 +59,18 @@ pub struct TableUse {
     pub columns: Vec<i16>,
 }
 
-/// What a plan depends on besides the view.
+/// The options of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// `server_version_num` of the server that the state was created on. A later one must keep
-    /// the state as it is.
+    /// `server_version_num` of the server that the state was created on. Later ones must keep the form of the state.
     pub server_version: i32,
 }
 
-/// The types of a view's expressions, as [`crate::sql::probe`] asks for them.
+/// The types of a view's expressions, which [`crate::sql::probe`] makes queries for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Types {
     pub keys: Vec<Type>,
-    /// Every aggregate's arguments, one aggregate after the other.
+    /// The types of all aggregates' arguments, one aggregate after the other.
     pub args: Vec<Type>,
     pub aggregates: Vec<Type>,
     pub outputs: Vec<Type>,
@@ -92,23 +91,21 @@ pub enum Key {
     Columns {
         nulls_not_distinct: bool,
     },
-    /// A cryptographic hash of the columns' exact image. It fits an index however long the values
-    /// are, holds NULLs, keeps rows apart that are equal but not identical (`1.0`, `1.00`), and
-    /// serves types without equality.
+    /// A SHA-256 hash of the columns' exact image. It fits an index for values of any length, covers NULLs,
+    /// distinguishes rows that are equal but not identical (`1.0`, `1.00`), and works for types without equality.
     Image,
 }
 
-/// What is known of a delta's weights.
+/// What a plan knows about a delta's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Signs {
     /// All are +1.
     Additions,
-    /// Both signs occur, and what has +1 is there after the change: one statement's change of
-    /// one table.
+    /// Both signs occur, and each row with +1 exists after the change: the delta of one statement on one table.
     Statement,
-    /// Both signs occur, and a row with +1 may be cancelled by one with -1.
+    /// Both signs occur, and a row with -1 may cancel one with +1.
     Net,
-    /// The same, also within one table: a row that one statement added another one may have taken away.
+    /// The same, also within one table: one statement may have added a row that another one has removed.
     Passing,
 }
 
@@ -119,8 +116,8 @@ impl Signs {
     }
 }
 
-/// What happened to the only changed row. [`Signs`] don't tell: those of a view that reads its table twice
-/// are of what the row makes together with others.
+/// Whether the only changed row was added or removed. [`Signs`] don't say that: if a view reads its table twice, they
+/// describe the row's join with other rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
     Added,
@@ -136,17 +133,17 @@ impl Fate {
     }
 }
 
-/// A plan is cached for few rows and for many: what suits one ruins the other.
+/// The size of a delta. Plans are cached separately for few and for many rows, since each kind is bad for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Size {
-    /// One row of one table, whose columns are parameters.
+    /// One row of one table, with its columns as parameters.
     One(Fate),
     Small,
     Large,
 }
 
 impl Size {
-    /// Whether such a delta may hold both rows that came and rows that are gone.
+    /// Whether such a delta may contain both added and removed rows.
     pub(crate) fn mixes(self, signs: Signs) -> bool {
         signs.removals() && !matches!(self, Size::One(_))
     }
@@ -160,7 +157,7 @@ pub struct Plan {
     pub tables: Vec<TableUse>,
     pub columns: Vec<StateColumn>,
     pub key: Key,
-    /// The outputs over the state's columns, where the state is not itself the result.
+    /// The outputs over the state's columns, unless the state is itself the result.
     pub reading: Option<Reading>,
     pub(crate) body: Body,
 }
@@ -177,12 +174,12 @@ pub struct Reading {
     /// Name, type and expression over the state's columns.
     pub outputs: Vec<(String, String, Scalar)>,
     pub having: Option<Scalar>,
-    /// Each state row stands for this many rows.
+    /// The column with the number of rows that each state row stands for.
     pub multiplicity: Option<usize>,
 }
 
 impl Plan {
-    /// Plans a parsed view. What has no rule is `Unsupported`; see [`Plan::whole`].
+    /// Plans a parsed view. A construct without a rule is `Unsupported`; see [`Plan::whole`].
     pub fn new(view: &View, types: &Types, options: Options) -> Result<Plan, Unsupported> {
         let core = lower::core(view)?;
         match &view.grouping {
@@ -191,8 +188,8 @@ impl Plan {
         }
     }
 
-    /// The plan that fits every query: run it again. `tables` are all it reads, and
-    /// `definition` is the view that holds it.
+    /// The plan for any query: run it again. `tables` are all tables that it reads, and `definition` is the view with
+    /// the query.
     pub fn whole(
         construct: &Unsupported,
         outputs: Vec<(String, Type)>,
@@ -202,7 +199,7 @@ impl Plan {
         rows::whole(construct, outputs, tables, definition)
     }
 
-    /// Whether the state is empty as soon as one of the tables is.
+    /// Whether the state is empty if any one of its tables is.
     pub(crate) fn needs_every_table(&self) -> bool {
         match &self.body {
             Body::Grouped(_) => self.key != Key::Single,
@@ -217,7 +214,8 @@ impl Plan {
         }
     }
 
-    /// What of this makes other statements: where nothing can fail, a row that came and went may be computed of.
+    /// The signs that matter for the statements: if nothing can fail, expressions may also be computed for a row that
+    /// was added and removed.
     pub fn relevant(&self, signs: Signs) -> Signs {
         match signs {
             Signs::Passing if !self.source().is_some_and(|source| source.frail) => Signs::Net,
@@ -225,25 +223,24 @@ impl Plan {
         }
     }
 
-    /// Those of the `changed` tables whose change makes no difference, as foreign keys prove. To those
-    /// in `one_way` rows were only added, or from them only taken away.
+    /// Those of the `changed` tables whose change can't affect the result, because of foreign keys. `one_way` are the
+    /// tables to which rows were only added, or from which rows were only removed.
     pub fn idle(&self, changed: &TableSet, one_way: &TableSet) -> Idle {
         self.source().map_or_else(Idle::new, |source| references::idle(&source.references, changed, one_way))
     }
 
-    /// What the keys of an edge are, by the numbers of [`Plan::locking`].
+    /// The keys of an edge in words. `edge` is numbered as by [`Plan::locking`].
     pub fn edge(&self, edge: u16) -> Option<String> {
         let source = self.source()?;
         Some(Tree::new(&source.core)?.describe(edge, &source.core))
     }
 
-    /// What a state with these columns was created for: a plan compiled later must have the same.
+    /// The kind of key of the state. A plan compiled later must have the same.
     pub fn shape(&self) -> String {
         format!("{:?}", self.key)
     }
 
-    /// Whether these columns hold all of the state's key, so that rows which differ in the key
-    /// differ in them.
+    /// Whether these columns contain the whole key of the state.
     pub fn key_is_within(&self, columns: &[String]) -> bool {
         let columns: Vec<String> = columns.iter().map(|column| ident(column)).collect();
         matches!(self.body, Body::Grouped(_))
@@ -251,7 +248,7 @@ impl Plan {
             && self.key_columns().iter().all(|key| columns.contains(key))
     }
 
-    /// The keys of groups, in the order of their columns in [`Plan::key_columns`].
+    /// The group keys, in the order of their columns in [`Plan::key_columns`].
     pub(crate) fn group_keys(&self) -> &[grouped::GroupKey] {
         match &self.body {
             Body::Grouped(grouped) => &grouped.keys,
@@ -259,22 +256,22 @@ impl Plan {
         }
     }
 
-    /// The columns whose values bound those of a key, as positions of tables and names: an index on such a column
-    /// finds the rows of a group.
+    /// The columns for which keys imply bounds: positions of tables, and column names. An index on such a column finds
+    /// the rows of a group.
     pub fn bounded(&self) -> Vec<(usize, String)> {
         let keys = self.group_keys().iter().filter_map(|key| key.implied.as_ref());
         let column = |column| self.source()?.column(column).map(|(table, column)| (table, column.name.clone()));
         keys.filter_map(|implied| column(implied.column)).collect()
     }
 
-    /// A name like `wanted` that no column of the state has.
+    /// `wanted`, or a similar name that no column of the state has.
     pub(crate) fn unused(&self, wanted: &str) -> String {
         let taken: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
         hidden_name(&taken, wanted)
     }
 }
 
-/// The name of a state column: its output's where it has one, else one that no output has.
+/// The name of a hidden state column: `wanted`, or a similar name that no output has.
 pub(crate) fn hidden_name(outputs: &[&str], wanted: &str) -> String {
     let mut name = format!("imat_{wanted}");
     while outputs.contains(&name.as_str()) {

@@ -1,4 +1,4 @@
-//! Which expressions are never NULL.
+//! Finds expressions that are never NULL.
 
 use crate::facts::{Column, hashes};
 use crate::scalar::{Piece, Scalar};
@@ -6,14 +6,14 @@ use crate::view::{Source, View};
 
 const NUMBERS: [u32; 4] = [hashes::INTEGER, hashes::REAL, hashes::DOUBLE, hashes::NUMERIC];
 
-/// The names of their types.
+/// The number types, as casts to them are printed.
 const CASTS: [&str; 6] = ["smallint", "integer", "bigint", "real", "double precision", "numeric"];
 
-/// What PostgreSQL's operators are made of.
+/// The characters of PostgreSQL's operators.
 const OPERATOR: &str = "+-*/<>=~!@#%^&|`?";
 
-/// Whether an expression over the scope row can be NULL. A column says so itself, and arithmetic on numbers
-/// returns NULL for NULL only. Of all else it is assumed.
+/// Whether an expression over the scope row can be NULL. Columns have NOT NULL constraints, and arithmetic on numbers
+/// returns NULL only for NULL. All other expressions count as nullable.
 pub fn nullable(view: &View, scalar: &Scalar) -> bool {
     let plain = scalar.as_column().is_some();
     !scalar.pieces().iter().all(|piece| match piece {
@@ -38,8 +38,8 @@ fn column(view: &View, position: usize) -> Option<&Column> {
     }
 }
 
-/// Whether a piece of an expression has nothing but numbers, parentheses, casts to number types, and
-/// the operators `+ - * / %`, which are PostgreSQL's own: any other is printed with its schema.
+/// Whether a piece of an expression consists of numbers, parentheses, casts to number types, and the operators `+ - * /
+/// %`. These are PostgreSQL's own, since any other operator is printed with its schema.
 fn is_arithmetic(text: &str) -> bool {
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -59,12 +59,12 @@ fn is_arithmetic(text: &str) -> bool {
     true
 }
 
-/// What follows a number's digits.
+/// The text after a number's digits.
 fn number(text: &str) -> &str {
     text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.')
 }
 
-/// What follows the name of a number type.
+/// The text after the name of a number type.
 fn number_type(text: &str) -> Option<&str> {
     let after = CASTS.iter().find_map(|name| text.strip_prefix(name))?;
     (!after.starts_with(|c: char| c.is_alphanumeric() || c == '_')).then_some(after)

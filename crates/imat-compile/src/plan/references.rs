@@ -1,9 +1,8 @@
-//! What foreign keys prove.
+//! Changes that can't affect a join because of foreign keys.
 //!
-//! A join of a table with one that references it, on the columns of the foreign key, loses and gains
-//! nothing by a row of the referenced table that comes or goes while the other table stays as it is:
-//! no row references it before it is there, nor after it is gone. It still has to lock what leads to
-//! other tables: see [`crate::plan::locks`].
+//! In a join over a foreign key, adding or removing a row of the referenced table while the referencing table does not
+//! change leaves the result as it is: no row references it before it is added, nor after it is removed. The change
+//! still has to lock the keys that lead to other tables: see [`crate::plan::locks`].
 
 use std::collections::BTreeMap;
 
@@ -13,7 +12,7 @@ use crate::plan::links::Links;
 use crate::rel::TableSet;
 use crate::rel::term::Term;
 
-/// A foreign key that a join is over; tables by their position.
+/// A foreign key on which tables are joined; the tables by position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
     pub child: usize,
@@ -21,7 +20,7 @@ pub(crate) struct Reference {
     pub key: ForeignKey,
 }
 
-/// The references of a core to tables that it reads once.
+/// The foreign keys of a core's joins to tables that it reads once.
 pub(crate) fn all(core: &Core) -> Vec<Reference> {
     let Ok([term]) = Term::all(&core.rel).map(<[Term; 1]>::try_from).unwrap_or_else(|_| Err(Vec::new())) else {
         return Vec::new();
@@ -56,11 +55,11 @@ fn is_joined(key: &ForeignKey, child: usize, parent: usize, links: &Links<'_>, c
     key.columns.iter().copied().zip(key.referenced.iter().copied()).all(|pair| pairs.contains(&pair))
 }
 
-/// Tables whose change makes no difference, each with those that reference it and did not change.
+/// Tables whose change can't affect the result, each with the tables that reference it and did not change.
 pub type Idle = BTreeMap<usize, TableSet>;
 
-/// Those of the tables in `one_way`, to which rows were only added or from which they were only
-/// taken away, whose change makes no difference.
+/// The changed tables in `one_way` whose change can't affect the result. `one_way` are the tables to which rows were
+/// only added, or from which rows were only removed.
 pub(crate) fn idle(references: &[Reference], changed: &TableSet, one_way: &TableSet) -> Idle {
     let mut idle = Idle::new();
     for Reference { child, parent, .. } in references {

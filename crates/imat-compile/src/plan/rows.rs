@@ -14,12 +14,12 @@ pub struct Rows {
     pub(crate) query: Query,
 }
 
-/// Where the rows come from.
+/// The source of the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Query {
     /// Joins, filters and these outputs over the scope row: the delta is derived.
     Source { source: Source, outputs: Vec<Scalar> },
-    /// This view: the delta is what it returns now less the state.
+    /// The definition: the delta is its current result minus the state.
     Definition(QName),
 }
 

@@ -1,4 +1,4 @@
-//! What a plan reads: the joins and filters of its view.
+//! The joins and filters that a plan reads.
 
 use std::collections::BTreeSet;
 
@@ -13,20 +13,20 @@ use crate::rel::TableSet;
 use crate::rel::term::Term;
 use crate::scalar::Scalar;
 
-/// The joins and filters of a view, ready to be read as they are or as a delta.
+/// The joins and filters of a view, which can be read in full or as a delta.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
     pub core: Core,
-    /// The scope columns that are read, ascending; `x<position>` in the rendered subquery.
+    /// The scope columns that are read, ascending. They are called `x<position>` in the rendered subquery.
     pub used: Vec<usize>,
-    /// What is computed of the scope row.
+    /// The expressions that are computed over the scope row.
     pub computed: Vec<Scalar>,
     pub references: Vec<Reference>,
-    /// Something is computed that can fail for a row of the tables.
+    /// Whether one of these expressions, or of the conditions, can fail for some row of the tables.
     pub frail: bool,
 }
 
-/// PostgreSQL's limit for the columns of a SELECT is 1664; besides the scope row there are weights and the like.
+/// PostgreSQL's limit is 1664 columns of a SELECT. Besides the scope row there are weights and similar columns.
 const MOST_COLUMNS: usize = 1600;
 
 /// The only changed row: its table, and the columns that are parameters.
@@ -53,7 +53,7 @@ impl Source {
         Ok(source)
     }
 
-    /// Whether an expression over the scope row has a value in any row of the tables.
+    /// Whether an expression over the scope row fails for no row of the tables.
     pub(crate) fn is_total(&self, expr: &Scalar) -> bool {
         let terms = Term::all(&self.core.rel).unwrap_or_default();
         terms.iter().all(|term| !Order { term, tables: &self.core.tables }.is_frail(&term.resolve(expr)))
@@ -69,7 +69,7 @@ impl Source {
         terms.iter().any(is_frail) || !self.computed.iter().all(|expr| self.is_total(expr))
     }
 
-    /// The column of a table that a column of the scope row is, and the position of the table.
+    /// The table column behind a column of the scope row, and the table's position.
     pub(super) fn column(&self, scope: usize) -> Option<(usize, &Column)> {
         let [term] = Term::all(&self.core.rel).ok()?.try_into().ok()?;
         let (leaf, column) = locate(&term.leaves, term.resolve(&Scalar::column(scope)).as_column()?);
@@ -77,14 +77,14 @@ impl Source {
         Some((table, &self.core.tables[table].columns[column]))
     }
 
-    /// Whether these tables change so that each row of the change is made of one changed row: with several, or two
-    /// readings of one, what is added by one part of the delta can be taken away by another.
+    /// Whether each row of the view's delta comes from one changed row. With several changed tables, or a table that is
+    /// read twice, one term of the delta can cancel what another one adds.
     pub(crate) fn is_one_term(&self, changed: &TableSet) -> bool {
         self.core.rel.scans().filter(|scan| changed.contains(&scan.table)).count() == 1
     }
 
-    /// Whether it is of one repeated table that the change consists. Its delta is summed up, so what is added there is
-    /// there afterwards, however many statements changed it.
+    /// Whether the changed table is one whose rows are repeated by a count. Its delta is summed up, so a row with +1
+    /// exists after the change, even if several statements changed the table.
     pub(crate) fn is_summed(&self, changed: &TableSet) -> bool {
         let terms = Term::all(&self.core.rel).unwrap_or_default();
         terms.iter().all(|term| {
@@ -111,9 +111,8 @@ impl Source {
     }
 }
 
-/// Per table, the column positions that the core's predicates and the scope-row expressions
-/// `scalars` read, sorted. A change that touches none of them changes no result, so a delta
-/// carries no others.
+/// For each table, the sorted positions of the columns that the core's conditions and the scope-row expressions
+/// `scalars` read. A change of other columns does not affect the result, so deltas don't contain these.
 pub(crate) fn used_columns(core: &Core, scalars: &[Scalar]) -> Result<Vec<Vec<usize>>, Unsupported> {
     let mut used = vec![BTreeSet::new(); core.tables.len()];
     for term in Term::all(&core.rel)? {

@@ -1,6 +1,6 @@
-//! Which expressions have a value whatever the row is.
+//! Finds expressions that can't fail, whatever the row is.
 //!
-//! Such a one may be computed of rows that a condition keeps away, and so can be looked up in an index on it.
+//! Such an expression may be computed for rows that a condition excludes, so an index on it can be used.
 
 use crate::facts::hashes;
 use crate::scalar::{Piece, Scalar};
@@ -13,12 +13,12 @@ const TIMES: &[u32] = &[DATE, 1114, 1184];
 const TEXT_WORDS: &[&str] =
     &["lower", "upper", "initcap", "btrim", "ltrim", "rtrim", "left", "right", "coalesce", "nullif", "concat", "text"];
 
-/// What conditions consist of that compare columns, and casts of columns that can't fail.
+/// The words of conditions that only compare columns and casts of columns that can't fail.
 const CONDITION_WORDS: &[&str] =
     &["and", "or", "not", "is", "null", "true", "false", "distinct", "from", "any", "all", "array"];
 
-/// Functions, types and fields. No conversions to timestamps: there are dates later than any of them, and a time at either end
-/// is none in another zone.
+/// Functions, types and fields. Conversions to timestamps are missing: a date can be out of a timestamp's range, and so
+/// can a time near the limits in another zone.
 const TIME_WORDS: &[&str] = &[
     "date_trunc",
     "date_part",
@@ -51,7 +51,7 @@ const TIME_WORDS: &[&str] = &[
     "year",
 ];
 
-/// Whether an expression over columns with such hashes can't fail for one row and not for another.
+/// Whether an expression over columns with these hashes fails for no row, or for every row.
 pub(crate) fn is_total(expr: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> bool {
     let is_of = |types: &[u32], words: &[&str], signs: &str| {
         expr.pieces().iter().all(|piece| match piece {
@@ -62,7 +62,7 @@ pub(crate) fn is_total(expr: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> bo
     let calls =
         |name: &str| expr.pieces().iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(name)));
     let is_of_date = expr.columns().any(|column| hash(column) == Some(DATE));
-    // Of a date this is the part of the timestamp.
+    // For a date the function gets the date converted to a timestamp.
     let is_converted = calls("date_part") && is_of_date || calls("date_trunc") && !is_within_a_day(expr, &hash);
     expr.as_column().is_some()
         || is_of(TEXT, TEXT_WORDS, "|")
@@ -70,14 +70,14 @@ pub(crate) fn is_total(expr: &Scalar, hash: impl Fn(usize) -> Option<u32>) -> bo
         || is_comparison(expr, &hash)
 }
 
-/// Stands for a column.
+/// The placeholder for a column.
 const HOLE: char = '\u{1}';
 
-/// Whether an expression does nothing but compare columns and constants, by operators of PostgreSQL's.
+/// Whether an expression only compares columns and constants, by PostgreSQL's own operators.
 fn is_comparison(expr: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> bool {
     let mut text = expr.render(|_| HOLE.to_string());
     for column in expr.columns() {
-        // One after the other, so that the first hole is this column's.
+        // One by one, so that the first placeholder is this column's.
         let bare = safe_casts(hash(column)).find_map(|ty| {
             let cast = format!("({HOLE})::{ty}");
             let (before, after) = text.split_once(&cast)?;
@@ -89,7 +89,7 @@ fn is_comparison(expr: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> bool {
     without_constants(&text).is_some_and(|text| consists_of(&text, CONDITION_WORDS, "=<>[]."))
 }
 
-/// The types to which any value of a column with such a hash can be cast.
+/// The types to which every value of a column with this hash can be cast.
 fn safe_casts(hash: Option<u32>) -> impl Iterator<Item = &'static str> {
     let integer = hash == Some(hashes::INTEGER);
     let number = integer || matches!(hash, Some(hashes::REAL | hashes::DOUBLE));
@@ -102,7 +102,7 @@ fn safe_casts(hash: Option<u32>) -> impl Iterator<Item = &'static str> {
     casts.into_iter().filter(|(_, safe)| *safe).map(|(ty, _)| ty)
 }
 
-/// Constants of PostgreSQL's types made shorter: they have a value, or there would be no such view.
+/// The text with constants of PostgreSQL's types shortened. They are valid, or the view would not exist.
 fn without_constants(text: &str) -> Option<String> {
     let mut out = String::new();
     let mut rest = text;
@@ -118,8 +118,8 @@ fn without_constants(text: &str) -> Option<String> {
     Some(out + rest)
 }
 
-/// Whether it truncates a timestamp to no more than a day. The first time that there is begins a day, and no month, week or
-/// year; nor a day in another zone, and what begins before it is out of range.
+/// Whether it truncates a timestamp to a day or less. The smallest timestamp is the beginning of a day, but not of a
+/// month, week or year, nor of a day in another zone; there the result would be out of range.
 fn is_within_a_day(expr: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> bool {
     const FIELDS: &[&str] = &["microseconds", "milliseconds", "second", "minute", "hour", "day"];
     let [Piece::Text(begin), Piece::Column(column), Piece::Text(end)] = expr.pieces() else { return false };
@@ -127,7 +127,7 @@ fn is_within_a_day(expr: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> bool {
     field.is_some_and(|field| FIELDS.contains(&field)) && end == ")" && hash(*column) == Some(1114)
 }
 
-/// Whether a piece of an expression has nothing but constants, these words, commas, casts, parentheses and these signs.
+/// Whether a piece of an expression consists of constants, these words, commas, casts, parentheses and these signs.
 fn consists_of(text: &str, words: &[&str], signs: &str) -> bool {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -156,7 +156,7 @@ fn consists_of(text: &str, words: &[&str], signs: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// `text` with `#` for a column of this type.
+    /// Checks `text`, in which `#` stands for a column of this type.
     fn total(text: &str, hash: u32) -> bool {
         let mut expr = Scalar::default();
         for (number, piece) in text.split('#').enumerate() {
@@ -199,7 +199,7 @@ mod tests {
             ("(#)::date", 25),
             ("date_trunc('month'::text, (#)::timestamp with time zone)", 1082),
             ("(#)::integer", 25),
-            // Of '4714-11-24 BC', the first of all: "timestamp out of range".
+            // For '4714-11-24 BC', the smallest timestamp: "timestamp out of range".
             ("date_trunc('week'::text, #)", 1114),
             ("date_trunc('year'::text, #)", 1114),
             ("date_trunc('hour'::text, #)", 1184),

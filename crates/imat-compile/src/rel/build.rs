@@ -1,4 +1,4 @@
-//! Constructors, so that a rule reads like its formula.
+//! Constructors, with which a delta rule reads like its formula.
 
 use super::{Image, Rel};
 use crate::rel::ops::{Aggregate, Distinct, Filter, Join, Negate, Project, Repeat, Scan, Union, Values};
@@ -27,7 +27,7 @@ impl Rel {
         Rel::Filter(Filter { input: Box::new(self), conjuncts, fence: false })
     }
 
-    /// The same rows. What is above must not be computed of others.
+    /// The same rows. Expressions above are computed only for these rows.
     pub fn fence(self) -> Rel {
         Rel::Filter(Filter { input: Box::new(self), conjuncts: Vec::new(), fence: true })
     }
@@ -36,7 +36,7 @@ impl Rel {
         Rel::Project(Project { input: Box::new(self), outputs })
     }
 
-    /// Each row as often as the column at this position counts.
+    /// Each row as often as the column at this position says.
     pub fn repeat(self, count: usize) -> Rel {
         Rel::Repeat(Repeat { input: Box::new(self), count })
     }

@@ -32,7 +32,7 @@ pub enum Rel {
     Aggregate(Aggregate),
 }
 
-/// Which state of its table a scan reads. `New = Old + Delta`.
+/// The image of its table that a scan reads. `New = Old + Delta`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Image {
     /// Before the change.
@@ -68,11 +68,10 @@ impl Rel {
         self.operator().width()
     }
 
-    /// The exact difference that a change of the tables `changed` makes to this view:
-    /// its value after the change minus its value before.
+    /// The exact difference that a change of the tables `changed` makes to this view: its value after the change minus
+    /// its value before.
     ///
-    /// A view of which no table changed does not change, whatever it computes. All else is
-    /// the business of each operator.
+    /// If none of its tables changed, it is empty. Otherwise the operator's rule gives it.
     pub fn delta(&self, changed: &TableSet) -> Rel {
         if self.scans().any(|scan| changed.contains(&scan.table)) {
             self.operator().delta(changed)
@@ -81,7 +80,7 @@ impl Rel {
         }
     }
 
-    /// This view as it was before the change: a table that did not change is read as it is.
+    /// This view before the change. Tables that did not change are read in their new image.
     pub fn before(&self, changed: &TableSet) -> Rel {
         self.map_scans(&|scan| match changed.contains(&scan.table) {
             true => Scan { image: Image::Old, ..scan.clone() },
@@ -89,7 +88,7 @@ impl Rel {
         })
     }
 
-    /// The same relation over other leaves.
+    /// The same relation with other leaves.
     pub fn map_scans(&self, f: &dyn Fn(&Scan) -> Scan) -> Rel {
         match self {
             Rel::Scan(scan) => Rel::Scan(f(scan)),
@@ -105,7 +104,7 @@ impl Rel {
         }
     }
 
-    /// Whether every expression, at every level, reads columns that its input has.
+    /// Whether every expression, at every level, reads only columns that its input has.
     pub fn is_sound(&self) -> bool {
         let operator = self.operator();
         operator.is_sound() && operator.inputs().into_iter().all(Rel::is_sound)

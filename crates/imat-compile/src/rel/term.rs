@@ -1,7 +1,7 @@
-//! The normal form of what is linear: a sum of products.
+//! The normal form of linear relations: a sum of products.
 //!
-//! Filter, Project, Repeat, Join, Union and Negate are linear, so a relation of them over tables is
-//! a sum of signed products of leaves. Each product is one SELECT.
+//! Filter, Project, Repeat, Join, Union and Negate are linear, so a relation of these over tables is a sum of signed
+//! products of leaves. Each product is one SELECT.
 
 use std::ops::Range;
 
@@ -17,36 +17,36 @@ pub struct Term {
     pub negative: bool,
     pub leaves: Vec<Scan>,
     pub filter: Vec<Scalar>,
-    /// The columns of the product row that say how often it is repeated.
+    /// The columns of the product row by which it is repeated.
     pub repeats: Vec<usize>,
     pub fences: Vec<Fence>,
-    /// What each column of the relation is.
+    /// The relation's columns, over the product row.
     pub columns: Vec<Scalar>,
 }
 
-/// What keeps rows away from conditions above it.
+/// A fence: conditions above it must not be computed for rows that it filters out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fence {
-    /// The columns of the product row that are below it.
+    /// The columns of the product row below the fence.
     columns: Range<usize>,
     guards: Vec<Scalar>,
 }
 
 impl Fence {
-    /// Whether a condition is about the rows below. That columns are equal can be asked of any row.
+    /// Whether a condition depends on rows below the fence. An equality of two columns may be computed for any row.
     fn concerns(&self, condition: &Scalar) -> bool {
         !is_equality(condition) && condition.columns().any(|column| self.columns.contains(&column))
     }
 }
 
-/// Whether a row is there at all.
+/// Whether a repeated row occurs at all.
 fn is_positive(count: usize) -> Scalar {
     let mut condition = Scalar::column(count);
     condition.push_text(" > 0");
     condition
 }
 
-/// Whether a condition is that two columns are equal, by an operator of PostgreSQL's.
+/// Whether a condition is an equality of two columns by PostgreSQL's own operator.
 fn is_equality(condition: &Scalar) -> bool {
     let mut text = condition.render(|_| "#".to_owned());
     while let Some(inner) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) {
@@ -56,7 +56,7 @@ fn is_equality(condition: &Scalar) -> bool {
 }
 
 impl Term {
-    /// The terms that `rel` is the sum of.
+    /// The terms whose sum is `rel`.
     pub fn all(rel: &Rel) -> Result<Vec<Term>, Unsupported> {
         match rel {
             Rel::Scan(scan) => Ok(vec![Term::leaf(scan)]),
@@ -87,17 +87,17 @@ impl Term {
         self.leaves.iter().map(|leaf| leaf.width).sum()
     }
 
-    /// An expression over the relation's columns as one over the product row.
+    /// An expression over the relation's columns, rewritten over the product row.
     pub fn resolve(&self, scalar: &Scalar) -> Scalar {
         scalar.substitute(|position| self.columns[position].clone())
     }
 
-    /// What is true of every row.
+    /// The conditions that are true for every row of the term.
     pub fn guards(&self) -> Vec<Scalar> {
         self.filter.iter().cloned().chain(self.repeats.iter().map(|&count| is_positive(count))).collect()
     }
 
-    /// The relation that the term is.
+    /// The term as a relation.
     pub fn to_rel(&self) -> Rel {
         let product =
             self.leaves.iter().map(|leaf| Rel::Scan(leaf.clone())).reduce(Rel::cross).unwrap_or_else(Rel::unit);
@@ -147,7 +147,7 @@ impl Term {
         self
     }
 
-    /// By a count that a table has: another could fail where it is computed of other rows.
+    /// Repeats the term. The count must be a plain column, since an expression could fail for other rows.
     fn repeated(mut self, count: usize) -> Result<Term, Unsupported> {
         let column = self.columns[count].as_column();
         self.repeats.push(column.ok_or_else(|| Unsupported::new("a function in FROM"))?);
@@ -168,7 +168,7 @@ impl Term {
         self
     }
 
-    /// The product of two terms: signs multiply, the right one's columns move.
+    /// The product of two terms: the signs are multiplied, and the right one's columns are shifted.
     fn times(&self, right: &Term) -> Term {
         let base = self.width();
         let moved = |scalar: &Scalar| scalar.map_columns(|position| base + position);

@@ -1,4 +1,4 @@
-//! The value of a relation over a database.
+//! Evaluates a relation over a database.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use crate::rel::{Image, Rel};
 use crate::scalar::Scalar;
 
 impl Rel {
-    /// What the relation contains.
+    /// The rows of the relation.
     ///
     /// # Panics
-    /// Where an expression is outside of the small part of SQL that tests use.
+    /// If an expression is outside of the subset of SQL that tests use.
     pub fn eval(&self, db: &Database) -> ZSet {
         match self {
             Rel::Scan(scan) => {
@@ -109,7 +109,7 @@ fn count(weights: impl Iterator<Item = i64>) -> i64 {
     weights.sum()
 }
 
-/// One aggregate over the rows of a group. No argument is `count(*)`; NULLs do not take part.
+/// One aggregate call over the rows of a group. No argument means `count(*)`. NULLs are ignored.
 fn call(name: &str, arg: &Option<Expr>, rows: &[(&Row, i64)]) -> Value {
     let Some(arg) = arg else {
         assert_eq!(name, "count");
@@ -131,7 +131,7 @@ fn call(name: &str, arg: &Option<Expr>, rows: &[(&Row, i64)]) -> Value {
     }
 }
 
-/// The number in a value. Text counts its bytes: any total function will do for a law.
+/// The number for a value. For text it is the length in bytes: any total function will do for a law.
 fn number(value: &Value) -> i64 {
     match value {
         Value::Int(number) => *number,

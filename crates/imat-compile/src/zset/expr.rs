@@ -35,7 +35,7 @@ pub enum Operation {
 }
 
 impl Expr {
-    /// Whether a predicate is true: neither false nor NULL.
+    /// Whether a predicate is true, that is neither false nor NULL.
     pub fn holds(&self, row: &[Value]) -> bool {
         self.eval(row) == Value::Bool(true)
     }
@@ -71,7 +71,7 @@ impl Operation {
             (Add, Value::Int(l), Value::Int(r)) => Value::Int(l.wrapping_add(r)),
             (Subtract, Value::Int(l), Value::Int(r)) => Value::Int(l.wrapping_sub(r)),
             (Multiply, Value::Int(l), Value::Int(r)) => Value::Int(l.wrapping_mul(r)),
-            // PostgreSQL would refuse such a view. Here any function of the row will do.
+            // PostgreSQL would reject such a view. Here any function of the row will do.
             (Add | Subtract | Multiply, _, _) => Value::Null,
         }
     }
@@ -193,7 +193,7 @@ impl Parser {
         }
     }
 
-    /// Operands with infix operations between them, grouped to the left.
+    /// Operands with infix operators between them, grouped to the left.
     fn chain(&mut self, operations: &[(&str, Operation)], operand: fn(&mut Self) -> Expr) -> Expr {
         let mut left = operand(self);
         while let Some((_, operation)) = operations.iter().find(|(symbol, _)| self.eat(symbol)) {
@@ -214,7 +214,7 @@ impl Parser {
         self.at = self.text.len() - self.rest().trim_start().len();
     }
 
-    /// Skips `symbol` where it is next, as a whole word if it is one.
+    /// Consumes `symbol` if it is next; a word must match as a whole.
     fn eat(&mut self, symbol: &str) -> bool {
         self.skip_space();
         let Some(after) = self.rest().strip_prefix(symbol) else {

@@ -1,7 +1,6 @@
-//! The reference interpreter: what a [`Rel`](crate::rel::Rel) means, in the plainest way.
+//! The reference interpreter: the meaning of a [`Rel`](crate::rel::Rel) in the simplest form.
 //!
-//! It exists to be compared with. Tests ask it whether a delta is the difference it should
-//! be; nothing else uses it, and it is not fast.
+//! It exists for tests, which compare a derived delta with the difference that it should be. It is not fast.
 
 mod eval;
 mod expr;
@@ -9,8 +8,7 @@ mod expr;
 use std::collections::BTreeMap;
 use std::ops::{Add, Mul, Neg, Sub};
 
-/// An SQL value. The order is total, so that rows can be keys of a map; in expressions NULL
-/// is unknown.
+/// An SQL value. The order is total, so that rows can be keys of a map; in expressions NULL means unknown.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     Null,
@@ -48,7 +46,7 @@ impl ZSet {
         self.0.is_empty()
     }
 
-    /// A base table is a bag: nothing is there less than zero times.
+    /// Whether no multiplicity is negative, as in every base table.
     pub fn is_bag(&self) -> bool {
         self.0.values().all(|weight| *weight > 0)
     }
@@ -113,12 +111,12 @@ pub struct Stored {
 pub struct Database(pub Vec<Stored>);
 
 impl Database {
-    /// The database in which the change has not happened.
+    /// The database before the change.
     pub fn before(&self) -> Database {
         self.settled(|table| table.old.clone())
     }
 
-    /// The database in which the change is long past.
+    /// The database after the change, with no change pending.
     pub fn after(&self) -> Database {
         self.settled(|table| &table.old + &table.delta)
     }

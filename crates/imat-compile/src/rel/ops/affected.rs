@@ -1,12 +1,12 @@
-//! Restriction to what a change can reach, for the operators that are not linear.
+//! Restricts a relation to the groups that a change affects, for operators that are not linear.
 
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
 
 /// The rows of `input`, before and after the change, whose `keys` occur in its delta.
 ///
-/// Whole groups: every row that shares a key with a changed row is there, so any function of
-/// a group is right. Without keys there is one group, and it is affected.
+/// These are whole groups: every row that shares a key with a changed row is included, so any function of a group is
+/// computed correctly. Without keys there is one group, which is affected.
 pub(super) fn affected(input: &Rel, keys: &[Scalar], changed: &TableSet) -> (Rel, Rel) {
     if keys.is_empty() {
         return (input.before(changed), input.clone());
@@ -15,17 +15,17 @@ pub(super) fn affected(input: &Rel, keys: &[Scalar], changed: &TableSet) -> (Rel
     (semijoin(input.before(changed), keys, touched.clone()), semijoin(input.clone(), keys, touched))
 }
 
-/// The set of keys in `delta`, whatever the sign of the rows.
+/// The set of keys in `delta`, regardless of the signs of the rows.
 ///
-/// Signs must go before the projection: a row that moves within its group is +1 and -1 under
-/// the same key, and their sum would hide the group.
+/// The signs must be dropped before the projection: a row that changes within its group is +1 and -1 under the same
+/// key, and their sum would hide the group.
 fn touched_keys(delta: Rel, keys: &[Scalar]) -> Rel {
     let added = delta.clone().distinct();
     let removed = delta.negate().distinct();
     added.union(removed).project(keys.to_vec()).distinct()
 }
 
-/// The rows of `rel` whose `keys` are in the set `touched`. NULL is a key like any other.
+/// The rows of `rel` whose `keys` are in the set `touched`. NULL counts as equal to NULL.
 fn semijoin(rel: Rel, keys: &[Scalar], touched: Rel) -> Rel {
     let width = rel.width();
     let mut on = Scalar::default();

@@ -3,13 +3,13 @@ use super::{Operator, listed, within};
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
 
-/// One row per group: its keys, then its aggregate calls. NULL keys form a group. A group is
-/// there while it has rows; without keys there is always one.
+/// One row per group: its keys, then its aggregate calls. NULL keys form a group. A group exists while it has rows;
+/// without keys there is always one.
 ///
 /// # Delta
-/// Not linear: a changed group loses its row and gains another. So it is computed after and
-/// before the change, `γ(R₁) − γ(R₀)`, over the groups that `ΔR` touches. A plan that keeps
-/// state per group does arithmetic on `ΔR` instead, where its aggregates allow.
+/// Not linear: a changed group loses its row and gets another. So it is computed after and before the change, `γ(R₁) −
+/// γ(R₀)`, over the groups that `ΔR` touches. A plan that keeps state per group does arithmetic on `ΔR` instead, if its
+/// aggregates allow that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aggregate {
     pub input: Box<Rel>,

@@ -3,12 +3,12 @@ use super::affected::affected;
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
 
-/// Each row once if its multiplicity is positive, else not at all. Over a difference it is
-/// EXCEPT, over a sum it is UNION.
+/// Each row once if its multiplicity is positive, otherwise not at all. Over a difference it is EXCEPT, over a sum it
+/// is UNION.
 ///
 /// # Delta
-/// Not linear: whether one more copy shows depends on how many there were. So it is computed
-/// after and before the change, `δ(R₁) − δ(R₀)`, over the rows that occur in `ΔR`.
+/// Not linear: whether an added copy changes the result depends on how many there were. So it is computed after and
+/// before the change, `δ(R₁) − δ(R₀)`, over the rows that occur in `ΔR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Distinct {
     pub input: Box<Rel>,

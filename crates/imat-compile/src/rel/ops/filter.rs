@@ -10,7 +10,7 @@ use crate::scalar::Scalar;
 pub struct Filter {
     pub input: Box<Rel>,
     pub conjuncts: Vec<Scalar>,
-    /// No condition above is computed of a row that this or a filter below keeps away.
+    /// Conditions above must not be computed for rows that this filter, or one below it, removes.
     pub fence: bool,
 }
 

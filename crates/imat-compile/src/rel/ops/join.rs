@@ -2,17 +2,15 @@ use super::{Operator, listed, within};
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
 
-/// Pairs of rows for which `on`, over the left row followed by the right row, is true.
-/// Multiplicities multiply.
+/// Pairs of rows for which `on`, over the left row followed by the right row, is true. Multiplicities are multiplied.
 ///
 /// # Delta
-/// A join is linear in each side, so with `L₁ = L₀ + ΔL` and `R₁ = R₀ + ΔR`
-/// `Δ(L ⋈ R) = ΔL ⋈ R₁ + L₁ ⋈ ΔR − ΔL ⋈ ΔR`: each side's change with the other side after the
-/// change, which counts twice what both changes make together. What is read is then either a
-/// change or a table as it is, of which an index finds the rows that match.
+/// A join is linear in each side, so with `L₁ = L₀ + ΔL` and `R₁ = R₀ + ΔR` it is `Δ(L ⋈ R) = ΔL ⋈ R₁ + L₁ ⋈ ΔR − ΔL ⋈
+/// ΔR`: each side's change joined with the new image of the other side. That counts pairs of two changed rows twice, so
+/// these are subtracted once. Each leaf then reads a change or a current table, where an index finds the matching rows.
 ///
-/// Of `n` leaves that change, that makes `2ⁿ − 1` products. Where these would be too many it is
-/// `ΔL ⋈ R₁ + L₀ ⋈ ΔR`, one side after the change and the other before it.
+/// With `n` changed leaves there are `2ⁿ − 1` products. If these would be too many, `ΔL ⋈ R₁ + L₀ ⋈ ΔR` is used, with
+/// the new image of one side and the old image of the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
     pub left: Box<Rel>,
@@ -20,7 +18,7 @@ pub struct Join {
     pub on: Scalar,
 }
 
-/// How many leaves that change are multiplied out.
+/// With more changed leaves than this, the second form is used.
 const MOST_MULTIPLIED: usize = 4;
 
 impl Join {

@@ -26,7 +26,7 @@ pub use values::Values;
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
 
-/// What every operator must say of itself.
+/// The interface of an operator.
 pub trait Operator {
     /// The number of its columns.
     fn width(&self) -> usize;
@@ -37,14 +37,14 @@ pub trait Operator {
     /// The same operator over other inputs.
     fn map_inputs(&self, f: &dyn Fn(&Rel) -> Rel) -> Rel;
 
-    /// Its own delta rule: value after the change minus value before. It is asked only when a
-    /// table below it changed, and reads its inputs' deltas through [`Rel::delta`].
+    /// Its own delta rule: its value after the change minus its value before. It is called only if a table below it
+    /// changed, and gets its inputs' deltas by [`Rel::delta`].
     fn delta(&self, changed: &TableSet) -> Rel;
 
-    /// Whether its expressions read columns that its inputs have.
+    /// Whether its expressions read only columns that its inputs have.
     fn is_sound(&self) -> bool;
 
-    /// One line for people.
+    /// A line of text for humans.
     fn label(&self) -> String;
 }
 

@@ -1,7 +1,7 @@
 use super::Operator;
 use crate::rel::{Rel, TableSet};
 
-/// Every multiplicity with its sign turned. With [`Union`](super::Union) it is subtraction.
+/// Every multiplicity negated. With [`Union`](super::Union) it is subtraction.
 ///
 /// # Delta
 /// Linear: `Δ(−R) = −ΔR`.

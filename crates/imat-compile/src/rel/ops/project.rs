@@ -2,7 +2,7 @@ use super::{Operator, listed, within};
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
 
-/// One expression per output column. Rows that become equal add up: nothing is deduplicated.
+/// One expression per output column. The multiplicities of rows that become equal are added; duplicates are kept.
 ///
 /// # Delta
 /// Linear: `Δ(π R) = π ΔR`.

@@ -1,14 +1,14 @@
 use super::Operator;
 use crate::rel::{Rel, TableSet};
 
-/// Each row as often as one of its columns counts: not at all where that is NULL, zero or less.
+/// Each row as often as one of its columns says: not at all if that is NULL, zero or less.
 ///
 /// # Delta
-/// Linear, since each row is repeated by itself: `Δ(ρ R) = ρ ΔR`.
+/// Linear, since each row is repeated independently: `Δ(ρ R) = ρ ΔR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repeat {
     pub input: Box<Rel>,
-    /// The position of the column that counts.
+    /// The position of the column with the count.
     pub count: usize,
 }
 

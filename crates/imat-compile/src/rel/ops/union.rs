@@ -1,7 +1,7 @@
 use super::Operator;
 use crate::rel::{Rel, TableSet};
 
-/// The sum of its inputs, of which there is at least one: UNION ALL.
+/// The sum of its inputs, at least one: UNION ALL.
 ///
 /// # Delta
 /// Linear: `Δ(L + R) = ΔL + ΔR`.

@@ -2,8 +2,7 @@ use super::{Operator, listed, within};
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
 
-/// Constant rows. With none it is the empty relation; one row of no columns is what a query
-/// without FROM reads.
+/// Constant rows. Without rows it is the empty relation; one row without columns is what a query without FROM reads.
 ///
 /// # Delta
 /// Empty: constants do not change.
