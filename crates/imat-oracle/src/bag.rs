@@ -1,7 +1,7 @@
-//! Equality of two results as bags of rows.
+//! Compares two results as bags of rows.
 //!
-//! Numerics are equal by value (`1.50` is `1.5`), floats within 1e-9 relative; everything else by
-//! its text. Order never matters, the number of copies always does.
+//! Numerics are equal by value (`1.50` is `1.5`), floats within 1e-9 relative, all other values by their text. The
+//! order never matters, the number of copies always does.
 
 use crate::pg::Row;
 use postgres::types::Type;
@@ -55,11 +55,11 @@ pub fn difference(expected: &[Row], actual: &[Row], kinds: &[Kind]) -> Differenc
     out
 }
 
-/// Pairs rows whose exact columns agree already; only floats can still differ.
+/// Compares rows whose exact columns agree; only floats can still differ.
 fn pair_off(want: Vec<&Row>, have: Vec<&Row>, kinds: &[Kind], out: &mut Difference) {
     let (want, mut have) = (with_floats(want, kinds), with_floats(have, kinds));
     let alike = |(a, b): (&Floats, &Floats)| floats_agree(&a.1, &b.1);
-    // In sorted order equal bags pair up one by one, unless rounding swapped neighbours.
+    // If the bags are equal, sorted rows match one by one, unless rounding has swapped neighbours.
     if want.len() == have.len() && want.iter().zip(&have).all(alike) {
         return;
     }
@@ -76,7 +76,7 @@ fn pair_off(want: Vec<&Row>, have: Vec<&Row>, kinds: &[Kind], out: &mut Differen
 
 type Floats<'a> = (&'a Row, Vec<Option<f64>>);
 
-/// The rows with their float columns as numbers, sorted by them.
+/// The rows with their float columns as numbers, sorted by these numbers.
 fn with_floats<'a>(rows: Vec<&'a Row>, kinds: &[Kind]) -> Vec<Floats<'a>> {
     let is_float = |i: &usize| kinds.get(*i) == Some(&Kind::Float);
     let parse = |row: &Row, i: usize| row[i].as_deref().and_then(|text| text.parse().ok());
@@ -100,7 +100,7 @@ fn key(row: &Row, kinds: &[Kind]) -> Row {
     row.iter().enumerate().map(part).collect()
 }
 
-/// A numeric without the zeros that do not change its value.
+/// A numeric without trailing zeros.
 fn canonical_numeric(text: &str) -> String {
     if !text.contains('.') {
         return text.to_owned();

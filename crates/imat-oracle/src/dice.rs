@@ -1,4 +1,4 @@
-//! Seeded choices. Everything random in this crate comes from here, so a seed replays a run.
+//! Seeded random choices. All randomness in this crate comes from here, so a seed replays a run.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 pub struct Dice(ChaCha8Rng);
 
 impl Dice {
-    /// Independent dice for every (seed, stream): one round can be replayed without the others.
+    /// Independent dice for each pair (seed, stream), so that one round can be replayed without the others.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);

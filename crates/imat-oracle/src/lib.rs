@@ -1,11 +1,11 @@
-//! Checks of pg_imat against a live server: random views under random changes, interleaved
-//! transactions, and concurrent histories.
+//! Checks of pg_imat on a live server: random views under random changes, interleaved transactions, and concurrent
+//! histories.
 //!
-//! Every check has one meaning: a maintained table must hold the same bag of rows as its view's
-//! query, whatever statement ran before and whatever other sessions do.
+//! All of them check the same: a maintained table must hold the same bag of rows as its view's query returns, whatever
+//! statements ran before and whatever other sessions do.
 //!
-//! **Invariant:** nothing here shares code with the compiler or the extension; what is expected is
-//! always PostgreSQL's own answer to the view's query.
+//! **Invariant:** this crate shares no code with the compiler or the extension. The expected result is always
+//! PostgreSQL's own answer to the view's query.
 
 pub mod bag;
 pub mod dice;

@@ -1,4 +1,4 @@
-//! The little that is needed of a connection: text results, errors with their SQLSTATE, quoting.
+//! A thin layer over the client library: text results, errors with their SQLSTATE, quoting.
 
 use postgres::{Client, NoTls, SimpleQueryMessage};
 use std::fmt;
@@ -11,7 +11,7 @@ pub struct PgError {
     pub more: String,
 }
 
-/// Stands in for a SQLSTATE when the connection broke: the server crashed or ended the session.
+/// The SQLSTATE that is reported when the connection broke: the server crashed or ended the session.
 pub const CONNECTION_LOST: &str = "08006";
 
 impl From<postgres::Error> for PgError {
@@ -37,12 +37,12 @@ impl std::error::Error for PgError {}
 
 pub type Result<T> = std::result::Result<T, PgError>;
 
-/// Opens a connection that is named after its purpose in `pg_stat_activity`.
+/// Opens a connection whose application_name is its purpose.
 pub fn connect(url: &str, purpose: &str) -> Result<Client> {
     let mut config: postgres::Config = url.parse()?;
     config.application_name(&format!("imat-oracle {purpose}"));
     let mut client = config.connect(NoTls)?;
-    // Tables that were never analyzed look large enough to be worth compiling for.
+    // Without statistics tables look so large that JIT compilation would be used.
     client.batch_execute("SET client_min_messages = warning; SET deadlock_timeout = '300ms'; SET jit = off")?;
     Ok(client)
 }
@@ -85,7 +85,7 @@ pub fn scalar(client: &mut Client, sql: &str) -> Result<Option<String>> {
     Ok(query(client, sql)?.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
 }
 
-/// Rolls back what an interrupted run left prepared in this database.
+/// Rolls back prepared transactions that an interrupted run has left in this database.
 pub fn end_prepared(client: &mut Client) -> Result<()> {
     let left = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() AND gid LIKE 'imat-oracle%'";
     for gid in query(client, left)?.into_iter().flatten().flatten() {

@@ -1,13 +1,13 @@
-//! A flush in the middle of which the state's file can grow no more.
+//! A flush during which the state's file can't grow any more.
 //!
-//! What stands in for a full disk is a limit on the size of a process's files, which takes no root. It must
-//! let the server's log of 16 MB a file pass, so the state is made larger than that, and its base table isn't.
+//! A full disk is simulated by a limit on the size of a process's files, which needs no root. The limit must be larger
+//! than the 16 MB of a WAL file, so the state is made larger than that, but its base table is not.
 
 use super::memory::limit;
 use super::{Bench, schema};
 use crate::pg::{self, PgError, Result};
 
-/// Rows that are short in their table and long in the state.
+/// Rows that are short in the base table and long in the state.
 pub const VIEWS: &[(&str, &str)] = &[
     ("padded", "SELECT id, rpad(name, 1500, '-') AS name FROM customers"),
     (
@@ -18,7 +18,7 @@ pub const VIEWS: &[(&str, &str)] = &[
 
 const CHANGE: &str = "INSERT INTO customers SELECT i, 'n' || i FROM generate_series(10, 16000) AS i";
 
-/// `None` where files can't be limited.
+/// Returns `None` if files can't be limited.
 pub fn check(bench: &mut Bench) -> Result<Option<(&'static str, Vec<String>)>> {
     let mut wrong = Vec::new();
     bench.session.batch_execute(&format!("SELECT setval('target', 0); {}", schema::ROWS))?;
@@ -42,7 +42,7 @@ pub fn check(bench: &mut Bench) -> Result<Option<(&'static str, Vec<String>)>> {
         bench.compare("once there is room", &mut wrong);
         bench.session.batch_execute("TRUNCATE customers CASCADE")?;
         bench.compare("when all is gone", &mut wrong);
-        // Only an empty state gives its file's space back.
+        // VACUUM truncates the file only if the state is empty.
         bench.session.batch_execute("VACUUM")?;
         if !wrong.is_empty() {
             break;
@@ -52,13 +52,13 @@ pub fn check(bench: &mut Bench) -> Result<Option<(&'static str, Vec<String>)>> {
     Ok(Some(("disk full", wrong)))
 }
 
-/// Runs what does not fit.
+/// Runs a statement whose result does not fit.
 fn full(bench: &mut Bench, sql: &str, wrong: &mut Vec<String>) {
     match bench.session.batch_execute(sql).map_err(PgError::from) {
         Ok(()) => wrong.push(format!("there was room for {sql}")),
         Err(error) => {
             *bench.counts.entry(error.code.clone()).or_default() += 1;
-            // PostgreSQL has a code for a disk that is full, and none for a file that is too large.
+            // PostgreSQL has an SQLSTATE for a full disk, but none for a file that is too large.
             if error.code != "53100" && !error.message.starts_with("could not extend file") {
                 wrong.push(format!("{sql}: {error}"));
             }

@@ -1,15 +1,15 @@
-//! Changes for which there is too little memory, from none at all to enough.
+//! Changes with too little memory, from none at all to enough.
 //!
-//! The server's processes are limited from outside, by a program that the server starts itself, so that
-//! it takes neither root nor the same account.
+//! A program that the server itself starts limits the memory of its processes, so this needs neither root nor the same
+//! account.
 
 use super::{Bench, connect, schema};
 use crate::pg::{self, PgError, Result};
 
-/// How many limits there are between no memory and what the change needs.
+/// The number of limits that are tried between no memory and enough.
 const LIMITS: u64 = 36;
 
-/// `None` where memory can't be limited.
+/// Returns `None` if memory can't be limited.
 pub fn check(bench: &mut Bench) -> Result<Option<(&'static str, Vec<String>)>> {
     let mut wrong = Vec::new();
     bench.session.batch_execute(&format!("SELECT setval('target', 0); {}", schema::ROWS))?;
@@ -35,7 +35,7 @@ pub fn check(bench: &mut Bench) -> Result<Option<(&'static str, Vec<String>)>> {
     Ok(Some(("out of memory", wrong)))
 }
 
-/// Whether a session that may take only so many kB more fails.
+/// Whether a session fails that may allocate only `more` kB.
 fn one_limit(bench: &mut Bench, step: u64, more: u64, wrong: &mut Vec<String>) -> Result<bool> {
     let pid = prepare(bench, step.is_multiple_of(2))?;
     let allowed = size(bench, pid, "VmSize")? + more;
@@ -62,8 +62,8 @@ fn one_limit(bench: &mut Bench, step: u64, more: u64, wrong: &mut Vec<String>) -
     Ok(!done)
 }
 
-/// A new session that has all libraries, and the stack that it may use: a stack that can't grow is the
-/// end of any process. One that is warm has done such changes before.
+/// A new session with all libraries loaded and its whole stack allocated, since a process whose stack can't grow
+/// crashes. A `warm` session has made such changes before.
 fn prepare(bench: &mut Bench, warm: bool) -> Result<i32> {
     bench.session = connect(bench.options)?;
     bench.session.batch_execute("LOAD 'pg_imat'; LOAD 'plpgsql'; SET work_mem = '64MB'")?;
@@ -78,11 +78,11 @@ fn prepare(bench: &mut Bench, warm: bool) -> Result<i32> {
     pg::backend_pid(&mut bench.session)
 }
 
-/// Whether the statements succeeded; there must be no other reason to fail than want of memory.
+/// Whether the statements succeed. The only acceptable error is out of memory.
 fn attempt(bench: &mut Bench, more: u64, sql: &str, wrong: &mut Vec<String>) -> bool {
     let Err(error) = bench.session.batch_execute(sql).map_err(PgError::from) else { return true };
     *bench.counts.entry(error.code.clone()).or_default() += 1;
-    // The second: the transaction could not even begin, or go back.
+    // The other codes mean that the transaction could not even begin or roll back.
     if error.code != "53200" && !["25P01", "25P02"].contains(&error.code.as_str()) {
         wrong.push(format!("with {more} kB: {error}"));
     }
@@ -100,9 +100,9 @@ fn unexpected(message: &str) -> PgError {
     PgError { code: "XX000".into(), message: message.into(), more: String::new() }
 }
 
-/// Limits one of a process's resources, or lets it have what it wants.
+/// SQL that limits a process's resource, or removes the limit.
 pub fn limit(pid: i32, resource: &str, to: Option<u64>) -> String {
     let to = to.map_or_else(|| "unlimited".to_owned(), |to| to.to_string());
-    // The program has to read what it gets.
+    // The program must read its input.
     format!("COPY (SELECT) TO PROGRAM 'cat >/dev/null; prlimit --pid {pid} --{resource}={to}:'")
 }

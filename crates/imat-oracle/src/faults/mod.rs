@@ -1,9 +1,9 @@
-//! Faults at every point of a change: all of it happens or none, and the session goes on as if
-//! nothing had been.
+//! Faults at every point of a change: the change must happen completely or not at all, and the session must work as
+//! before.
 //!
-//! A script of changes runs again and again; the first time its first call of the injector goes
-//! wrong, then the second, until a run meets no fault. After each fault, and after further changes
-//! in the same session, every maintained table must equal its query.
+//! A script of changes is run repeatedly. At first its first call of the injector fails, then its second, until a run
+//! meets no fault. After each fault, and after further changes in the same session, every maintained table must equal
+//! its query.
 
 mod disk;
 mod memory;
@@ -17,17 +17,17 @@ use postgres::Client;
 use schema::SCHEMA;
 use std::collections::BTreeMap;
 
-/// What a run does; see the command line for the meaning of each.
+/// The options of a run; see the command line.
 pub struct Options {
     pub url: String,
     pub target: Target,
     pub filter: Option<String>,
-    /// Errors come at every so many-th point, the slower kinds of faults at a twelfth of these.
+    /// Errors are injected at every n-th point, slower kinds of faults at every 12n-th.
     pub stride: u64,
     pub seed: u64,
 }
 
-/// How a call goes wrong.
+/// The kind of fault at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Error,
@@ -48,7 +48,7 @@ impl Fault {
         Fault::TransactionTimeout,
     ];
 
-    /// What the injector has to do.
+    /// The injector's number for it.
     fn kind(self) -> u32 {
         match self {
             Fault::Error => 0,
@@ -83,18 +83,18 @@ impl Fault {
     }
 }
 
-/// How a session goes on from a fault.
+/// How a session continues after a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Recovery {
-    /// Every statement is a transaction.
+    /// Every statement is its own transaction.
     Alone,
     /// The transaction is rolled back.
     Rollback,
-    /// Each statement has a savepoint to go back to, within another one that is released.
+    /// Each statement has a savepoint to roll back to, inside another savepoint that is released.
     Savepoint,
-    /// Back to a savepoint before all of it, and once more.
+    /// Rolls back to a savepoint before the whole script, and runs the script again.
     Again,
-    /// All in one statement, each in a block that catches its error.
+    /// The whole script is one DO block, each statement in a block that catches its error.
     Block,
 }
 
@@ -142,7 +142,7 @@ fn verdict(wrong: &[String]) -> &'static str {
     if wrong.is_empty() { "ok  " } else { "FAIL" }
 }
 
-/// A session under test, one that watches, and the maintained tables.
+/// The session under test, a control session, and the maintained tables.
 struct Bench<'a> {
     options: &'a Options,
     version: u32,
@@ -182,12 +182,12 @@ impl<'a> Bench<'a> {
         if target == Target::Extension {
             control.batch_execute(schema::STATE_TRIGGERS)?;
         }
-        // Whoever has to wait for this one times out.
+        // A session that waits for this lock times out.
         control.batch_execute("SELECT pg_advisory_lock(7)")?;
         Ok(())
     }
 
-    /// A fault at the first point, the second, … until none is met.
+    /// Injects a fault at the first point, the second, and so on, until a run meets none.
     fn all_points(&mut self, fault: Fault, recovery: Recovery) -> Result<(u64, Vec<String>)> {
         let stride = self.options.stride * if fault == Fault::Error { 1 } else { 12 };
         let (mut point, mut tried) = (1 + self.options.seed % stride, 0);
@@ -202,7 +202,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Whether the fault was met, and what is wrong.
+    /// Returns whether the fault was met, and the problems found.
     fn one_point(&mut self, fault: Fault, recovery: Recovery, point: u64) -> Result<(bool, Vec<String>)> {
         self.session.batch_execute(&format!("SELECT setval('target', 0); {}", schema::ROWS))?;
         let mut wrong = Vec::new();
@@ -232,7 +232,7 @@ impl<'a> Bench<'a> {
         Ok((met, wrong))
     }
 
-    /// Runs the script and recovers from whatever happens, which must be the fault.
+    /// Runs the script and recovers from any error, which must be the injected one.
     fn play(&mut self, fault: Fault, recovery: Recovery, wrong: &mut Vec<String>) {
         let script = schema::SCRIPT;
         match recovery {
@@ -285,7 +285,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Whether the statement succeeded. Once the session is gone, there is nothing left to try.
+    /// Whether the statement succeeded. If the session has ended, nothing is run.
     fn step(&mut self, fault: Fault, sql: &str, wrong: &mut Vec<String>) -> bool {
         if self.session.is_closed() {
             return false;
@@ -302,7 +302,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Compares as the session itself sees it.
+    /// Compares under the session's own snapshot.
     fn compare(&mut self, when: &str, wrong: &mut Vec<String>) {
         if self.session.is_closed() {
             return;
@@ -324,7 +324,7 @@ fn connect(options: &Options) -> Result<Client> {
     Ok(session)
 }
 
-/// A transaction that is ended because it idles has changed nothing.
+/// A transaction that is ended by an idle timeout must leave no change.
 fn idle(bench: &mut Bench) -> Result<(&'static str, Vec<String>)> {
     let mut wrong = Vec::new();
     bench.session.batch_execute(&format!(

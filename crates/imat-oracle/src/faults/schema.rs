@@ -3,9 +3,9 @@
 /// The schema of the tables under test.
 pub const SCHEMA: &str = "oracle_faults";
 
-/// A value passes through `tick` unchanged, but the call whose number is in `target` goes wrong, in
-/// the way that is in `kind`. All three are sequences: those outlive rollbacks. The views' owner
-/// declares it immutable, so it may stand in a view, where it is called by every step of a flush.
+/// `tick` returns its argument, but the call with the number in `target` fails, in the way given by `kind`. All three
+/// are sequences, because those survive rollbacks. The function is declared immutable, so that a view may call it;
+/// every step of a flush then does.
 pub const INJECTOR: &str = "
 CREATE SEQUENCE calls; CREATE SEQUENCE target MINVALUE 0; CREATE SEQUENCE kind MINVALUE 0;
 CREATE FUNCTION tick(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
@@ -37,14 +37,14 @@ CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
 CREATE TABLE parts_2 PARTITION OF parts DEFAULT;
 CREATE TABLE calls_of (id int, result int);";
 
-/// What every base table begins with again before each fault.
+/// The rows of the base tables before each fault.
 pub const ROWS: &str = "
 DELETE FROM orders; DELETE FROM customers; DELETE FROM parts; DELETE FROM calls_of;
 INSERT INTO customers VALUES (1, 'ada'), (2, 'bob'), (3, 'bob');
 INSERT INTO orders VALUES (1, 1, 10), (2, 1, 20), (3, 2, 5), (4, 3, 5);
 INSERT INTO parts VALUES (1, 10), (1, 20), (2, 5);";
 
-/// Rows before and after they change, and every state's rows once they have.
+/// Calls on rows before and after they change, and on each row of the states.
 pub const BASE_TRIGGERS: &str = "
 CREATE TRIGGER tick_before BEFORE INSERT OR UPDATE OR DELETE ON orders FOR EACH ROW EXECUTE FUNCTION tick();
 CREATE TRIGGER tick_after AFTER INSERT OR UPDATE OR DELETE ON customers FOR EACH ROW EXECUTE FUNCTION tick();
@@ -57,7 +57,7 @@ DO $$ DECLARE s regclass; BEGIN
   END LOOP;
 END $$";
 
-/// Views that are maintained together; small sets keep the number of a call telling.
+/// Views that are maintained together. Small sets, so that the number of a call identifies the place.
 pub const SETS: [(&str, &[(&str, &str)]); 6] = [
     (
         "arithmetic",
@@ -118,7 +118,7 @@ pub const SETS: [(&str, &[(&str, &str)]); 6] = [
     ),
 ];
 
-/// The changes among which a fault is injected; every one works whatever became of the others.
+/// The changes into which a fault is injected. Each works whether the others have succeeded or not.
 pub const SCRIPT: [&str; 9] = [
     "INSERT INTO customers VALUES (7, 'eve') ON CONFLICT DO NOTHING",
     "INSERT INTO orders SELECT i, c.id, i FROM customers c, generate_series(20 + c.id * 2, 21 + c.id * 2) AS i \
@@ -133,8 +133,8 @@ pub const SCRIPT: [&str; 9] = [
     "TRUNCATE parts",
 ];
 
-/// A function that a statement calls: what it changes is flushed when the statement is over, or
-/// earlier, since it reads a maintained table.
+/// A function that a statement calls. Its changes are flushed at the end of the statement, or earlier, since it reads a
+/// maintained table.
 pub fn inner_changes(reads: &str) -> String {
     format!(
         "CREATE FUNCTION inner_changes() RETURNS int LANGUAGE plpgsql AS $$
@@ -158,7 +158,7 @@ pub fn inner_changes(reads: &str) -> String {
     )
 }
 
-/// Lets an injected fault pass, and nothing else.
+/// Catches injected faults only.
 pub const CATCH: &str = "
 CREATE FUNCTION catch(code text, message text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -167,7 +167,7 @@ BEGIN
   END IF;
 END $$";
 
-/// Changes of the same session once a fault is over: they must do what they always do.
+/// Further changes in the same session after a fault. They must work as usual.
 pub const AFTERWARDS: [&str; 5] = [
     "INSERT INTO customers VALUES (9, 'bob') ON CONFLICT DO NOTHING",
     "INSERT INTO orders VALUES (90, 9, 1), (91, 2, 99) ON CONFLICT DO NOTHING",
@@ -176,7 +176,7 @@ pub const AFTERWARDS: [&str; 5] = [
     "INSERT INTO parts VALUES (1, 7), (9, 9)",
 ];
 
-/// Larger than the least memory that a session can be told to use, but not by much.
+/// Slightly more than the least work memory that can be set.
 pub const LARGE: &str = "
 INSERT INTO customers SELECT i, 'n' || i % 50 FROM generate_series(1000, 1400) AS i;
 INSERT INTO orders SELECT i, 1000 + i % 400, i % 97 FROM generate_series(1000, 9000) AS i;

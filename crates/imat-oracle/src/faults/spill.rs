@@ -1,9 +1,9 @@
-//! Changes so large that they spill to disk, of which there is too little.
+//! Large changes that spill to disk, with too little temporary disk space.
 
 use super::{Bench, schema};
 use crate::pg::{PgError, Result};
 
-/// Runs a large change with ever more temporary disk, until it succeeds.
+/// Runs a large change with increasing limits on temporary files until it succeeds.
 pub fn check(bench: &mut Bench) -> Result<(&'static str, Vec<String>)> {
     let mut wrong = Vec::new();
     bench.session.batch_execute(&format!(
@@ -12,7 +12,7 @@ pub fn check(bench: &mut Bench) -> Result<(&'static str, Vec<String>)> {
     ))?;
     let mut failures = 0;
     for step in 0.. {
-        // kB, in steps that meet both the collecting and the applying of the delta.
+        // In kB. The steps are small enough to fail both in collecting and in applying the delta.
         let limit = 64 * step;
         bench.session.batch_execute(&format!("SET temp_file_limit = '{limit}kB'; BEGIN; SAVEPOINT p"))?;
         let outcome = bench.session.batch_execute(schema::LARGE).map_err(PgError::from);

@@ -1,5 +1,5 @@
-//! The threads of a history: clients with random transactions, one that cancels them, and one that
-//! ends what they prepared.
+//! The threads of a history: clients with random transactions, one thread that cancels them, and one that ends their
+//! prepared transactions.
 
 use super::transaction::{PREPARED, Transaction};
 use super::{Options, SCHEMA};
@@ -13,17 +13,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// What the threads have in common.
+/// The state that the threads share.
 pub struct Shared {
     url: String,
     seed: u64,
     server: u32,
     pub stop: AtomicBool,
-    /// How often the server has been killed, counted before and after: odd while it is down.
+    /// The number of kills and restarts of the server; odd while it is down.
     pub crashes: AtomicU64,
     pids: Mutex<HashMap<u64, i32>>,
     counters: Mutex<Counters>,
-    /// Unlocked triggers collide in their own ways; that is what they are there for.
+    /// The stand-in with unlocked triggers fails in its own ways, which is its purpose.
     lenient: bool,
 }
 
@@ -36,8 +36,8 @@ pub struct Counters {
     pub unexpected: Vec<String>,
 }
 
-/// What sessions get when the server goes and while it comes back. At any other time it means that
-/// a backend crashed.
+/// The errors of sessions while the server goes down and comes back. At any other time they mean that a backend
+/// crashed.
 const CRASH: [&str; 4] = [CONNECTION_LOST, "57P01", "57P02", "57P03"];
 
 impl Shared {
@@ -62,7 +62,7 @@ impl Shared {
         self.crashes.load(Ordering::SeqCst)
     }
 
-    /// Whether the server has been up since `crashes` were counted.
+    /// Whether the server has not gone down since `crashes` was read.
     pub fn is_up_since(&self, crashes: u64) -> bool {
         crashes.is_multiple_of(2) && self.crashes() == crashes
     }
@@ -71,7 +71,7 @@ impl Shared {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Counts an error; `allowed` says whether it may happen to a server that is up.
+    /// Counts an error. `allowed` says whether it may occur while the server is up.
     fn note(&self, error: &PgError, crashes: u64, allowed: bool) {
         let mut counters = lock(&self.counters);
         *counters.errors.entry(error.code.clone()).or_default() += 1;
@@ -82,12 +82,12 @@ impl Shared {
     }
 }
 
-/// A panic elsewhere must not hide what was counted.
+/// Ignores poisoning: a panic in another thread must not hide the counts.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Runs `work` on a connection until told to stop; a lost one is opened again.
+/// Runs `work` on a connection until told to stop, and reconnects if the connection is lost.
 fn connected(shared: &Shared, purpose: &str, mut work: impl FnMut(&mut Client, u64)) {
     while !shared.stopped() {
         let crashes = shared.crashes();
@@ -98,7 +98,7 @@ fn connected(shared: &Shared, purpose: &str, mut work: impl FnMut(&mut Client, u
                 }
             }
             Err(error) => {
-                // A cancel can hit a session before it has begun.
+                // A cancel can reach a session before it has begun.
                 shared.note(&error, crashes, ["57014", "57P01"].contains(&error.code.as_str()));
                 thread::sleep(Duration::from_millis(50));
             }
@@ -108,7 +108,7 @@ fn connected(shared: &Shared, purpose: &str, mut work: impl FnMut(&mut Client, u
 
 fn connect(shared: &Shared, purpose: &str) -> Result<Client> {
     let mut client = pg::connect(&shared.url, purpose)?;
-    // With so many clients somebody is always about to wait in a circle.
+    // With so many clients, deadlocks are frequent.
     client.batch_execute(&format!("SET search_path = {SCHEMA}, public; SET deadlock_timeout = '20ms'"))?;
     Ok(client)
 }
@@ -136,7 +136,7 @@ fn play(shared: &Shared, client: &mut Client, crashes: u64, transaction: &Transa
         if let Err(error) = client.batch_execute(sql) {
             let error = PgError::from(error);
             shared.note(&error, crashes, transaction.allows(&error.code));
-            // A cancel can hit the rollback too; a lost connection ends the attempts.
+            // A cancel can reach the rollback too. A lost connection ends the loop.
             while client.batch_execute("ROLLBACK").is_err() && !client.is_closed() {}
             lock(&shared.counters).rolled_back += 1;
             return;
@@ -149,7 +149,7 @@ fn play(shared: &Shared, client: &mut Client, crashes: u64, transaction: &Transa
     if transaction.commits { counters.committed += 1 } else { counters.rolled_back += 1 }
 }
 
-/// Cancels a client's statement every few milliseconds, and now and then ends its session.
+/// Cancels a client's statement every few milliseconds, and sometimes ends its session.
 pub fn canceller(shared: &Shared) {
     let mut dice = Dice::new(shared.seed, u64::MAX);
     connected(shared, "canceller", |client, _| {
@@ -157,8 +157,8 @@ pub fn canceller(shared: &Shared) {
         let pids: Vec<i32> = lock(&shared.pids).values().copied().collect();
         if !pids.is_empty() {
             let how = if dice.chance(3) { "pg_terminate_backend" } else { "pg_cancel_backend" };
-            // A session that has just gone is no concern of ours. A client's old number may be
-            // somebody else's after a restart, so only clients are looked at.
+            // Errors for sessions that have just ended don't matter. After a restart another process may have a
+            // client's old PID, so only clients' sessions are selected.
             let _ = client.batch_execute(&format!(
                 "SELECT {how}(pid) FROM pg_stat_activity WHERE pid = {} AND application_name LIKE 'imat-oracle client%'",
                 dice.pick(&pids)
@@ -167,7 +167,8 @@ pub fn canceller(shared: &Shared) {
     });
 }
 
-/// Commits or rolls back what clients prepared, from another session and perhaps another life of the server.
+/// Commits or rolls back the clients' prepared transactions, from another session and possibly after a restart of the
+/// server.
 pub fn finisher(shared: &Shared) {
     let mut dice = Dice::new(shared.seed, u64::MAX - 1);
     connected(shared, "finisher", |client, crashes| {
@@ -179,7 +180,7 @@ pub fn finisher(shared: &Shared) {
     });
 }
 
-/// Ends every prepared transaction of ours.
+/// Ends all our prepared transactions.
 pub fn finish(client: &mut Client, dice: &mut Dice) -> Result<u64> {
     let prepared = format!("SELECT gid FROM pg_prepared_xacts WHERE gid LIKE '{PREPARED}%'");
     let mut finished = 0;
@@ -187,7 +188,7 @@ pub fn finish(client: &mut Client, dice: &mut Dice) -> Result<u64> {
         let how = if dice.chance(70) { "COMMIT" } else { "ROLLBACK" };
         match client.batch_execute(&format!("{how} PREPARED {}", pg::literal(&gid))).map_err(PgError::from) {
             Ok(()) => finished += 1,
-            // Whoever prepared it has not let go of it yet.
+            // The session that prepared it has not released it yet.
             Err(error) if error.code == "55000" => {}
             Err(error) => return Err(error),
         }

@@ -1,8 +1,7 @@
-//! Many clients at once, with rollbacks, cancels, ended sessions and crashes of the server, against
-//! one reader.
+//! Many concurrent clients, with rollbacks, cancels, ended sessions and crashes of the server, against one reader.
 //!
-//! The reader takes a snapshot and compares every table with its query in it, again and again:
-//! between the changes of others nothing wrong may ever be visible, not only at the end.
+//! The reader repeatedly takes a snapshot and compares every table with its query under it. So the tables must be exact
+//! at any time, not only at the end.
 
 mod clients;
 mod transaction;
@@ -25,7 +24,7 @@ use std::time::{Duration, Instant};
 /// The schema of the tables under test.
 const SCHEMA: &str = "oracle_history";
 
-/// What a run does; see the command line for the meaning of each.
+/// The options of a run; see the command line.
 pub struct Options {
     pub url: String,
     pub target: Target,
@@ -55,7 +54,7 @@ pub fn run(options: &Options) -> Result<Tally> {
     let outcome = read_until_done(options, &tables, &shared, &mut tally);
     shared.stop.store(true, Ordering::Relaxed);
     let _ = finisher.join();
-    // Clients may be waiting for what is prepared, and prepare more once they go on.
+    // Clients may be waiting for prepared transactions, and prepare others when they continue.
     let mut control = pg::connect(&options.url, "control")?;
     while !threads.iter().all(thread::JoinHandle::is_finished) {
         clients::finish(&mut control, &mut Dice::new(options.seed, u64::MAX - 2))?;
@@ -71,7 +70,7 @@ fn set_up(control: &mut Client, options: &Options) -> Result<Vec<Maintained>> {
     let target = options.target;
     target.sweep(control)?;
     if options.crash.is_some() {
-        // A process that is killed may have written half a page.
+        // A killed process may have written half a page.
         control.batch_execute("ALTER SYSTEM SET full_page_writes = on")?;
         control.batch_execute("SELECT pg_reload_conf()")?;
     }
@@ -87,7 +86,7 @@ fn set_up(control: &mut Client, options: &Options) -> Result<Vec<Maintained>> {
     Ok(tables)
 }
 
-/// One snapshot after another until the time is up or a difference is found; crashes in between.
+/// Takes one snapshot after another until the time is up or a difference is found, with crashes in between.
 fn read_until_done(options: &Options, tables: &[Maintained], shared: &Shared, tally: &mut Tally) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(options.seconds);
     let mut next_crash = Instant::now() + Duration::from_secs(options.crash_every);
@@ -100,7 +99,7 @@ fn read_until_done(options: &Options, tables: &[Maintained], shared: &Shared, ta
             let crashes = shared.crashes();
             match read(options, tables, shared, tally, (end, next_crash)) {
                 Ok(()) => {}
-                // The connection went with the server.
+                // The connection was lost with the server.
                 Err(_) if !shared.is_up_since(crashes) => thread::sleep(Duration::from_millis(50)),
                 Err(error) => return Err(error),
             }
@@ -123,7 +122,7 @@ fn failed(message: &str) -> PgError {
     PgError { code: "crash".into(), message: message.to_owned(), more: String::new() }
 }
 
-/// Kills the server under everybody's hands and starts it again.
+/// Kills the server and starts it again.
 fn crash(command: &str, shared: &Shared) -> Result<()> {
     shared.crashes.fetch_add(1, Ordering::SeqCst);
     let status = Command::new("sh").args(["-c", command]).status();
@@ -168,7 +167,7 @@ fn show(options: &Options, when: &str, table: &Maintained, found: &target::Found
     }
 }
 
-/// With everybody gone: tables equal their queries, and nothing failed that must not.
+/// After all clients have ended: tables must equal their queries, and only allowed errors must have occurred.
 fn closing(
     control: &mut Client,
     options: &Options,

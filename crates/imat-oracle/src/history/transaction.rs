@@ -1,22 +1,22 @@
-//! A client's random transaction, and the errors that it may meet.
+//! A client's random transaction, and the errors that it may get.
 
 use super::workload;
 use crate::dice::Dice;
 
-/// Prepared transactions of ours begin with this.
+/// The prefix of our prepared transactions.
 pub const PREPARED: &str = "imat-oracle";
 
 pub struct Transaction {
     pub statements: Vec<String>,
     pub commits: bool,
-    /// What it may fail with because of how it was begun.
+    /// The errors that it may get because of the way it was begun.
     allowed: Vec<&'static str>,
 }
 
-/// Deadlock, cancel, an ended session, and constraints that random data breaks.
+/// Deadlock, cancel, an ended session, and violated constraints.
 const ALWAYS: [&str; 6] = ["40P01", "57014", "57P01", "08006", "23503", "23505"];
 
-/// A limit that is in force for a transaction, and what it fails with.
+/// A limit for a transaction, and the error when it is exceeded.
 const LIMITS: [(&str, &str, u32); 4] = [
     ("lock_timeout = '3ms'", "55P03", 0),
     ("statement_timeout = '10ms'", "57014", 0),
@@ -47,7 +47,7 @@ impl Transaction {
             _ => "ROLLBACK".into(),
         });
         if (75..80).contains(&end) {
-            // As many as the server was configured for are under way.
+            // The server's maximum of prepared transactions is reached.
             allowed.push("53400");
         }
         Self { statements, commits: end < 80, allowed }
@@ -58,7 +58,7 @@ impl Transaction {
     }
 }
 
-/// A statement, perhaps undone by a savepoint or by the block that it is in.
+/// A statement, possibly undone by a savepoint or by its block.
 fn change(dice: &mut Dice, statements: &mut Vec<String>) {
     let statement = workload::statement(dice);
     match dice.index(20) {

@@ -30,7 +30,7 @@ pub const VIEWS: [(&str, &str); 12] = [
          JOIN branches b ON b.id = a.branch GROUP BY b.name",
     ),
     ("large", "SELECT m.note, a.branch FROM moves m, accounts a WHERE a.id = m.account AND m.amount > 5"),
-    // No foreign key stands between these, so both sides bring keys that the other has not yet.
+    // There is no foreign key between these, so both sides insert keys that the other does not have yet.
     (
         "linked",
         "SELECT l.a, min(b.name) AS name, count(*) AS n, count(DISTINCT b.name) AS names FROM links l \
@@ -47,7 +47,7 @@ pub const VIEWS: [(&str, &str); 12] = [
     ("named", "SELECT b.name, t.total FROM branches b JOIN imat.balances t ON t.branch = b.id"),
 ];
 
-/// One change; tables stay small because deletes keep up with inserts.
+/// One change. Tables stay small because there are as many deletes as inserts.
 pub fn statement(dice: &mut Dice) -> String {
     let (account, branch) = (dice.range(1, 26), dice.range(0, 4));
     let amount = dice.range(-3, 12);

@@ -35,14 +35,14 @@ impl Level {
     }
 }
 
-/// What a run does; see the command line for the meaning of each.
+/// The options of a run; see the command line.
 pub struct Options {
     pub url: String,
     pub target: Target,
     pub filter: Option<String>,
     pub level: Option<Level>,
     pub exhaustive: Option<u64>,
-    /// Instead of the specs, see that those fail for which a lock is left out.
+    /// Instead of the specs: checks that specs fail when locks are left out.
     pub mutants: bool,
     pub seed: u64,
     pub show: bool,
@@ -108,7 +108,7 @@ pub fn run(options: &Options) -> Result<Tally> {
     Ok(tally)
 }
 
-/// A spec's runs at each of these levels, and at the mixes that it speaks of.
+/// A spec's runs at each of these levels, and at the mixes of levels that it names.
 fn runs<'a>(spec: &'a spec::Spec, options: &Options, levels: &[Level]) -> Vec<(&'a spec::Run, spec::Mix)> {
     let mut out = Vec::new();
     for run in &spec.runs {
@@ -119,7 +119,7 @@ fn runs<'a>(spec: &'a spec::Spec, options: &Options, levels: &[Level]) -> Vec<(&
     out
 }
 
-/// All that is wrong about a spec, in sessions that leave out a lock.
+/// The problems of a spec, in sessions that leave out a lock.
 fn play_spec(
     control: &mut Client,
     options: &Options,

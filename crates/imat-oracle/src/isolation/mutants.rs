@@ -1,5 +1,4 @@
-//! Is every lock needed? Without it, a spec that is named for it must show a wrong result, or the deadlock that
-//! it is there to prevent.
+//! Checks that every lock is needed: without it, its spec must show a wrong result or the deadlock that it prevents.
 //!
 //! Needs an extension that was built with the feature `mutants` (`scripts/mutants`).
 
@@ -10,15 +9,15 @@ use crate::pg::{PgError, Result};
 use crate::tally::Tally;
 use postgres::Client;
 
-/// See there for its format.
+/// The file describes its format.
 const LOCKS: &str = include_str!("../../specs/locks.txt");
 
-/// The locks, each with its spec or the reason why there is none.
+/// The locks, each with its spec, or with the reason why there is none.
 fn lines() -> impl Iterator<Item = &'static str> {
     LOCKS.lines().filter(|line| !line.starts_with('#'))
 }
 
-/// A lock, the name of its spec, and the SQLSTATE that some step gets without it if no result is wrong.
+/// A lock, the name of its spec, and the SQLSTATE that a step gets without the lock, if no result is wrong.
 fn tested(line: &str) -> Option<(&str, &str, Option<&str>)> {
     let (lock, spec) = line.split_once(": ").filter(|(lock, _)| !lock.contains(" - "))?;
     let (name, code) = spec.split_once(' ').map_or((spec, None), |(name, code)| (name, Some(code)));
@@ -35,7 +34,7 @@ pub fn run(control: &mut Client, options: &Options, specs: &[Spec]) -> Result<Ta
         }
         let with = play_spec(control, options, spec, None)?;
         let without = play_spec(control, options, spec, Some(lock))?;
-        // A run in which somebody did not wait, or succeeded where he should not, has shown nothing wrong yet.
+        // A step that did not wait, or succeeded unexpectedly, is not a wrong result yet.
         let shows = |wrong: &Wrong| match (wrong, code) {
             (Wrong::Result(_), None) => true,
             (Wrong::Code(got, _), Some(code)) => got == code,
@@ -60,7 +59,7 @@ fn unreadable(line: &str) -> PgError {
 mod tests {
     use std::collections::BTreeSet;
 
-    /// The variants of `Purpose` there.
+    /// The variants of `Purpose` in the extension.
     fn purposes() -> BTreeSet<&'static str> {
         let source = include_str!("../../../pg_imat/src/pg/lock.rs");
         let (_, after) = source.split_once("pub enum Purpose {").unwrap();

@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::time::Instant;
 
-/// The SQLSTATE of an ASSERT that does not hold.
+/// The SQLSTATE of a failed ASSERT.
 const ASSERTION: &str = "P0004";
 
-/// What happened to a step.
+/// The outcome of a step.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     pub waited: bool,
@@ -31,7 +31,7 @@ impl Outcome {
     }
 }
 
-/// A fresh schema with the spec's tables, rows and maintained tables.
+/// Creates a fresh schema with the spec's tables, rows and maintained tables.
 pub fn set_up(
     control: &mut Client,
     target: Target,
@@ -45,7 +45,7 @@ pub fn set_up(
     ))?;
     let mut tables = Vec::new();
     for (name, query) in views {
-        // A materialized view stays, and would keep the maintained tables that it reads.
+        // The materialized view is kept, and would be read if it were the source of a view over maintained tables.
         let origin = if query.contains("imat.") { Origin::Query } else { Origin::Materialized };
         control.batch_execute(&target.create_sql(SCHEMA, name, query, origin))?;
         tables.push(Maintained::describe(control, name, query)?);
@@ -65,11 +65,11 @@ pub fn inside_sql(views: &[(String, String)]) -> String {
     views.iter().map(one).collect::<Vec<_>>().join(" UNION ALL ")
 }
 
-/// Sessions by name, kept from one play to the next.
+/// Sessions by name, kept for the next play.
 #[derive(Default)]
 pub struct Sessions {
     workers: BTreeMap<String, Worker>,
-    /// The lock that they go without.
+    /// The lock that they leave out.
     left_out: Option<String>,
 }
 
@@ -93,7 +93,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends what was not ended; sessions that are of no use any more are let go.
+    /// Ends open transactions, and drops sessions that can't be used any more.
     fn end(&mut self) {
         self.workers.retain(|_, worker| !worker.busy && worker.end());
     }
@@ -102,7 +102,7 @@ impl Sessions {
 /// A step: its name, its session and its SQL.
 pub type Step = (String, String, String);
 
-/// Plays the steps in order. A step whose session still waits is held back until it does not.
+/// Plays the steps in order. A step of a session that is waiting is deferred until it no longer waits.
 pub fn play(
     control: &mut Client,
     url: &str,
@@ -118,7 +118,7 @@ pub fn play(
     let mut pending: Vec<&Step> = steps.iter().collect();
     let mut idle_since = Instant::now();
     while !pending.is_empty() && idle_since.elapsed() < STUCK {
-        // All sessions wait: a deadlock, which the server ends.
+        // All sessions wait: a deadlock, which the server resolves.
         let Some(at) = pending.iter().position(|(_, session, _)| !workers[session].busy) else {
             drain(control, workers, &running, &mut outcomes)?;
             continue;
@@ -137,7 +137,7 @@ pub fn play(
     Ok(outcomes)
 }
 
-/// Lets sessions that a step has set free run on until they end or wait again.
+/// Lets unblocked sessions run until they end or wait again.
 fn drain(
     control: &mut Client,
     workers: &mut BTreeMap<String, Worker>,
@@ -152,7 +152,7 @@ fn drain(
     Ok(())
 }
 
-/// Collects the last answers; what does not come is cancelled and stays without one.
+/// Collects the last answers. A statement without an answer is cancelled.
 fn finish(
     control: &mut Client,
     workers: &mut BTreeMap<String, Worker>,
@@ -168,16 +168,16 @@ fn finish(
     Ok(())
 }
 
-/// What is wrong about a run.
+/// The problem of a run.
 #[derive(Debug)]
 pub enum Wrong {
-    /// The spec can't be set up, or its tables not be compared.
+    /// The spec could not be set up, or its tables could not be compared.
     Failed(String),
-    /// Table and query differ, or an assertion of the spec's does not hold.
+    /// A table differs from its query, or an assertion of the spec failed.
     Result(String),
-    /// A step gave another SQLSTATE than expected, or none; what it gave.
+    /// A step got another SQLSTATE than expected, or none.
     Code(String, String),
-    /// A step waited or did not, or went on for ever.
+    /// A step waited unexpectedly, did not wait, or never ended.
     Wait(String),
 }
 
@@ -188,7 +188,7 @@ impl Display for Wrong {
     }
 }
 
-/// Runs one spec's run at a mix of levels; what is wrong about it, if anything.
+/// Plays one run of a spec at a mix of levels; returns the problem, if there is one.
 pub fn check(
     control: &mut Client,
     options: &Options,
@@ -200,7 +200,7 @@ pub fn check(
         Ok(tables) => tables,
         Err(error) => return Ok(vec![Wrong::Failed(format!("setup failed: {error}"))]),
     };
-    // Reading takes predicate locks, which under SERIALIZABLE would change what is observed.
+    // Reading takes predicate locks, which under SERIALIZABLE would change the outcome.
     let inside = |level| (spec.inside && level != Level::Ser).then(|| inside_sql(&spec.views));
     let steps: Vec<_> = run
         .steps
@@ -243,7 +243,7 @@ fn judge(target: Target, expected: &Expectation, outcome: &Outcome, aborted: boo
         wrong.push(Wrong::Wait(format!("{name} never ended")));
         return;
     }
-    // The stand-ins lock and fail in their own ways; only their results count.
+    // The stand-ins lock and fail in their own ways, so only their results count.
     if target != Target::Extension || (aborted && ["25P02", "ok"].contains(&outcome.code())) {
         return;
     }

@@ -1,4 +1,4 @@
-//! A session in a thread of its own, so that it can wait while others go on.
+//! A session in its own thread, so that it can wait while others continue.
 
 use super::Level;
 use crate::pg::{self, PgError, Result};
@@ -8,11 +8,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// What a statement of a session gave: nothing or an error, and whether an inner comparison held.
+/// The outcome of a session's statement: an error or none, and the result of the inner comparison.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub error: Option<PgError>,
-    /// Why the comparison in the session's own snapshot did not hold.
+    /// Why the comparison under the session's own snapshot failed.
     pub inexact: Option<Inexact>,
 }
 
@@ -36,7 +36,7 @@ struct Command {
     inside: Option<String>,
 }
 
-/// One session; at most one statement of it runs at a time.
+/// A session. It runs at most one statement at a time.
 pub struct Worker {
     pub pid: i32,
     inside: Option<String>,
@@ -46,14 +46,14 @@ pub struct Worker {
     pub busy: bool,
 }
 
-/// Long enough for a deadlock to be found, short enough to call a session stuck.
+/// After this time a session counts as stuck. Longer than it takes to detect a deadlock.
 pub const STUCK: Duration = Duration::from_secs(10);
 
 impl Worker {
-    /// Connects. The session goes without the lock that is left out.
+    /// Connects. The session leaves out the lock `left_out`.
     pub fn start(url: &str, name: &str, schema: &str, left_out: Option<&str>) -> Result<Self> {
         let mut client = pg::connect(url, &format!("session {name}"))?;
-        // Asked for before BEGIN: a query after it would take the transaction's snapshot.
+        // Queried before BEGIN, since a query after it would take the transaction's snapshot.
         let pid = pg::backend_pid(&mut client)?;
         client.batch_execute(&format!("SET search_path = {schema}, public"))?;
         if let Some(lock) = left_out {
@@ -72,8 +72,8 @@ impl Worker {
         Ok(Self { pid, inside: None, commands: Some(commands), answers, thread: Some(thread), busy: false })
     }
 
-    /// Begins a transaction. `inside` is SQL that returns a row per view that is not exact, to be
-    /// asked after each of its statements.
+    /// Begins a transaction. `inside` is SQL that returns a row for each view that is not exact; it is run after each
+    /// statement of the transaction.
     pub fn begin(&mut self, level: Level, inside: Option<&str>) -> Option<PgError> {
         self.inside = None;
         self.send(&format!("BEGIN ISOLATION LEVEL {}", level.sql()));
@@ -81,7 +81,7 @@ impl Worker {
         self.answer(STUCK)?.error
     }
 
-    /// Leaves the transaction, however far it came; whether the session can be used again.
+    /// Ends the transaction in any state. Returns whether the session can be used again.
     pub fn end(&mut self) -> bool {
         self.inside = None;
         self.send("ROLLBACK");
@@ -91,12 +91,12 @@ impl Worker {
     pub fn send(&mut self, sql: &str) {
         self.busy = true;
         if let Some(commands) = &self.commands {
-            // A closed channel shows as a lost connection when the answer is read.
+            // If the channel is closed, reading the answer reports a lost connection.
             let _ = commands.send(Command { sql: sql.to_owned(), inside: self.inside.clone() });
         }
     }
 
-    /// The answer, or nothing when the statement still runs after `limit`.
+    /// The answer, or `None` if the statement is still running after `limit`.
     pub fn answer(&mut self, limit: Duration) -> Option<Answer> {
         let answer = match self.answers.recv_timeout(limit) {
             Ok(answer) => answer,
@@ -143,7 +143,7 @@ fn answer(client: &mut Client, sql: &str, inside: Option<&str>) -> Answer {
     let inexact = match inside {
         Some(check) if error.is_none() && !ends => match pg::query(client, check) {
             Ok(rows) => rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).map(Inexact::Differs),
-            // A transaction that failed before has nothing to compare.
+            // In a failed transaction there is nothing to compare.
             Err(error) if error.code == "25P02" => None,
             Err(error) => Some(Inexact::Failed(error)),
         },

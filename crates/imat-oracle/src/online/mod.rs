@@ -1,7 +1,7 @@
-//! Tables that are built online while others write: exact at the end, and nobody kept waiting.
+//! Tables that are built online while other sessions write: they must be exact at the end, and no writer may wait long.
 //!
-//! Every kind of view is built under writers. Then one is cut short in each of its phases, by a cancel
-//! or with its session, and built again.
+//! Every kind of view is built under writers. Then a build is ended early in each of its phases, by a cancel or with
+//! its session, and the table is built again.
 
 pub mod writers;
 
@@ -18,10 +18,10 @@ use writers::{Shared, Writer};
 /// The schema of the tables under test.
 const SCHEMA: &str = "oracle_online";
 
-/// How many rows there are at first.
+/// The number of rows at the beginning.
 const ROWS: i64 = 200_000;
 
-/// No statement of a writer may take longer. What is measured is printed; this is for slow machines.
+/// No statement of a writer may take longer. The measured times are printed; this limit is for slow machines.
 const LONGEST: Duration = Duration::from_millis(1500);
 
 pub struct Options {
@@ -95,7 +95,7 @@ fn set_up(control: &mut Client) -> Result<()> {
     Ok(())
 }
 
-/// A call of create_imat in a session of its own.
+/// A call of create_imat in its own session.
 struct Call {
     pid: i32,
     thread: JoinHandle<Result<()>>,
@@ -123,7 +123,7 @@ impl Run<'_> {
         println!("online: longest statement of a writer before: {:?}", alone.longest.0);
         let [(first, _), others @ ..] = VIEWS;
         self.build(first)?;
-        // Beside one whose triggers are there, and known to the writers.
+        // Beside a maintained table that already has triggers, which the writers know.
         for (name, _) in others {
             self.build(name)?;
             self.drop(name)?;
@@ -157,7 +157,7 @@ impl Run<'_> {
         Ok(Call { pid, thread })
     }
 
-    /// Builds a table while others write.
+    /// Builds a table while other sessions write.
     fn build(&mut self, name: &str) -> Result<()> {
         self.shared.take();
         let (began, before) = (Instant::now(), self.shared.committed.load(Ordering::Relaxed));
@@ -177,7 +177,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Drops a table, as soon as the writers leave a moment for it.
+    /// Drops a table, as soon as the writers' locks allow it.
     fn drop(&mut self, name: &str) -> Result<()> {
         let mut left = 50;
         loop {
@@ -188,7 +188,7 @@ impl Run<'_> {
         }
     }
 
-    /// Drops a table, builds it again, ends that in the given phase, and builds it to the end.
+    /// Drops a table, builds it again, ends that build in the given phase, and then builds the table completely.
     fn cut_short(&mut self, phase: &Phase, how: &str) -> Result<()> {
         let name = "rows";
         let mut obstacle = pg::connect(self.url, "obstacle")?;
@@ -212,8 +212,8 @@ impl Run<'_> {
         self.drop(name)
     }
 
-    /// A writer keeps a build from the switch, while others change many rows. Once it is over, somebody
-    /// locks the bookkeeping for a while, so that the switch is tried again and again.
+    /// A writer delays the switch of a build, while others change many rows. Then another session locks the bookkeeping
+    /// for a while, so that the switch is attempted repeatedly.
     fn hold_up(&mut self) -> Result<()> {
         let name = "sums";
         let mut obstacle = pg::connect(self.url, "obstacle")?;
@@ -237,8 +237,7 @@ impl Run<'_> {
         self.drop(name)
     }
 
-    /// A function that a view calls is replaced while its table is filled, in a transaction that goes on
-    /// for longer than the filling.
+    /// Replaces a function of a view while its table is filled, in a transaction that lasts longer than the filling.
     fn redefine(&mut self) -> Result<()> {
         let name = "called";
         let phase = Phase {
@@ -258,7 +257,7 @@ impl Run<'_> {
         self.drop(name)
     }
 
-    /// Waits until a build is in that phase.
+    /// Waits until a build is in this phase.
     fn reaches(&mut self, phase: &Phase, obstacle: &mut Client) -> Result<bool> {
         let end = Instant::now() + Duration::from_secs(10);
         let mut hindered = phase.later.is_empty();
@@ -275,7 +274,7 @@ impl Run<'_> {
         Ok(false)
     }
 
-    /// Nothing is appended for a build that nobody goes on with.
+    /// Checks that writers append nothing to the queues of a build that has ended early.
     fn queues_rest(&mut self, phase: &Phase) -> Result<()> {
         let size = "SELECT coalesce(sum(pg_relation_size(queue)), 0)::text FROM imat_catalog.queue";
         thread::sleep(Duration::from_millis(30));
@@ -286,7 +285,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A table is truncated while what reads it is filled.
+    /// Truncates a base table while a maintained table over it is filled.
     fn truncate(&mut self) -> Result<()> {
         for name in ["joined", "whole"] {
             let call = self.call(name)?;
@@ -303,7 +302,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A partition leaves, and comes back, after the state was filled: DDL waits for the first round.
+    /// Detaches and attaches a partition after the state was filled: the DDL waits for the first round.
     fn partition(&mut self) -> Result<()> {
         for ddl in ["DETACH PARTITION item_1", "ATTACH PARTITION item_1 FOR VALUES FROM (MINVALUE) TO (100000)"] {
             let mut other = pg::connect(self.url, "altering")?;
@@ -338,8 +337,8 @@ impl Run<'_> {
     }
 }
 
-/// A phase of a build, as imat_catalog.progress calls it, and what keeps a build in it: something done before
-/// the build begins, or while it fills.
+/// A phase of a build, by its name in imat_catalog.progress, and SQL that keeps a build in this phase: run before the
+/// build begins, or while it fills.
 struct Phase {
     text: &'static str,
     obstacle: &'static str,
@@ -348,7 +347,7 @@ struct Phase {
 
 const WRITING: &str = "BEGIN; INSERT INTO oracle_online.item (grp, dim, price) VALUES (1, 1, 1)";
 
-/// The lock of a writer that has no transaction ID, which would hold back what is read of the queues.
+/// A writer's lock without a transaction ID, since that would limit what a round reads from the queues.
 const HOLD_UP: Phase = Phase {
     text: "waiting for a moment without writers",
     obstacle: "",

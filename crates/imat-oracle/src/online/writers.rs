@@ -1,4 +1,4 @@
-//! Clients that write while tables are built, and how long each of their statements took.
+//! Clients that write while tables are built. They measure the duration of each statement.
 
 use super::ROWS;
 use crate::dice::Dice;
@@ -23,11 +23,11 @@ pub struct Noted {
     pub unexpected: Vec<String>,
 }
 
-/// Of writers that change both sides of a join in one transaction, or under a snapshot.
+/// The errors of writers that change both sides of a join in one transaction, or under a transaction snapshot.
 const EXPECTED: [&str; 2] = ["40001", "40P01"];
 
 impl Shared {
-    /// What was noted since the last time.
+    /// The notes since the last call.
     pub fn take(&self) -> Noted {
         std::mem::take(&mut *self.noted())
     }
@@ -37,7 +37,7 @@ impl Shared {
     }
 }
 
-/// One client, and what it runs.
+/// A client and its statements.
 pub struct Writer {
     pub url: String,
     pub schema: &'static str,
@@ -93,7 +93,7 @@ fn transaction(client: &mut Client, shared: &Shared, dice: &mut Dice, statement:
     }
 }
 
-/// A change of one table: of one row or of several, on either side of the join.
+/// A change of one table, of one row or several, on either side of the join.
 pub fn statement(dice: &mut Dice) -> String {
     let row = dice.range(1, ROWS);
     let dim = dice.range(0, 199);

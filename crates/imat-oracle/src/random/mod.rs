@@ -1,7 +1,7 @@
 //! Random views under random changes, compared after every statement.
 //!
-//! Every statement also runs on a twin: the same tables without any maintained table. Both must
-//! succeed or fail with the same SQLSTATE, and end with the same rows.
+//! Every statement also runs on a twin: the same tables without maintained tables. Both must succeed or fail with the
+//! same SQLSTATE, and end with the same rows.
 
 pub mod dml;
 mod names;
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// What a run does; see the command line for the meaning of each.
+/// The options of a run; see the command line.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub url: String,
@@ -43,13 +43,13 @@ pub struct Totals {
     pub rounds: u64,
     pub views: BTreeMap<String, u64>,
     pub statements: u64,
-    /// Statements that failed alike with and without maintained tables, by SQLSTATE.
+    /// By SQLSTATE, the number of statements that failed in the same way with and without maintained tables.
     pub failed_statements: BTreeMap<String, u64>,
     pub comparisons: u64,
     pub differences: u64,
 }
 
-/// Runs rounds until enough statements have been checked, or to the first difference.
+/// Runs rounds until enough statements have been checked, or until the first difference.
 pub fn run(options: &Options) -> Result<Tally> {
     let started = Instant::now();
     let mut totals = Totals::default();
@@ -90,7 +90,7 @@ mod tests {
     use super::schema::{Role, Shape, Table};
     use crate::dice::Dice;
 
-    /// A round as text, with a stretch of its changes.
+    /// A round as text, with some of its changes.
     fn round(seed: u64, number: u64) -> String {
         let mut dice = Dice::new(seed, number);
         let world = World::random(&mut dice, 160_000, None);

@@ -1,4 +1,4 @@
-//! Names that a careless quoting would break on.
+//! Names that need correct quoting.
 
 use crate::dice::Dice;
 
@@ -61,7 +61,7 @@ pub fn outputs(dice: &mut Dice, n: usize) -> Vec<String> {
     distinct(dice, &OUTPUTS, n)
 }
 
-/// View names; some as long as a name can be.
+/// View names, some of the maximum length.
 pub fn views(dice: &mut Dice, n: usize) -> Vec<String> {
     let mut names = distinct(dice, &VIEWS, n);
     if dice.chance(15) {

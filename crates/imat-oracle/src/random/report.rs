@@ -1,4 +1,4 @@
-//! What is printed and written when a round fails, and the shrinking of its history.
+//! Reports a failing round, and shrinks its history.
 
 use super::dml::{Action, IMAT, inside};
 use super::round::{Failure, Problem, Stage, World};
@@ -123,7 +123,7 @@ pub fn summary(options: &Options, totals: &Totals, time: Duration) {
     );
 }
 
-/// The failure with as few views and statements as still show one.
+/// The failure with as few views and statements as possible.
 pub fn shrunk(
     options: &Options,
     mut world: World,
@@ -134,8 +134,8 @@ pub fn shrunk(
     let (mut found, mut history) = (problem, steps.iter().map(|s| (s.clone(), None)).collect());
     if let Some(at) = found.view {
         let all = std::mem::take(&mut world.views);
-        // What a statement sees inside also depends on the table it is on, and a look at a view
-        // that is gone would be an error.
+        // What the last statement's function reads depends on the statement's table, and reading a removed view would
+        // be an error.
         let last = steps.last().map(step_sql).unwrap_or_default();
         let needed =
             |v: &ViewDef| [&all[at].name, inside::VIEW].contains(&v.name.as_str()) || last.contains(&ident(&v.name));
@@ -185,7 +185,7 @@ pub fn shrunk(
 
 type Attempt = Option<(Problem, Vec<(Step, Option<PgError>)>)>;
 
-/// Plays the steps from the start; the first problem with the steps that led there, if any.
+/// Plays the steps from the beginning; returns the first problem with the steps before it, if there is one.
 fn attempt(options: &Options, world: &World, steps: &[Step]) -> Result<Attempt> {
     let (mut stage, problem) = Stage::set_up(options, world)?;
     let mut history = Vec::new();
@@ -193,7 +193,7 @@ fn attempt(options: &Options, world: &World, steps: &[Step]) -> Result<Attempt> 
         return Ok(Some((problem, history)));
     }
     for step in steps {
-        // Steps that lost their transaction have no meaning of their own.
+        // Steps whose transaction was removed are skipped.
         if step.guarded && !stage.progress.open {
             continue;
         }

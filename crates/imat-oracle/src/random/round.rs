@@ -12,9 +12,9 @@ use crate::pg::{self, CONNECTION_LOST, PgError, Result, Row, ident};
 use crate::target::{self, Maintained, Target};
 use postgres::Client;
 
-/// Everything a round is made of, before any statement runs.
+/// The input of a round, before any statement runs.
 pub struct World {
-    /// The server's version, on which the choices depend.
+    /// The server's version, on which random choices depend.
     pub version: u32,
     pub schema_name: String,
     /// The time zone of both sides.
@@ -25,19 +25,19 @@ pub struct World {
     pub rows: Vec<String>,
 }
 
-/// What went wrong, with what is needed to see it again.
+/// A failure, with all that is needed to reproduce it.
 pub struct Failure {
     pub world: World,
     pub view: Option<usize>,
     pub strategy: String,
-    /// Steps up to the failing one, each with the error it met.
+    /// The steps up to the failing one, each with its error.
     pub history: Vec<(Step, Option<PgError>)>,
     pub what: String,
     pub expected: Vec<Row>,
     pub actual: Vec<Row>,
 }
 
-/// A problem as it is found, before the round's context is added.
+/// A problem, before the round's context is added.
 pub struct Problem {
     pub view: Option<usize>,
     pub what: String,
@@ -71,7 +71,7 @@ impl World {
     }
 }
 
-/// The live side of a round.
+/// The two schemas of a round on the server.
 pub struct Stage {
     pub main: Session,
     twin: Session,
@@ -99,7 +99,7 @@ pub fn run(options: &Options, number: u64, version: u32, totals: &mut Totals) ->
     Ok(failure)
 }
 
-/// Statements until the round's share is used up, then the closing checks.
+/// Runs statements until the round's number is reached, then the final checks.
 fn play(
     options: &Options,
     world: &World,
@@ -144,7 +144,7 @@ fn fail(
 ) -> Result<Failure> {
     let steps: Vec<Step> = history.iter().map(|(step, _)| step.clone()).collect();
     let strategy = match problem.view {
-        // After a lost connection nobody can be asked.
+        // After a lost connection the server can't be asked.
         Some(v) => options.target.strategy(&mut stage.main.client, &world.views[v].name).unwrap_or_default(),
         None => String::new(),
     };
@@ -157,7 +157,7 @@ fn fail(
 }
 
 impl Stage {
-    /// Creates both sides. A view that cannot be created or starts out wrong is a problem.
+    /// Creates both schemas. A view that can't be created, or is wrong at first, is a problem.
     pub fn set_up(options: &Options, world: &World) -> Result<(Self, Option<Problem>)> {
         let mut main = pg::connect(&options.url, "main")?;
         let mut twin = pg::connect(&options.url, "twin")?;
@@ -181,7 +181,7 @@ impl Stage {
 
     fn create_views(&mut self, options: &Options, world: &World) -> Result<Option<Problem>> {
         for (at, view) in world.views.iter().enumerate() {
-            // A query that PostgreSQL itself refuses is the generator's mistake, not a finding.
+            // If PostgreSQL rejects a query, that is a mistake of the generator, not a problem.
             self.twin
                 .client
                 .batch_execute(&format!("CREATE VIEW {} AS\n{}", ident(&view.name), view.query_in(TWIN)))
@@ -206,7 +206,7 @@ impl Stage {
         Ok(None)
     }
 
-    /// Runs a step on both sides and compares everything that can be compared.
+    /// Runs a step on both sides, and compares.
     pub fn step(&mut self, step: &Step) -> Result<(Option<PgError>, Option<Problem>)> {
         let ours = self.main.run(step).err();
         let twins = self.twin.run(step).err();
@@ -218,7 +218,7 @@ impl Stage {
         Ok((ours, problem))
     }
 
-    /// Compares what the last statement saw inside, and everything as it is now.
+    /// Compares what the last statement's functions have read, and all tables.
     fn compare(&mut self) -> Result<Option<Problem>> {
         let found = match seen::compare(&mut self.main.client, &self.tables) {
             Ok(None) => target::compare(&mut self.main.client, &self.tables).map(|found| (found, "")),
@@ -283,12 +283,12 @@ impl Stage {
     }
 }
 
-/// Both sides must succeed, or fail alike; an internal error is wrong on either side.
+/// Both sides must succeed, or fail with the same SQLSTATE. An internal error is a problem on either side.
 fn disagreement(step: &Step, ours: Option<&PgError>, twins: Option<&PgError>) -> Option<Problem> {
     let text = |e: Option<&PgError>| e.map_or("success".to_owned(), PgError::to_string);
     let internal = |e: &&PgError| e.code.starts_with("XX") || e.code == CONNECTION_LOST;
-    // A COPY that breaks several constraints names the first it meets, and a table with a trigger
-    // is not filled in batches.
+    // A COPY that violates several constraints reports the first that it meets, and rows are not inserted in batches
+    // into a table with a trigger.
     let copy = matches!(step.action, Action::Copy { .. });
     let integrity = |e: &PgError| e.code.starts_with("23");
     let alike = match (ours, twins) {
@@ -302,7 +302,7 @@ fn disagreement(step: &Step, ours: Option<&PgError>, twins: Option<&PgError>) ->
     Some(Problem::new(None, format!("outcome: {}\nwithout maintained tables: {}", text(ours), text(twins))))
 }
 
-/// Removes what an earlier round left.
+/// Removes the objects of an earlier round.
 fn clear(target: Target, client: &mut Client, schema: &str) -> Result<()> {
     target.sweep(client)?;
     for name in [schema, TWIN, "oracle", "Oracle Mixed", "select"] {
@@ -322,7 +322,7 @@ fn populate(client: &mut Client, world: &World) -> Result<()> {
         client.batch_execute(&sql)?;
     }
     for sql in &world.rows {
-        // A row may break a foreign key; the others are enough.
+        // A row may violate a foreign key; the other rows are enough.
         let _ = client.batch_execute(sql);
     }
     Ok(())

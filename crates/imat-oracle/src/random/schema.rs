@@ -7,11 +7,11 @@ use super::values::{ALL, Ty};
 use crate::dice::Dice;
 use crate::pg::ident;
 
-/// What a column is for; it decides which values it gets.
+/// The role of a column, which decides its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Id,
-    /// The join key that all tables share by name.
+    /// The join key, which all tables have under the same name.
     Key,
     Value,
     /// References the id of an earlier table.
@@ -46,7 +46,7 @@ pub struct Table {
     pub parent: Option<usize>,
 }
 
-/// A name that INSERT, UPDATE and DELETE may use: a table, a leaf or a child.
+/// A name that INSERT, UPDATE and DELETE may use: a table, a leaf partition or a child.
 #[derive(Debug, Clone)]
 pub struct Place {
     pub name: String,
@@ -66,7 +66,7 @@ impl Table {
         &self.columns[0]
     }
 
-    /// The columns that a statement may give values for.
+    /// The columns that a statement may write.
     pub fn writable(&self) -> Vec<&Column> {
         self.columns.iter().filter(|c| c.role != Role::Generated).collect()
     }
@@ -80,17 +80,17 @@ impl Table {
     }
 }
 
-/// Arrays that can be elements of arrays.
+/// Domains over arrays, which can be elements of arrays.
 const DOMAINS: [&str; 2] = ["CREATE DOMAIN ints AS int[]", "CREATE DOMAIN texts AS text[]"];
 
-/// Conditions that cost more than what they guard.
+/// Conditions that cost more than the expressions that they guard.
 const GUARDS: [&str; 2] = [
     "CREATE FUNCTION is_not_zero(x int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 1000 AS 'BEGIN RETURN x <> 0; END'",
     "CREATE FUNCTION is_number(s text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 1000 AS \
      $body$ BEGIN RETURN s ~ '^[0-9]{1,9}$'; END $body$",
 ];
 
-/// Makes one to four tables, and what reads inside a statement need.
+/// Makes one to four tables, and the objects for reading inside statements.
 pub fn random(dice: &mut Dice, version: u32) -> Schema {
     let count = dice.weighted(&[(1, 1), (4, 2), (4, 3), (2, 4)]);
     let names = names::tables(dice, count);
@@ -129,19 +129,19 @@ fn random_table(dice: &mut Dice, earlier: &[Table], name: String, key: &str, ver
         let not_null = dice.chance(30);
         columns.push(Column { wild: dice.chance(25), ..column(&name, ty, Role::Value, not_null) });
     }
-    // At least one whole number to add up.
+    // At least one integer column, for sums.
     if !columns.iter().any(|c| c.role == Role::Value && c.ty == Ty::Int) {
         let not_null = dice.chance(50);
         columns.push(column("qty", Ty::Int, Role::Value, not_null));
     }
-    // PostgreSQL 15 can store NULL in those of other shapes, which are refused there.
+    // Generated columns in tables of other shapes can get NULLs on PostgreSQL 15, and are refused there.
     if dice.chance(12) && (shape == Shape::Plain || version >= 160_000) {
         columns.push(column("twice", Ty::Int, Role::Generated, false));
     }
     Table { name, columns, primary_key, shape, parent }
 }
 
-/// A hierarchy in one table.
+/// A hierarchy in one table, by a foreign key to itself.
 fn refer_to_itself(table: &mut Table, at: usize) {
     let column = Column { name: "ref".into(), ty: Ty::Int, role: Role::Foreign, not_null: false, wild: false };
     table.columns.insert(2, column);
@@ -162,7 +162,7 @@ fn declare(dice: &mut Dice, schema: &mut Schema, at: usize, table: Table) {
             schema.places.push(Place { name: child, table: at, root: false });
         }
     }
-    // A dropped column leaves a gap in the numbering of the others.
+    // A dropped column makes a gap in the attribute numbers.
     if dice.chance(20) {
         schema.ddl.push(format!("ALTER TABLE {name} DROP COLUMN IF EXISTS gone CASCADE"));
     }
@@ -204,8 +204,8 @@ fn column_list(dice: &mut Dice, table: &Table, columns: &[Column]) -> String {
     parts.join(",\n  ")
 }
 
-/// Two levels: ranges of the id, the first of them split again. One leaf may have its columns in
-/// another order, as a table that was attached later has.
+/// Two levels: ranges of the id, the first of which is partitioned again. One leaf may have its columns in another
+/// order, like a table that was attached.
 fn declare_partitions(dice: &mut Dice, schema: &mut Schema, at: usize, table: &Table, body: &str) {
     let root = ident(&table.name);
     let part = |suffix: &str| format!("{}_{suffix}", short(&table.name));

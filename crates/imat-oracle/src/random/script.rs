@@ -1,4 +1,4 @@
-//! What the next statement of a session is: changes, savepoints, commits and rollbacks.
+//! Chooses the next statement of a session: a change, a savepoint, a commit or a rollback.
 
 use super::dml::{self, Action, Dml};
 use super::schema::Schema;
@@ -14,7 +14,7 @@ pub struct Step {
     pub guarded: bool,
 }
 
-/// Where a session is in its transaction.
+/// The state of a session's transaction.
 #[derive(Debug, Default, Clone)]
 pub struct Progress {
     pub open: bool,
@@ -22,7 +22,7 @@ pub struct Progress {
     pub savepoints: Vec<String>,
 }
 
-/// Chooses statements; those that belong together are handed out one by one.
+/// Chooses statements. Those that belong together are returned one by one.
 #[derive(Default)]
 pub struct Script {
     pending: VecDeque<Action>,
@@ -127,7 +127,7 @@ impl Progress {
         self.aborted |= failed && self.open && !step.guarded;
     }
 
-    /// Forgets the savepoints after `name`, and itself unless `keep` is 1.
+    /// Forgets the savepoints after `name`, and `name` itself unless `keep` is 1.
     fn cut(&mut self, name: &str, keep: usize) {
         if let Some(at) = self.savepoints.iter().position(|s| s == name) {
             self.savepoints.truncate(at + keep);

@@ -1,5 +1,5 @@
-//! What functions read while a statement is open: a maintained table and its query under one
-//! snapshot, kept in a table until the statement is over.
+//! The data that functions read while a statement is open: a maintained table and its query under one snapshot, kept in
+//! a table until the statement ends.
 
 use super::dml::IMAT;
 use super::view::ViewDef;
@@ -17,13 +17,13 @@ pub const DDL: [&str; 3] = [
      $body$ BEGIN RETURN QUERY EXECUTE query; END $body$",
 ];
 
-/// Of a function that looks. What is in `kept` survives when the block that read it is undone.
+/// The variables of a function that reads. The content of `kept` survives when the block is undone.
 pub const VARIABLES: &str = "look_no bigint; look_row record; look_cursor refcursor; kept seen[] := '{}';";
 
 /// The end of such a function.
 pub const STORE: &str = "INSERT INTO seen SELECT * FROM unnest(kept);";
 
-/// For the end of a replay: the rows that one side lacked.
+/// For the end of a replay: the rows that only one side has.
 pub const UNEQUAL: &str = "SELECT step, view, cells, sum(CASE WHEN ours THEN 1 ELSE -1 END) AS extra FROM seen \
      GROUP BY step, view, cells HAVING sum(CASE WHEN ours THEN 1 ELSE -1 END) <> 0 ORDER BY step, view";
 
@@ -57,7 +57,7 @@ pub fn look(dice: &mut Dice, view: &ViewDef, meanwhile: &str) -> String {
     format!("look_no := nextval('looks');\n{read}")
 }
 
-/// Takes out what the last statement saw; the first look with a difference is returned.
+/// Removes what the last statement has read; returns the first difference.
 pub fn compare(client: &mut Client, tables: &[Maintained]) -> Result<Option<Found>> {
     let mut looks: BTreeMap<(i64, String), [Vec<Row>; 2]> = BTreeMap::new();
     for row in client.query("DELETE FROM seen RETURNING step, view, ours, cells", &[])? {

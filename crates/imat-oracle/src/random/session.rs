@@ -1,4 +1,4 @@
-//! Running steps on a connection, and the twin that runs them without maintained tables.
+//! Runs steps on a connection, also for the twin without maintained tables.
 
 use super::dml::{Action, IMAT};
 use super::script::Step;
@@ -9,10 +9,10 @@ use std::io::Write;
 /// The savepoint around guarded steps.
 const GUARD: &str = "SAVEPOINT guard";
 
-/// A connection with the schema it works in.
+/// A connection and its schema.
 pub struct Session {
     pub client: Client,
-    /// Where this session finds the maintained tables, or what stands in for them.
+    /// The schema of the maintained tables, or of the plain views that replace them.
     imat: String,
 }
 
@@ -22,7 +22,7 @@ impl Session {
         Ok(Self { client, imat: ident(imat) })
     }
 
-    /// Runs one step; the error is the server's answer to it, not a failure of ours.
+    /// Runs one step. The inner result is the server's error, the outer one a failure of the test.
     pub fn run(&mut self, step: &Step) -> Result<()> {
         if step.guarded {
             self.client.batch_execute(GUARD)?;

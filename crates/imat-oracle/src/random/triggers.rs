@@ -1,7 +1,7 @@
-//! Users' own triggers, which write other base tables or change the row on its way in.
+//! Users' triggers, which write other base tables or change the new row.
 //!
-//! A trigger writes only tables that come later, as foreign keys point only to earlier ones, so no
-//! chain of triggers and cascades is endless.
+//! A trigger writes only later tables, and foreign keys reference only earlier ones, so every chain of triggers and
+//! cascades ends.
 
 use super::schema::{Role, Schema, Shape};
 use super::values::Ty;
@@ -21,7 +21,7 @@ pub fn add(dice: &mut Dice, schema: &mut Schema) {
     }
 }
 
-/// Triggers fire in the order of their names; ours come before or after everyone else's.
+/// Triggers fire in the order of their names; this one may fire before or after pg_imat's.
 fn trigger_name(dice: &mut Dice) -> &'static str {
     const NAMES: [&str; 3] = ["AAA_first", "zzz_last", "my trigger"];
     NAMES[dice.index(NAMES.len())]
@@ -64,7 +64,7 @@ fn write_other(dice: &mut Dice, schema: &mut Schema, from: usize, to: usize) {
     ));
 }
 
-/// A column changes although the statement does not name it.
+/// Changes a column that the statement does not name.
 fn change_row(dice: &mut Dice, schema: &mut Schema, table: usize) {
     let t = &schema.tables[table];
     let Some(column) = t.columns.iter().find(|c| c.role == Role::Value && c.ty == Ty::Int) else {

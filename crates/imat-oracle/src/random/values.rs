@@ -1,4 +1,4 @@
-//! Column types and their values: few distinct ones, many NULLs, and the awkward ones of each type.
+//! Column types and their values: few distinct ones, many NULLs, and the special values of each type.
 
 use crate::dice::Dice;
 use crate::pg::literal;
@@ -7,9 +7,9 @@ use crate::pg::literal;
 pub enum Ty {
     Int,
     Big,
-    /// numeric(10,2): every value shows the same digits
+    /// numeric(10,2): every value has the same scale
     Money,
-    /// numeric of any scale: equal values can show different digits
+    /// numeric without a scale: equal values can have different scales
     Num,
     Text,
     Bool,
@@ -47,10 +47,10 @@ impl Ty {
     }
 }
 
-/// The text of a random value as COPY and literals share it.
+/// The text of a random value, for COPY and for literals.
 ///
-/// `wild` columns also hold NaN, infinities and numbers that swallow others. Wild floats are all
-/// positive: a sum of 1e17 and -1e17 would depend on the order, and PostgreSQL promises none.
+/// `wild` columns also get NaN, infinities and numbers that absorb others. Wild floats are all positive: a sum of 1e17
+/// and -1e17 would depend on the order of summation.
 pub fn value(dice: &mut Dice, ty: Ty, wild: bool) -> String {
     match ty {
         Ty::Int => dice.range(-3, 9).to_string(),
@@ -76,8 +76,8 @@ pub fn value(dice: &mut Dice, ty: Ty, wild: bool) -> String {
         Ty::Ts => {
             format!("2024-01-0{} {:02}:{}:00", dice.range(1, 3), dice.range(0, 23), dice.pick(&["00", "15", "59"]))
         }
-        // Around the ends of what is truncated to: an hour that is there twice in Europe, a day that Apia left out, and days,
-        // months and years that begin at other times elsewhere.
+        // Near the boundaries of truncation: an hour that occurs twice in Europe, a day that Apia skipped, and days,
+        // months and years that begin at other times in other zones.
         Ty::Tz => {
             let hour = dice.pick(&[
                 "2024-10-26 22",
@@ -111,8 +111,8 @@ pub fn sql_literal(dice: &mut Dice, ty: Ty, wild: bool) -> String {
     }
 }
 
-/// Time zones for a round: with DST, by half hours, a day that was left out, and the ends of the world.
-/// A longer offset PostgreSQL prints and does not read, so that a view with such a constant is refused.
+/// The time zones of rounds: with DST, with half hours, one that skipped a day, and extreme offsets. PostgreSQL prints
+/// still larger offsets, but can't parse them, so a view with such a constant would be refused.
 pub const ZONES: [&str; 8] = [
     "UTC",
     "UTC",

@@ -1,10 +1,9 @@
-//! Generated interleavings: two or three transactions of one to three changes each, over small
-//! schemas, at the same or at different levels.
+//! Generated interleavings: two or three transactions of one to three changes each, over small schemas, at equal or
+//! different isolation levels.
 //!
-//! A program is drawn by lot and played in several orders. Any transaction may fail to serialize or
-//! lose a deadlock; the tables must be exact whatever happens. What may never be:
-//! a serialization failure at READ COMMITTED, and a deadlock where no transaction has more than one
-//! statement.
+//! A random program is played in several orders. Any transaction may get a serialization failure or be a deadlock's
+//! victim; the tables must be exact in every case. Two things must never happen: a serialization failure at READ
+//! COMMITTED, and a deadlock if no transaction has more than one statement.
 
 mod schemas;
 
@@ -19,7 +18,7 @@ use postgres::Client;
 use schemas::{SCHEMAS, Schema};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// In how many orders a program is played, at most.
+/// The most orders in which a program is played.
 const ORDERS: usize = 4;
 
 /// Transactions by the names of their sessions.
@@ -27,10 +26,10 @@ const ORDERS: usize = 4;
 struct Program {
     sessions: BTreeMap<String, Vec<String>>,
     levels: BTreeMap<String, Level>,
-    /// Nobody has more than one statement.
+    /// Whether no transaction has more than one statement.
     single: bool,
-    /// Sessions under SERIALIZABLE compare too, which takes predicate locks, and those whose snapshot may be older
-    /// than what a maintained table holds, which then can't go on.
+    /// Whether all sessions compare. Otherwise those don't that are under SERIALIZABLE, where reading takes predicate
+    /// locks, nor those whose snapshot may be older than a maintained table's content, where reading fails.
     looks: bool,
 }
 
@@ -74,7 +73,7 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn set_up(&mut self, control: &mut Client, options: &Options) -> Result<()> {
-        // Sessions of a case that went wrong may still hold something.
+        // Sessions of a failed case may still hold locks.
         self.sessions = Sessions::default();
         self.tables = runner::set_up(control, options.target, self.schema.tables, &self.views)?;
         Ok(())
@@ -100,7 +99,7 @@ impl Bench<'_> {
     }
 }
 
-/// Errors that no interleaving excuses, and sessions that saw a wrong table.
+/// Errors that no interleaving explains, and sessions that saw a wrong table.
 fn unexpected(schema: &Schema, program: &Program, steps: &[Step], outcomes: &BTreeMap<String, Outcome>) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, session, _) in steps {
@@ -117,7 +116,7 @@ fn unexpected(schema: &Schema, program: &Program, steps: &[Step], outcomes: &BTr
             let error = outcome.answer.as_ref().and_then(|a| a.error.as_ref());
             wrong.push(format!("{name}: {}", error.map_or_else(|| "never ended".to_owned(), PgError::to_string)));
         }
-        // Where looking itself may fail to serialize, it is no judgement.
+        // If the comparison itself may get a serialization failure, its error proves nothing.
         let saw = outcome.answer.as_ref().and_then(|a| a.inexact.as_ref());
         let may_fail =
             program.levels[session] == Level::Ser || program.levels[session] == Level::Rr && program.renews();
@@ -154,7 +153,7 @@ impl Program {
             .map(|name| {
                 let steps = match single {
                     true => vec![change(dice, schema), "COMMIT".to_owned()],
-                    // One makes a maintained table anew.
+                    // One session drops and creates a maintained table.
                     false if *name == "a" && dice.chance(15) => again(dice, schema),
                     // A third session may only read.
                     false if *name == "c" && dice.chance(50) => reader(dice, schema),
@@ -166,17 +165,17 @@ impl Program {
         Self { sessions, levels, single, looks: dice.chance(50) }
     }
 
-    /// Whether a snapshot can be older than what a maintained table holds.
+    /// Whether a snapshot can be older than a maintained table's content.
     fn renews(&self) -> bool {
         self.sessions.values().flatten().any(|sql| sql.starts_with("TRUNCATE") || sql.contains("drop_imat"))
     }
 
-    /// Whether sessions at this level compare what they see after each statement.
+    /// Whether sessions at this level compare after each statement.
     fn compares(&self, level: Level) -> bool {
         self.looks || level == Level::Rc || level == Level::Rr && !self.renews()
     }
 
-    /// Different orders in which the sessions' steps can follow one another.
+    /// Different orders of the sessions' steps.
     fn orders(&self, dice: &mut Dice) -> Vec<Vec<Step>> {
         let mut orders = BTreeSet::new();
         for _ in 0..2 * ORDERS {
@@ -225,7 +224,7 @@ fn reader(dice: &mut Dice, schema: &Schema) -> Vec<String> {
     sql
 }
 
-/// Drops the maintained table that none is over, and creates it again, beside a change.
+/// Drops a maintained table that no other reads, and creates it again, beside another change.
 fn again(dice: &mut Dice, schema: &Schema) -> Vec<String> {
     let (name, query) = schema.views.last().expect("every schema has one");
     let (name, query) = (literal(&ident(name)), literal(query));

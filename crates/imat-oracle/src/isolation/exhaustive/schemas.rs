@@ -1,16 +1,16 @@
-//! Small schemas with the changes that transactions make to them.
+//! Small schemas and the changes that transactions make to them.
 
 pub struct Schema {
     pub name: &'static str,
     pub tables: &'static str,
-    /// Brings the rows back to what they were, through the maintained tables' own maintenance.
+    /// SQL that restores the rows; the maintained tables follow.
     pub rows: &'static str,
-    /// Maintained together. Sets are small: the locks of one view can hide what another lacks.
+    /// Maintained together. The sets are small, because the locks of one view can hide a missing lock of another.
     pub views: &'static [(&'static str, &'static str)],
-    /// With their weights; `{id}`, `{k}` and `{v}` stand for small numbers.
+    /// With their weights. `{id}`, `{k}` and `{v}` stand for small numbers.
     pub changes: &'static [(u32, &'static str)],
     pub reads: &'static str,
-    /// What random data may break.
+    /// The SQLSTATEs of constraints that random data can violate.
     pub codes: &'static [&'static str],
 }
 
@@ -53,7 +53,7 @@ const fn of_one(name: &'static str, views: &'static [(&'static str, &'static str
 
 pub const SCHEMAS: [Schema; 14] = [
     of_one("group", &[("sums", "SELECT k, sum(v) AS s, count(*) AS n FROM a GROUP BY k")]),
-    // Few rows of few groups, so that groups often go and come back.
+    // Few rows in few groups, so that groups often become empty and are created again.
     Schema {
         name: "zero",
         tables: AB,

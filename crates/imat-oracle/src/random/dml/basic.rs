@@ -5,7 +5,7 @@ use crate::pg::ident;
 use crate::random::schema::{Column, Place, Role, Shape, Table};
 use crate::random::values;
 
-/// One row of literals; the id as given or random.
+/// One row of literals, with the given id or a random one.
 pub fn insert_one(d: &mut Dml, place: &Place, id: Option<i64>) -> String {
     let table = d.table(place);
     let columns = table.writable();
@@ -20,7 +20,7 @@ pub fn insert_one(d: &mut Dml, place: &Place, id: Option<i64>) -> String {
     format!("INSERT INTO {} ({}) VALUES ({})", ident(&place.name), names.join(", "), values.join(", "))
 }
 
-/// Columns to write, in some order, now and then without one of them.
+/// Columns to write, in random order, sometimes without one of them.
 fn some_columns<'a>(d: &mut Dml, table: &'a Table) -> Vec<&'a Column> {
     let mut columns: Vec<&Column> = table.writable();
     if d.dice.chance(30) {
@@ -51,8 +51,8 @@ pub fn insert(d: &mut Dml) -> String {
     format!("INSERT INTO {} ({}) VALUES {}{returning}", ident(&place.name), names(&columns), rows.join(", "))
 }
 
-/// What an UPDATE assigns. An id only ever moves to where no other row of the statement can be.
-/// `alias` tells the row that is read when a second one is in sight.
+/// The assignments of an UPDATE. An id is only changed to a value that no other row of the statement can have. `alias`
+/// is the alias of the row if a second one is in scope.
 pub fn assignments(d: &mut Dml, table: &Table, alias: &str) -> (String, Option<String>) {
     let columns = table.writable();
     let mut only = None;
@@ -82,7 +82,7 @@ pub fn update(d: &mut Dml) -> String {
     let place = d.place();
     let table = d.table(&place);
     let (set, only) = assignments(d, table, "");
-    // An unkeyed table can hold an id many times; keyed or not, one id at a time is safe.
+    // An unkeyed table can have rows with equal ids. Updating one id at a time is always safe.
     let filter = match only {
         Some(only) => only,
         None => condition(d, table, ""),

@@ -1,15 +1,15 @@
-//! Several statements under one roof: DO blocks, functions, prepared statements, cursors.
+//! Several statements in one: DO blocks, functions, prepared statements, cursors.
 
 use super::{Action, Dml, IMAT, TWIN, basic, compound, condition};
 use crate::pg::ident;
 use crate::random::schema::{Role, Shape};
 use crate::random::view::ViewDef;
 
-/// The errors that statements and blocks here are expected to meet.
+/// The errors that the statements and blocks here may get.
 pub const CAUGHT: &str =
     "EXCEPTION WHEN raise_exception OR division_by_zero OR integrity_constraint_violation OR data_exception THEN";
 
-/// A statement without a result, as a block needs it.
+/// A statement without a result, for use in a block.
 pub fn simple(d: &mut Dml) -> String {
     let sql = match d.dice.index(5) {
         0 | 1 => basic::insert(d),
@@ -20,8 +20,9 @@ pub fn simple(d: &mut Dml) -> String {
     sql.replace(" RETURNING *", "").replace(" RETURNING id", "")
 }
 
-/// PL/pgSQL that raises when the maintained table differs from its query in the middle of a block. The twin has views
-/// in place of maintained tables, of which PostgreSQL can evaluate an expression where their own condition keeps it away.
+/// PL/pgSQL that raises an error if the maintained table differs from its query in the middle of a block. The twin has
+/// views instead of maintained tables; for those PostgreSQL can evaluate an expression for rows that their own
+/// condition excludes, so the errors of that are caught.
 pub fn check_inside(view: &ViewDef) -> String {
     let (table, query) = (format!("{IMAT}.{}", ident(&view.name)), &view.query);
     format!(
@@ -40,7 +41,7 @@ fn maybe_check(d: &mut Dml) -> String {
     check_inside(view)
 }
 
-/// The body of a block: changes, checks, and changes that are undone by an exception.
+/// The body of a block: changes, comparisons, and changes that are undone by an exception.
 fn body(d: &mut Dml) -> String {
     let mut parts = Vec::new();
     for _ in 0..d.dice.range(1, 3) {
@@ -62,7 +63,7 @@ fn body(d: &mut Dml) -> String {
 pub fn block(d: &mut Dml) -> String {
     let mut body = body(d);
     match d.dice.index(4) {
-        // A function that a query calls once a row, changing tables under the query.
+        // A function that a query calls for each row changes tables during the query.
         0 => nested_call(d),
         1 => format!(
             "CREATE OR REPLACE FUNCTION job() RETURNS int LANGUAGE plpgsql AS $body$ BEGIN\n{body}\nRETURN 1; END $body$;\nSELECT job()"
@@ -79,7 +80,7 @@ pub fn block(d: &mut Dml) -> String {
     }
 }
 
-/// Inner statements end while the outer one is still running.
+/// The inner statements end while the outer one is still running.
 fn nested_call(d: &mut Dml) -> String {
     let (place, from) = (d.place(), d.place());
     let table = d.table(&place);
@@ -98,7 +99,7 @@ fn nested_call(d: &mut Dml) -> String {
     let outer = match d.dice.index(3) {
         0 => format!("SELECT job_of(id) FROM {} WHERE {filter}", ident(&from.name)),
         1 => "SELECT sum(job_of(q)) FROM generate_series(1, 2) AS q".to_owned(),
-        // Within another table's own change.
+        // Inside a change of another table.
         _ if from.table != place.table => {
             let key = ident(&d.table(&from).key().name);
             format!("UPDATE {} SET {key} = job_of(id) % 5 WHERE {filter} AND id IS NOT NULL", ident(&from.name))
@@ -129,7 +130,7 @@ pub fn prepared(d: &mut Dml) -> Vec<Action> {
     out
 }
 
-/// A cursor with changes through it, or one over a maintained table that stays open meanwhile.
+/// A cursor with changes through it, or a cursor over a maintained table that stays open during changes.
 pub fn cursor(d: &mut Dml) -> Vec<Action> {
     if !d.in_transaction {
         return vec![Action::Sql(simple(d))];
@@ -149,7 +150,7 @@ pub fn cursor(d: &mut Dml) -> Vec<Action> {
     let (name, key) = (ident(&place.name), ident(&table.key().name));
     let filter = condition(d, table, "");
     let only = if table.shape == Shape::Inherited { "ONLY " } else { "" };
-    // All rows in turn, so that their order does not show.
+    // All rows one by one, so that their order doesn't matter.
     let change = if d.dice.chance(50) {
         format!("UPDATE {only}{name} SET {key} = ({key} + 1) % 5 WHERE CURRENT OF c")
     } else {

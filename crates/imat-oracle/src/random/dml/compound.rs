@@ -5,7 +5,7 @@ use super::{Dml, condition};
 use crate::pg::ident;
 use crate::random::schema::{Column, Role, Table};
 
-/// An expression over `s`, a row of `source`, that fits the column; a literal where nothing does.
+/// An expression over `s`, a row of `source`, that has the column's type; a literal if there is none.
 fn fitting(d: &mut Dml, column: &Column, source: &Table) -> String {
     let fit: Vec<&Column> = source
         .columns
@@ -33,7 +33,7 @@ pub fn insert_select(d: &mut Dml) -> String {
         .collect();
     let filter = condition(d, &source, "s.");
     let order: Vec<String> = source.columns.iter().map(|c| ident(&c.name)).collect();
-    // The source's rows are cut to a few in an order that leaves no choice.
+    // The source is limited to a few rows, in an order without ties.
     let inner =
         format!("SELECT * FROM {} AS s WHERE {filter} ORDER BY {} LIMIT 6", ident(&source.name), order.join(", "));
     format!("INSERT INTO {} ({}) SELECT {} FROM ({inner}) AS s", ident(&place.name), names(&columns), items.join(", "))
@@ -58,7 +58,7 @@ pub fn update_from(d: &mut Dml) -> String {
     )
 }
 
-/// Upserts of a table with a primary key; of another table, a plain insert of the same rows.
+/// An upsert into a table with a primary key; for another table a plain insert of the same rows.
 pub fn upsert(d: &mut Dml) -> String {
     let keyed: Vec<usize> = (0..d.schema.tables.len()).filter(|i| d.schema.tables[*i].primary_key).collect();
     if keyed.is_empty() {
@@ -137,7 +137,7 @@ pub fn data_modifying_cte(d: &mut Dml) -> String {
         })
         .collect();
     if first.table == second.table {
-        // Changing one row twice in a statement has no defined outcome.
+        // Changing one row twice in a statement has no defined result.
         let insert = super::basic::insert_one(d, &second, None);
         return format!("WITH d AS (DELETE FROM {name} WHERE {filter} RETURNING id)\n{insert}");
     }

@@ -1,8 +1,8 @@
-//! Statements that call a function which changes tables and looks at maintained ones meanwhile.
+//! Statements that call a function which changes tables and reads maintained tables.
 //!
-//! While a statement is open, every maintained table must be current none of whose own base
-//! tables has an open statement. So the outer statement writes `outer_t`, which no other view
-//! reads, or the views that read its table are left alone.
+//! While a statement is open, every maintained table must be current, except those with a base table that has an open
+//! statement. So the outer statement writes `outer_t`, which no other view reads, or the function does not read the
+//! views over its table.
 
 use super::{Dml, basic, blocks, compound};
 use crate::pg::{ident, literal};
@@ -34,11 +34,11 @@ pub fn view() -> ViewDef {
     }
 }
 
-/// What a function inside may do.
+/// What the function may do.
 struct Inside<'a> {
-    /// The views that it may look at.
+    /// The views that it may read.
     views: Vec<&'a ViewDef>,
-    /// For an older snapshot a truncated table is empty, and what is computed from it is not.
+    /// Whether it truncates: an older snapshot then sees an empty table, but not an empty result.
     truncates: bool,
     /// Whether it calls `deeper`.
     calls: bool,
@@ -68,7 +68,7 @@ pub fn statement(d: &mut Dml) -> String {
     format!("{deeper}{}{outer}", function("inside", &body))
 }
 
-/// The outer statement itself reads a maintained table, which changes under it.
+/// The outer statement itself reads a maintained table, which changes during the statement.
 fn around_a_read(d: &mut Dml, views: &[&ViewDef], change: &str) -> String {
     let view: &ViewDef = d.dice.pick::<&ViewDef>(views);
     format!(
@@ -79,7 +79,7 @@ fn around_a_read(d: &mut Dml, views: &[&ViewDef], change: &str) -> String {
     )
 }
 
-/// A statement on a table like any other; leaves the views that don't read it.
+/// A statement on an ordinary table. Removes the views that read this table from `views`.
 fn of_ordinary_table(d: &mut Dml, views: &mut Vec<&ViewDef>) -> String {
     let place = d.place();
     let mut names: Vec<String> =
@@ -99,7 +99,7 @@ fn function(name: &str, body: &str) -> String {
     )
 }
 
-/// Changes and looks, `depth` blocks deep at most.
+/// Changes and reads, nested at most `depth` blocks deep.
 fn body(d: &mut Dml, inside: &Inside, depth: u32) -> String {
     let mut parts = Vec::new();
     for _ in 0..d.dice.range(1, 2) {
@@ -115,7 +115,7 @@ fn body(d: &mut Dml, inside: &Inside, depth: u32) -> String {
     parts.join("\n")
 }
 
-/// A block that is left by an error, or not; what was flushed in it is then undone.
+/// A block that may end with an error. Then the flushes in it are undone.
 fn block(d: &mut Dml, inside: &Inside, depth: u32) -> String {
     let undone = body(d, inside, depth);
     let raise = *d.dice.pick(&["RAISE EXCEPTION 'undo';", "PERFORM 1 / 0;", ""]);
@@ -143,7 +143,7 @@ fn change(d: &mut Dml, inside: &Inside) -> String {
     if d.dice.chance(60) { format!("BEGIN {execute} {} NULL; END;", blocks::CAUGHT) } else { execute }
 }
 
-/// Looks at one of the views, now and then at all.
+/// Reads one of the views, sometimes all.
 fn looks(d: &mut Dml, inside: &Inside) -> String {
     let some = if inside.views.is_empty() || d.dice.chance(15) {
         Vec::new()

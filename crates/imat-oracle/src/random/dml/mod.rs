@@ -1,5 +1,5 @@
-//! Random changes. A statement may fail like any statement; its effects must not depend on the
-//! physical order of rows, or two servers with the same data could rightly disagree.
+//! Random changes. A statement may fail, but its effects must not depend on the physical order of rows: otherwise two
+//! servers with the same data could differ legitimately.
 
 mod basic;
 mod blocks;
@@ -14,17 +14,17 @@ use super::view::ViewDef;
 use crate::dice::Dice;
 use crate::pg::ident;
 
-/// Stands for the schema of the maintained tables; a replay against plain views puts another in.
+/// The placeholder for the schema of the maintained tables. A replay with plain views replaces it.
 pub const IMAT: &str = "{imat}";
 
-/// The schema in which there are plain views in place of them.
+/// The schema with plain views instead of maintained tables.
 pub const TWIN: &str = "oracle_twin";
 
-/// How a statement reaches the server.
+/// How a statement is sent to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Sql(String),
-    /// Over the extended protocol.
+    /// By the extended protocol.
     Extended(String),
     Copy {
         sql: String,
@@ -32,20 +32,20 @@ pub enum Action {
     },
 }
 
-/// What the generator of changes may draw on.
+/// The input of the generator of changes.
 pub struct Dml<'a> {
     pub dice: &'a mut Dice,
     pub schema: &'a Schema,
     pub views: &'a [ViewDef],
-    /// Rows per table now.
+    /// The current number of rows of each table.
     pub counts: &'a [i64],
     pub version: u32,
     pub in_transaction: bool,
-    /// The most rows a table should grow to.
+    /// The most rows that a table should have.
     pub limit: i64,
 }
 
-/// Statements that belong together, mostly one.
+/// Statements that belong together, mostly a single one.
 pub fn random(d: &mut Dml) -> Vec<Action> {
     let crowded = d.crowded();
     let insert = if crowded { 4 } else { 20 };
@@ -80,7 +80,7 @@ pub fn random(d: &mut Dml) -> Vec<Action> {
         6 => compound::merge(d),
         7 => compound::upsert(d),
         8 => compound::data_modifying_cte(d),
-        // A block can be two commands, which the extended protocol refuses.
+        // A block can be two commands, which the extended protocol does not allow.
         9 => return vec![Action::Sql(blocks::block(d))],
         10 => compound::update_from(d),
         11 => return blocks::prepared(d),
@@ -93,7 +93,7 @@ pub fn random(d: &mut Dml) -> Vec<Action> {
     vec![if d.dice.chance(15) { Action::Extended(sql) } else { Action::Sql(sql) }]
 }
 
-/// A setting of the planner, which must not matter.
+/// Sets a planner setting, which must not affect results.
 fn setting(d: &mut Dml) -> String {
     let methods =
         ["nestloop", "hashjoin", "mergejoin", "seqscan", "indexscan", "bitmapscan", "hashagg", "sort", "material"];
@@ -109,7 +109,7 @@ fn setting(d: &mut Dml) -> String {
     }
 }
 
-/// The rows a round starts with, one statement a table.
+/// The initial rows of a round, one statement for each table.
 pub fn initial(dice: &mut Dice, schema: &Schema) -> Vec<String> {
     let mut out = Vec::new();
     for (at, table) in schema.tables.iter().enumerate() {

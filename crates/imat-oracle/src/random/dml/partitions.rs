@@ -1,12 +1,12 @@
-//! Partitions that come and go, with their rows.
+//! Detaches and attaches partitions with their rows.
 
 use super::blocks::{CAUGHT, simple};
 use super::{Dml, basic};
 use crate::pg::ident;
 use crate::random::schema::Shape;
 
-/// Detaches a partition, or attaches it again, which fails where it is or where the default partition has got its
-/// rows; or both in a block, where it can be undone. Without any, it is an UPDATE.
+/// Detaches a partition or attaches it again, or both in a block that can be undone. Attaching fails if the partition
+/// is attached, or if the default partition has rows for it. Without partitions this is an UPDATE.
 pub fn statement(d: &mut Dml) -> String {
     let partitioned = |at: &usize| d.schema.tables[*at].shape == Shape::Partitioned;
     let tables: Vec<usize> = (0..d.schema.tables.len()).filter(partitioned).collect();

@@ -28,7 +28,7 @@ pub fn item(g: &mut Gen, fields: &[Field], keys: &[Expr]) -> Expr {
     }
 }
 
-/// A number whose text is the same however it was computed.
+/// A number whose text does not depend on how it was computed.
 fn exact_number(g: &mut Gen, fields: &[Field]) -> String {
     let fit: Vec<&Field> = fields.iter().filter(|f| matches!(f.ty, Ty::Int | Ty::Money)).collect();
     if fit.is_empty() || g.dice.chance(30) { expr::int(g, fields).sql } else { g.dice.pick(&fit).sql.clone() }
@@ -43,7 +43,7 @@ pub fn call(g: &mut Gen, fields: &[Field]) -> Expr {
     };
     if g.dice.chance(15) {
         let filter = format!(" FILTER (WHERE {})", expr::predicate(g, fields, 1));
-        // The filter belongs to the call, before a cast of its result.
+        // FILTER belongs to the call, before a cast of its result.
         e.sql = match e.sql.strip_suffix("::text") {
             Some(call) => format!("{call}{filter}::text"),
             None => e.sql + &filter,
@@ -95,7 +95,7 @@ fn extreme(g: &mut Gen, fields: &[Field]) -> Expr {
     Expr { sql: format!("{name}({sql})"), ty }
 }
 
-/// Aggregates that need the whole group. Where they sort, ties are between identical values.
+/// Aggregates that need the whole group. In their ORDER BY, ties are only between identical values.
 fn holistic(g: &mut Gen, fields: &[Field]) -> Expr {
     let text = |sql: String| Expr { sql, ty: Ty::Text };
     let x = expr::sortable(g, fields).sql;

@@ -1,4 +1,4 @@
-//! Groups and plain rows over inner joins: the shapes that arithmetic maintains.
+//! Groups and plain rows over inner joins: the views with the strategy "arithmetic".
 
 use super::source::{self, Field, From};
 use super::{Expr, Gen, Query, aggregate, expr, select_list};
@@ -9,7 +9,7 @@ pub fn where_clause(g: &mut Gen, from: &From, percent: u32) -> String {
     if g.dice.chance(percent) {
         all.push(expr::predicate(g, &from.fields, 2));
     }
-    // What comes before a comma join's conditions must keep its own precedence.
+    // The condition before a comma join's own must keep its precedence.
     if all.is_empty() { String::new() } else { format!("\nWHERE ({})", all.join(") AND (")) }
 }
 
@@ -17,7 +17,7 @@ fn types(items: &[Expr]) -> Vec<Ty> {
     items.iter().map(|e| e.ty).collect()
 }
 
-/// A grouped query over `inputs` joined inputs; zero to three keys unless given.
+/// A grouped query over `inputs` joined inputs, with `keys` keys, or zero to three.
 pub fn query(g: &mut Gen, inputs: usize, keys: Option<usize>) -> Query {
     let from = source::inner(g, inputs);
     over(g, &from, keys)
@@ -46,7 +46,7 @@ pub fn over(g: &mut Gen, from: &From, keys: Option<usize>) -> Query {
     if items.is_empty() {
         items.push(Expr { sql: "count(*)".into(), ty: Ty::Big });
     }
-    // The same again, under another name.
+    // The same item again under another name.
     if g.dice.chance(12) {
         let again = g.dice.pick(&items).clone();
         items.push(again);
@@ -65,8 +65,8 @@ pub fn over(g: &mut Gen, from: &From, keys: Option<usize>) -> Query {
     Query { sql: format!("SELECT {list}\nFROM {}{filter}{group}{having}{order}", from.sql), types: types(&items) }
 }
 
-/// By expressions, or now and then by the positions of the items that they are, each of them. A constant key would read
-/// as a column's position; the parentheses make it an expression.
+/// GROUP BY expressions, or sometimes positions of items. The parentheses make a constant key an expression, which
+/// would otherwise be a position.
 fn group_by(g: &mut Gen, keys: &[Expr], items: &[Expr]) -> String {
     let by_position = g.dice.chance(25);
     let mut list = Vec::new();
@@ -94,7 +94,7 @@ fn by_primary_key(g: &mut Gen, from: &From) -> Option<Query> {
     Some(Query { sql, types: types(&items) })
 }
 
-/// Groups or rows of a table that leads to another one twice.
+/// Groups or rows of a table that references another one twice.
 pub fn twice(g: &mut Gen) -> Query {
     match source::twice(g) {
         Some(from) if g.dice.chance(25) => rows_over(g, &from),
@@ -103,14 +103,14 @@ pub fn twice(g: &mut Gen) -> Query {
     }
 }
 
-/// Rows of one to four joined inputs, duplicates and all.
+/// Rows of one to four joined inputs, with duplicates.
 pub fn rows(g: &mut Gen) -> Query {
     let n = g.dice.weighted(&[(4, 1), (6, 2), (2, 3)]);
     let from = source::inner(g, n);
     rows_over(g, &from)
 }
 
-/// Groups or rows over a maintained table that has no groups, and whether it is rows.
+/// Groups or rows over a maintained table without groups. The flag says whether it is rows.
 pub fn over_rows(g: &mut Gen) -> (Query, bool) {
     let from = source::over_rows(g);
     match g.dice.chance(30) {
@@ -135,7 +135,7 @@ pub fn rows_over(g: &mut Gen, from: &From) -> Query {
     Query { sql: format!("SELECT {list}\nFROM {}{filter}", from.sql), types: types(&items) }
 }
 
-/// A small number, a text and another number from one table: a base for other queries.
+/// A small number, a text and another number from one table, for use in other queries.
 pub fn simple_rows(g: &mut Gen) -> Query {
     let at = g.dice.index(g.schema.tables.len());
     let input = source::table(g, at);
@@ -147,7 +147,7 @@ pub fn simple_rows(g: &mut Gen) -> Query {
     Query { sql, types: vec![Ty::Int, Ty::Text, Ty::Int] }
 }
 
-/// One row a key, as a base for other queries.
+/// One row per key, for use in other queries.
 pub fn simple_groups(g: &mut Gen) -> Query {
     let at = g.dice.index(g.schema.tables.len());
     let input = source::table(g, at);

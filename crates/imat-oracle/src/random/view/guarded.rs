@@ -1,4 +1,4 @@
-//! Expressions that fail on rows which a guard keeps away, in every place where SQL promises that it does.
+//! Expressions that fail on rows which a guard excludes, in every place where SQL guarantees the order.
 
 use super::source::{self, From};
 use super::{Expr, Gen, Query, expr, select_list};
@@ -18,7 +18,8 @@ pub fn query(g: &mut Gen) -> Query {
     }
 }
 
-/// WHERE guards what joins a table with others. Nothing else joins them, so that no plan of the query's own asks for it first.
+/// WHERE guards an expression that joins a table with others. There is no other join condition that a plan of the query
+/// could evaluate first.
 fn joined_by(g: &mut Gen) -> Query {
     let mut next = || {
         let at = g.dice.index(g.schema.tables.len());
@@ -50,7 +51,7 @@ fn joined_by(g: &mut Gen) -> Query {
     of_frail(g, &from, &frail.sql)
 }
 
-/// Groups or rows of what a FROM clause and its conditions make of an expression possible to compute.
+/// Groups or rows over a FROM clause whose conditions make `frail` safe to compute.
 pub fn of_frail(g: &mut Gen, from: &From, frail: &str) -> Query {
     let filter = match from.conditions.as_slice() {
         [] => String::new(),
@@ -107,7 +108,7 @@ fn filter(from: &From, guard: &str) -> String {
     format!("\nWHERE ({})", all.join(") AND ("))
 }
 
-/// An aggregate of a whole number; those that need the group's rows, too.
+/// An aggregate of an integer, also of the kind that needs the group's rows.
 fn call(g: &mut Gen, argument: &str) -> Expr {
     let (call, ty) = *g.dice.pick(&[
         ("count({})", Ty::Big),
@@ -123,7 +124,7 @@ fn call(g: &mut Gen, argument: &str) -> Expr {
     Expr { sql: call.replace("{}", argument), ty }
 }
 
-/// One to three items by a key, or none.
+/// One to three items, grouped by `key` if it is given.
 fn grouped(g: &mut Gen, from: &From, key: Option<Expr>, items: Vec<Expr>, filter: &str) -> Query {
     let group = key.as_ref().map_or(String::new(), |key| format!("\nGROUP BY {}", key.sql));
     let items: Vec<Expr> = key.into_iter().chain(items).collect();
@@ -137,7 +138,7 @@ fn key(g: &mut Gen, from: &From) -> Option<Expr> {
     (key.sql != "1" && g.dice.chance(80)).then_some(key)
 }
 
-/// WHERE guards what is aggregated, or the key.
+/// WHERE guards the argument of an aggregate, or the key.
 fn kept(g: &mut Gen) -> Query {
     let from = from(g);
     let (guard, frail) = expr::guarded(g, &from.fields);
@@ -195,7 +196,7 @@ fn having(g: &mut Gen) -> Query {
     Query { sql: format!("{}\nHAVING {guard}", query.sql), ..query }
 }
 
-/// What is asked of the rows that a fence lets through.
+/// Expressions over the rows that a fence lets through.
 fn above(g: &mut Gen, from: &str, alias: &str, frail: &str) -> Query {
     let condition = format!("{frail} {} {}", g.dice.pick(&["<", ">", "<>"]), g.dice.range(-3, 6));
     if g.dice.chance(30) {
@@ -215,7 +216,7 @@ fn fenced_view(g: &mut Gen) -> Query {
     above(g, &from, "v", frail)
 }
 
-/// With another table beside it, or without.
+/// The FROM clause, possibly joined with another table.
 fn joined(g: &mut Gen, from: String) -> String {
     if g.dice.chance(60) {
         return from;
@@ -225,7 +226,7 @@ fn joined(g: &mut Gen, from: String) -> String {
     format!("{from} JOIN {} ON {} = v.c1", input.sql, input.fields[1].sql)
 }
 
-/// A WITH query that says so, or that is read twice.
+/// A WITH query that is MATERIALIZED, or is read twice.
 fn fenced_with(g: &mut Gen) -> Query {
     let at = g.dice.index(g.schema.tables.len());
     let input = source::table(g, at);

@@ -1,4 +1,4 @@
-//! Every other construct: set operations, outer joins, subqueries, windows, CTEs, limits.
+//! All other constructs: set operations, outer joins, subqueries, windows, CTEs, limits.
 
 use super::source::{self, From};
 use super::{Expr, Gen, Query, aggregate, expr, grouped, select_list};
@@ -21,7 +21,7 @@ pub fn query(g: &mut Gen) -> Query {
 
 fn distinct(g: &mut Gen) -> Query {
     let mut query = if g.dice.chance(60) { grouped::rows(g) } else { grouped::query(g, 1, None) };
-    // Float sums that differ by a rounding error would count once or twice.
+    // Float sums that differ by a rounding error might count as one row or two.
     if query.exact() {
         query.sql = format!("SELECT DISTINCT * FROM ({}) AS d", query.sql);
     }
@@ -47,7 +47,7 @@ fn outer_join(g: &mut Gen) -> Query {
     let (left, right) = (source::any(g), source::any(g));
     let kind = *g.dice.pick(&["LEFT", "LEFT", "LEFT", "RIGHT", "FULL"]);
     let on = if kind == "FULL" {
-        // PostgreSQL joins fully only where it can merge or hash.
+        // PostgreSQL supports FULL JOIN only with conditions for a merge or hash join.
         let ints = |i: &source::Input| i.fields.iter().find(|f| f.ty == Ty::Int).map(|f| f.sql.clone());
         match (ints(&left), ints(&right)) {
             (Some(a), Some(b)) => format!("{a} = {b}"),
@@ -103,8 +103,8 @@ fn scalar_subquery(g: &mut Gen) -> Query {
     Query { sql: format!("SELECT {list}\nFROM {}", outer.sql), types: items.iter().map(|e| e.ty).collect() }
 }
 
-/// Windows whose answer no tie can change: whole partitions, ranks, peers, or rows told apart by
-/// all the columns that are shown.
+/// Windows whose result does not depend on ties: whole partitions, ranks, peers, or an order by all columns that are
+/// shown.
 fn window(g: &mut Gen) -> Query {
     let from = source::inner(g, 1);
     let (k, x) = (expr::key(g, &from.fields), expr::int(g, &from.fields));
@@ -139,7 +139,7 @@ fn common_table(g: &mut Gen) -> Query {
     Query { sql, types: vec![Ty::Int, Ty::Big, Ty::Big, Ty::Int] }
 }
 
-/// The first rows in an order that tells all shown columns apart.
+/// The first rows in an order by all columns that are shown.
 fn limit(g: &mut Gen) -> Query {
     let query = if g.dice.chance(50) { grouped::simple_groups(g) } else { grouped::simple_rows(g) };
     let tail = *g.dice.pick(&["LIMIT 3", "LIMIT 5 OFFSET 1", "FETCH FIRST 2 ROWS WITH TIES", "OFFSET 2"]);
