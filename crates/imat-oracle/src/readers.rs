@@ -1,8 +1,9 @@
-//! Maintained tables of one table that come and go while others write it.
+//! Creates and drops maintained tables over a table while other sessions write it.
 //!
-//! What is collected of a change depends on who reads the table, and so do the statements that apply it. Every kind of
-//! view stays while every other one comes and goes, built both ways; columns come and go too. Some of the writers'
-//! statements last long, so that readers change between their first rows and their last.
+//! The columns that are collected, and the statements that apply a change, depend on the maintained tables over the
+//! base table. Each kind of view stays while every other kind is created, online or not, and dropped; columns are added
+//! and dropped too. Some of the writers' statements take long, so that maintained tables are created or dropped between
+//! their first rows and their last.
 
 use crate::dice::Dice;
 use crate::online::writers::{self, Shared, Writer};
@@ -22,8 +23,8 @@ pub struct Options {
     pub seed: u64,
 }
 
-/// A partition has its columns in another order. A row that is noted as `slow` changes others beside itself, in one
-/// statement; the tables that are new to the transaction make its session look at what others have committed.
+/// One partition has its columns in another order. Writing a row with `slow` also changes other rows in the same
+/// statement; tables that are new to the transaction make its session accept invalidations.
 const TABLES: &str = "
 CREATE TABLE dim (id int PRIMARY KEY, name text NOT NULL);
 CREATE TABLE item (id int GENERATED ALWAYS AS IDENTITY, grp int NOT NULL, dim int NOT NULL, price int NOT NULL, note text,
@@ -50,7 +51,7 @@ INSERT INTO dim SELECT i, 'n' || i % 7 FROM generate_series(0, 19) i;
 INSERT INTO item (grp, dim, price) SELECT i % 50, i % 20, i % 100 FROM generate_series(1, 2000) i;
 ANALYZE";
 
-/// A view, and what is done before it is made and after it is dropped.
+/// A view, with SQL that is run before it is created and after it is dropped.
 struct Kind {
     name: &'static str,
     query: &'static str,
@@ -85,7 +86,7 @@ const KINDS: [Kind; 6] = [
     },
 ];
 
-/// A change of several rows, of one row, or of the other table; and one that lasts.
+/// A change of several rows, of one row, or of the other table; or a long one.
 fn statement(dice: &mut Dice) -> String {
     let (row, grp, dim) = (dice.range(1, 2000), dice.range(0, 49), dice.range(0, 19));
     match dice.range(0, 13) {
@@ -142,12 +143,12 @@ struct Run {
     control: Client,
     dice: Dice,
     tally: Tally,
-    /// The kinds that are maintained.
+    /// The kinds that are maintained now.
     there: Vec<usize>,
 }
 
 impl Run {
-    /// Lets so many others come beside each kind.
+    /// Plays this number of pairs.
     fn pairs(&mut self, mut others: usize) -> Result<()> {
         let all = KINDS.len() - 1;
         for round in 0.. {
@@ -160,7 +161,7 @@ impl Run {
         Ok(())
     }
 
-    /// Lets some others come beside each kind, in every other round the other way.
+    /// Creates and drops other kinds beside each kind; every second round with the other way of creating.
     fn round(&mut self, round: usize, others: usize) -> Result<()> {
         let order = self.dice.shuffled(&(0..KINDS.len()).collect::<Vec<_>>());
         for &stays in &order {
@@ -203,7 +204,7 @@ impl Run {
 
     fn drop(&mut self, number: usize) -> Result<()> {
         let Kind { name, after, .. } = &KINDS[number];
-        // Others go on for a moment with the statements that they have.
+        // Lets the writers continue for a moment with their current plans.
         thread::sleep(std::time::Duration::from_millis(20));
         self.exact(&format!("{name} is there"));
         self.patiently(&format!("SELECT drop_imat('imat.{name}')"))?;
@@ -214,7 +215,7 @@ impl Run {
         Ok(())
     }
 
-    /// Runs a statement that needs a moment without writers, again and again until it gets it.
+    /// Runs a statement that needs a lock against writers, repeatedly until it succeeds.
     fn patiently(&mut self, sql: &str) -> Result<()> {
         let mut left = 50;
         loop {

@@ -1,8 +1,8 @@
-//! The closing line of every check.
+//! The last line of every check.
 
 use std::process::ExitCode;
 
-/// How many checks passed and failed.
+/// The numbers of passed and failed checks.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
     pub passed: u64,
@@ -14,8 +14,7 @@ impl Tally {
         if passed { self.passed += 1 } else { self.failed += 1 }
     }
 
-    /// Prints `N passed, M failed` as the last line and turns it into the exit status.
-    /// A run that checked nothing has not passed.
+    /// Prints `N passed, M failed` as the last line, and returns the exit status. A run without any check has failed.
     pub fn finish(self) -> ExitCode {
         println!("{} passed, {} failed", self.passed, self.failed);
         if self.failed == 0 && self.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,8 +1,7 @@
 //! What maintains the tables under test: the extension, or a stand-in.
 //!
-//! The stand-ins prove the checks themselves: [`Target::Plain`] must always pass, [`Target::Stale`]
-//! must fail as soon as a change shows, and [`Target::Naive`] must pass alone and fail when sessions
-//! overlap.
+//! The stand-ins test the checks themselves: [`Target::Plain`] must always pass, [`Target::Stale`] must fail as soon as
+//! a change is visible, and [`Target::Naive`] must pass with one session and fail with concurrent ones.
 
 use crate::bag::{self, Difference, Kind};
 use crate::pg::{self, PgError, Result, Row, ident, literal};
@@ -15,13 +14,13 @@ pub enum Target {
     Extension,
     /// A plain view: always right.
     Plain,
-    /// A materialized view that nobody refreshes: always wrong.
+    /// A materialized view that is never refreshed: always wrong.
     Stale,
-    /// A table that triggers rewrite without any lock: right until two sessions overlap.
+    /// A table that triggers recompute without locks: right as long as sessions don't overlap.
     Naive,
 }
 
-/// How a view is handed to the extension; each must lead to the same table.
+/// How a view is given to the extension. Each way must lead to the same table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     Materialized,
@@ -48,7 +47,7 @@ END $$;
 "#;
 
 impl Target {
-    /// Makes the schema `imat` available in this database.
+    /// Creates the extension, or the schema `imat`, in this database.
     pub fn install(self, client: &mut Client) -> Result<()> {
         let sql = match self {
             Target::Extension => "CREATE EXTENSION IF NOT EXISTS pg_imat".to_owned(),
@@ -59,7 +58,7 @@ impl Target {
         Ok(())
     }
 
-    /// The statements that define `schema.view` and put `imat.view` under maintenance.
+    /// The statements that define `schema.view` and create `imat.view`.
     pub fn create_sql(self, schema: &str, view: &str, query: &str, origin: Origin) -> String {
         let (s, v) = (ident(schema), ident(view));
         let called = literal(&format!("{s}.{v}"));
@@ -87,7 +86,7 @@ impl Target {
         }
     }
 
-    /// Takes `imat.view` away again.
+    /// The statement that drops `imat.view`.
     pub fn drop_sql(self, view: &str) -> String {
         let v = ident(view);
         match self {
@@ -98,7 +97,7 @@ impl Target {
         }
     }
 
-    /// Takes away what `imat.view` was made of, where that is left.
+    /// The statement that drops the source of `imat.view`, if it still exists.
     pub fn drop_source_sql(self, schema: &str, view: &str, origin: Origin) -> Option<String> {
         let name = format!("{}.{}", ident(schema), ident(view));
         match (self, origin) {
@@ -110,9 +109,9 @@ impl Target {
         }
     }
 
-    /// Removes whatever an interrupted run left in `imat`, what reads another first.
+    /// Removes what an interrupted run has left in `imat`, dependent objects first.
     pub fn sweep(self, client: &mut Client) -> Result<()> {
-        // They may read what is in `imat`.
+        // These may read objects in `imat`.
         let views = "SELECT CASE c.relkind WHEN 'm' THEN 'MATERIALIZED ' ELSE '' END || 'VIEW IF EXISTS ' || c.oid::regclass \
                      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                      WHERE n.nspname NOT LIKE 'imat%' AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
@@ -147,7 +146,7 @@ impl Target {
         Ok(pg::scalar(client, &sql)?.unwrap_or_else(|| "not in imat_status".to_owned()))
     }
 
-    /// For which construct `imat_status` says that the query runs again; nothing for the stand-ins.
+    /// The construct for which `imat_status` says that the view is recomputed whole; `None` for the stand-ins.
     pub fn construct(self, client: &mut Client, view: &str) -> Result<Option<String>> {
         if self != Target::Extension {
             return Ok(None);
@@ -156,7 +155,7 @@ impl Target {
         pg::scalar(client, &format!("SELECT construct FROM imat_status WHERE name = {name}::regclass"))
     }
 
-    /// What `verify_imat` reports as different; empty for the stand-ins.
+    /// The differences that `verify_imat` reports; none for the stand-ins.
     pub fn verify(self, client: &mut Client, view: &str) -> Result<Vec<Row>> {
         match self {
             Target::Extension => {
@@ -168,7 +167,7 @@ impl Target {
     }
 }
 
-/// A maintained table together with the query it must always equal.
+/// A maintained table and the query that it must always equal.
 #[derive(Debug, Clone)]
 pub struct Maintained {
     pub name: String,
@@ -177,7 +176,7 @@ pub struct Maintained {
 }
 
 impl Maintained {
-    /// Looks at both results' columns, which must have the same names and types.
+    /// Checks that both results have columns with the same names and types.
     pub fn describe(client: &mut Client, name: &str, query: &str) -> Result<Self> {
         let table = client.prepare(&format!("SELECT * FROM imat.{}", ident(name)))?;
         let view = client.prepare(query)?;
@@ -195,13 +194,13 @@ impl Maintained {
         Ok(Self { name: name.to_owned(), query: query.to_owned(), kinds })
     }
 
-    /// Both reads as one text of two statements.
+    /// Both queries in one text of two statements.
     pub fn comparison_sql(&self) -> String {
         format!("SELECT * FROM imat.{};\n{};\n", ident(&self.name), self.query)
     }
 }
 
-/// What one comparison of several tables found.
+/// The result of one comparison of several tables.
 pub struct Found {
     pub view: usize,
     pub difference: Difference,
@@ -209,8 +208,8 @@ pub struct Found {
     pub actual: Vec<Row>,
 }
 
-/// Compares all tables in one round trip; the first difference is returned.
-/// Outside a transaction of repeatable snapshots this is only meaningful when no one else writes.
+/// Compares all tables in one round trip; returns the first difference. Outside of a transaction with one snapshot this
+/// is only valid if no other session writes.
 pub fn compare(client: &mut Client, tables: &[Maintained]) -> Result<Option<Found>> {
     let sql: String = tables.iter().map(Maintained::comparison_sql).collect();
     let mut results = pg::query_all(client, &sql)?.into_iter();
@@ -225,7 +224,8 @@ pub fn compare(client: &mut Client, tables: &[Maintained]) -> Result<Option<Foun
     Ok(None)
 }
 
-/// Whether these tables equal their queries in one snapshot, while others write. The first difference is printed.
+/// Whether these tables equal their queries under one snapshot, while other sessions write. Prints the first
+/// difference.
 pub fn agree(client: &mut Client, views: &[(&str, &str)]) -> bool {
     let found = compare_in_one_snapshot(client, views);
     match &found {

@@ -1,4 +1,4 @@
-//! What a join equates.
+//! The equality conditions of a join.
 
 use crate::facts::{Table, hashes};
 use crate::lower::Core;
@@ -6,14 +6,14 @@ use crate::rel::ops::Scan;
 use crate::rel::term::Term;
 use crate::scalar::Scalar;
 
-/// What a term equates.
+/// The equality conditions of a term.
 pub(crate) struct Links<'a> {
     pub leaves: &'a [Scan],
     pub tables: &'a [Table],
     pub equal: Vec<(End, End)>,
 }
 
-/// A column of a leaf, and what of it is equal to another's.
+/// A column of a leaf, and the expression over it that equals another leaf's.
 pub(crate) struct End {
     pub leaf: usize,
     pub column: usize,
@@ -36,7 +36,7 @@ impl<'a> Links<'a> {
         Links { leaves: &term.leaves, tables: &core.tables, equal }
     }
 
-    /// What is equal of one leaf and of another.
+    /// The pairs of ends, one of each leaf, that are equated.
     pub fn between(&self, one: usize, other: usize) -> Vec<(&End, &End)> {
         let pairs = self.equal.iter().filter_map(|(left, right)| match (left.leaf, right.leaf) {
             leaves if leaves == (one, other) => Some((left, right)),
@@ -46,13 +46,14 @@ impl<'a> Links<'a> {
         pairs.collect()
     }
 
-    /// The number of an end's column.
+    /// The attribute number of an end's column.
     pub fn number(&self, end: &End, core: &Core) -> i16 {
         core.tables[self.leaves[end.leaf].table].columns[end.column].number
     }
 
-    /// Whether another leaf finds this one's rows by their primary key, so that many match one, as a rule.
-    /// **Invariant:** this is the same for all sessions that write one of the tables at a time.
+    /// Whether another leaf is joined to this one by this one's primary key, so that usually many rows there match one
+    /// row here.
+    /// **Invariant:** all sessions that write one of the tables at the same time get the same answer.
     pub fn is_one(&self, leaf: usize) -> bool {
         let gives_key = |other| {
             let given = self.given(leaf, &[other], |_| true);
@@ -61,10 +62,10 @@ impl<'a> Links<'a> {
         (0..self.leaves.len()).any(gives_key)
     }
 
-    /// Whether each row of a leaf is joined to no more than one of every other: each is found by its
-    /// primary key from those that were found before.
+    /// Whether each row of a leaf is joined to at most one row of every other leaf: each leaf is found by its primary
+    /// key from leaves found before.
     pub fn is_many_to_one(&self, leaf: usize) -> bool {
-        // Of a value that is cast several may become the same.
+        // After a cast, several values may be equal.
         let plain = |end: &End| end.value.as_column().is_some();
         let mut found = vec![leaf];
         let next = |found: &[usize]| {
@@ -83,13 +84,14 @@ impl<'a> Links<'a> {
         &self.tables[self.leaves[leaf].table]
     }
 
-    /// The numbers of a leaf's columns that these other leaves equate with theirs, at such ends.
+    /// The attribute numbers of a leaf's columns that these other leaves equate with theirs, at ends for which `such`
+    /// is true.
     fn given(&self, leaf: usize, others: &[usize], such: impl Fn(&End) -> bool) -> Vec<i16> {
         let ends = others.iter().flat_map(|&other| self.between(leaf, other)).map(|(end, _)| end);
         ends.filter(|end| such(end)).map(|end| self.table(leaf).columns[end.column].number).collect()
     }
 
-    /// Each leaf's parent, where every leaf that can be reached by keys is.
+    /// Each leaf's parent in a tree in which every leaf that can be reached by primary keys is reached so.
     pub fn parents(&self, root: usize) -> Vec<Option<usize>> {
         let leaves = self.leaves.len();
         let mut parents = vec![None; leaves];
@@ -107,8 +109,8 @@ impl<'a> Links<'a> {
     }
 }
 
-/// The two columns that a conjunct equates, and what is equal of each, where equal values have
-/// equal hashes. PostgreSQL prints `=` without a schema where it is its own.
+/// The two columns that a conjunct equates, each with the equated expression, if equal values have equal hashes.
+/// PostgreSQL prints its own `=` without a schema.
 fn equated(conjunct: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> Option<[(usize, Scalar); 2]> {
     const HOLE: &str = "\u{1}";
     let text = conjunct.render(|_| HOLE.to_owned());
@@ -137,11 +139,11 @@ fn equated(conjunct: &Scalar, hash: &dyn Fn(usize) -> Option<u32>) -> Option<[(u
     })
 }
 
-/// [`crate::facts::Column::hash`] of a type that PostgreSQL casts to for a comparison, from one with that hash. A cast
-/// that can fail makes no key: the rows that are locked may be such as the query's filter keeps from it.
+/// [`crate::facts::Column::hash`] of a type to which PostgreSQL casts a column with this hash for a comparison. A cast
+/// that can fail makes no key, since rows are locked that the query's filter may exclude.
 fn hash_of(column: u32, ty: &str) -> Option<u32> {
     let text = 25;
-    // Types of users may have values that can't be printed; theirs have higher numbers.
+    // User-defined types have higher OIDs. Their output functions can fail.
     let is_builtin = column < 16_384;
     match ty {
         "bigint" if column == hashes::INTEGER => Some(hashes::INTEGER),
@@ -151,7 +153,7 @@ fn hash_of(column: u32, ty: &str) -> Option<u32> {
     }
 }
 
-/// The leaf, and the place in it, of a column of the product row.
+/// The leaf to which a column of the product row belongs, and its position there.
 pub(crate) fn locate(leaves: &[Scan], position: usize) -> (usize, usize) {
     let mut column = position;
     for (leaf, scan) in leaves.iter().enumerate() {

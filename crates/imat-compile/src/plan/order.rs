@@ -1,11 +1,11 @@
-//! What must not be computed before something else in a product of tables.
+//! Keeps expressions that can fail behind the conditions that guard them, in a product of tables.
 //!
-//! PostgreSQL asks a table's own conditions before those that join it, and a join's keys before the rest. In a delta a join
-//! condition can become a condition of a scan, since the other table is one row of constants, or is joined by an index. Then it
-//! is asked along with the table's own ones, in the order of their costs. So a side of a comparison that can fail stays behind
-//! the conditions of its own table. It stays a side: what it is compared with can be looked up in an index, and rows can be
-//! hashed by it. What is computed of several tables stays behind the keys by which they meet, also where they meet by way of
-//! others: then behind the conditions of these too.
+//! PostgreSQL evaluates a table's own conditions before the join conditions, and join keys before other join
+//! conditions. In a delta, a join condition can become a condition of a scan, because the other table is a single row
+//! of parameters or is joined by an index. Then it is evaluated together with the table's own conditions, ordered by
+//! cost. So if a side of a comparison can fail, it is put behind the conditions of its own table. It stays a side of
+//! the comparison, so that an index or a hash on it can still be used. An expression over several tables is put behind
+//! the keys that join them, also where other tables join them, and then behind the conditions of these tables too.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::plan::total;
 use crate::rel::term::Term;
 use crate::scalar::{Scalar, without_parentheses};
 
-/// A product, and what is known of its columns.
+/// A product, and the facts about its columns.
 #[derive(Clone, Copy)]
 pub(crate) struct Order<'a> {
     pub term: &'a Term,
@@ -28,7 +28,8 @@ impl Order<'_> {
         scalar.columns().map(|position| locate(&self.term.leaves, position).0).collect()
     }
 
-    /// Whether an expression can fail for some row. What is indexed has been computed of all rows.
+    /// Whether an expression can fail for some row. An indexed expression can't, since it has been computed for all
+    /// rows.
     pub fn is_frail(&self, scalar: &Scalar) -> bool {
         !total::is_total(scalar, |position| self.column(position).1.hash) && !self.is_indexed(scalar)
     }
@@ -47,7 +48,7 @@ impl Order<'_> {
         (table, &table.columns[column])
     }
 
-    /// Conditions of the product, in their order.
+    /// The conditions of the product, in their order, with guards.
     pub fn conditions(&self, all: &[Scalar]) -> Vec<Scalar> {
         all.iter().map(|condition| self.behind_guards(condition)).collect()
     }
@@ -63,7 +64,7 @@ impl Order<'_> {
         out.in_parentheses()
     }
 
-    /// A part of a condition, NULL where it can fail and the other conditions of its leaves keep the row away.
+    /// A part of a condition. If it can fail, it is NULL unless the other conditions of its leaves are true.
     fn guarded(&self, expr: &Scalar, own: &Scalar) -> Scalar {
         if !self.is_frail(expr) {
             return expr.clone();
@@ -72,7 +73,7 @@ impl Order<'_> {
         let guards = self.term.filter.iter().filter(|guard| {
             let read = self.leaves(guard);
             let comes_first = read.len() == 1 || read.len() > 1 && self.is_key(guard);
-            // A fence may have put it there.
+            // A fence may have added the guard already.
             let is_there = || expr.is_guarded_by(guard);
             *guard != own && comes_first && read.is_subset(&leaves) && !is_there()
         });
@@ -80,7 +81,7 @@ impl Order<'_> {
         if guarded == *expr { guarded } else { guarded.in_parentheses() }
     }
 
-    /// These leaves, and others without any of which fewer of them would meet.
+    /// These leaves, and all others without which fewer of them would be joined.
     fn way(&self, ends: &BTreeSet<usize>) -> BTreeSet<usize> {
         let mut way: BTreeSet<usize> = (0..self.term.leaves.len()).collect();
         let apart = self.apart(ends, &way);
@@ -95,7 +96,7 @@ impl Order<'_> {
         way
     }
 
-    /// In how many groups that no key joins these leaves are, if there are no other leaves than those of the way.
+    /// The number of groups into which the keys join these leaves, if only the leaves of `way` exist.
     fn apart(&self, ends: &BTreeSet<usize>, way: &BTreeSet<usize>) -> usize {
         let mut groups: Vec<BTreeSet<usize>> = way.iter().map(|&leaf| BTreeSet::from([leaf])).collect();
         let keys = self.term.filter.iter().filter(|condition| self.is_key(condition));
@@ -107,7 +108,7 @@ impl Order<'_> {
         groups.iter().filter(|group| !group.is_disjoint(ends)).count()
     }
 
-    /// Whether a condition is that two columns are equal.
+    /// Whether a condition is an equality that can't fail.
     fn is_key(&self, condition: &Scalar) -> bool {
         !self.is_frail(condition) && condition.comparison().is_some_and(|(_, operator, _)| operator == " = ")
     }

@@ -1,10 +1,10 @@
-//! Two tables whose rows with one key never have equal numbers: those of one are even where those of the other are odd, as
-//! `phase` says of the key. Statements change both at once. So an expression that fails of equal numbers fails of pairs that
-//! never were there together, and of no others. Two more keys have a row on one side whose number is zero while the other side
-//! has none: what fails of zero fails of rows that meet no other. A trigger corrects rows that have come with another number,
-//! before their statement is over.
+//! Two tables in which rows with the same key never have equal numbers: in one table they are even, in the other odd,
+//! as `phase` of the key says. Statements change both at once. So an expression that fails for equal numbers fails only
+//! for pairs of rows that never existed together. Two more keys have rows in one table whose number is zero, and none
+//! in the other: an expression that fails for zero fails only for rows that are not joined. A trigger corrects rows
+//! that were inserted with a wrong number, before their statement ends.
 //!
-//! The sides also meet by way of a third table only, in whose rows that are `ok` both keys are the same.
+//! The tables are also joined through a third table only, in whose rows with `ok` both keys are equal.
 
 use super::Dml;
 
@@ -25,16 +25,16 @@ pub const DDL: [&str; 11] = [
     "CREATE TRIGGER correct AFTER INSERT ON one_side FOR EACH ROW WHEN (NEW.s = 'wrong') EXECUTE FUNCTION correct_side()",
 ];
 
-/// What leads from a key to the other side: a table, its column that is the other key, and what is asked of its rows.
+/// A path from a key to the other table: a table, its column with the other key, and the condition on its rows.
 pub const WAYS: [(&str, &str, Option<&str>); 2] = [("phase", "k", None), ("way", "j", Some("ok"))];
 
-/// All views of them read this one.
+/// All views over these tables read this one.
 pub const TABLE: &str = "one_side";
 
-/// Sides with the names of their numbers, and what these are beside the phase.
+/// The two tables with their number columns, and the parity of the numbers as an expression over the phase.
 const SIDES: [(&str, &str, &str); 2] = [(TABLE, "x", "p"), ("other_side", "y", "1 - p")];
 
-/// The key whose rows on this side are zero as long as they meet no other.
+/// The key whose rows in this table are zero as long as they are not joined.
 pub const LONELY: [i32; 2] = [4, 5];
 
 pub fn statement(d: &mut Dml) -> String {
@@ -43,7 +43,7 @@ pub fn statement(d: &mut Dml) -> String {
     match d.dice.weighted(&[(30, 0), (40, 1), (8, 2), (12, 3), (8, 4), (12, 5), (40, 6), (10, 7), (14, 8), (8, 9)]) {
         0 => insert(d, one),
         1 => {
-            // All that a key has moves by an odd number, or goes.
+            // All rows of a key are changed by an odd number, or deleted.
             let moved: Vec<String> = SIDES.iter().map(|(table, number, _)| moved(d, table, number, keys)).collect();
             format!(
                 "WITH ph AS (UPDATE phase SET p = 1 - p WHERE {keys}),\n a AS ({})\n{}",
@@ -73,7 +73,7 @@ fn moved(d: &mut Dml, table: &str, number: &str, keys: &str) -> String {
     }
 }
 
-/// Rows of the other side come to those that were zero, or go from those that will be.
+/// Inserts rows of the other table that join those with zero, or deletes them again.
 fn meet(d: &mut Dml, side: usize) -> String {
     let ((table, number, phase), (other, of_other, _)) = (SIDES[side], SIDES[1 - side]);
     let (key, value) = (LONELY[side], 2 * d.dice.range(-1, 1));
@@ -97,14 +97,14 @@ fn meet_more(d: &mut Dml, side: usize) -> String {
     }
 }
 
-/// Rows that are corrected. None may meet what is zero on the other side.
+/// Rows that the trigger corrects. They must not join rows with zero.
 fn wrong(d: &mut Dml) -> String {
     let value = 2 * d.dice.range(-1, 1) - 1;
     let keys = d.dice.pick(&["k = 1", "k = 4", "k BETWEEN 2 AND 4", "k < 5"]);
     format!("INSERT INTO one_side (k, x, s) SELECT k, {value} + p, 'wrong' FROM phase WHERE {keys}")
 }
 
-/// A way more, or less; or none that counts.
+/// Adds or removes a path, or one without `ok`.
 fn way(d: &mut Dml) -> String {
     let key = d.dice.range(0, 5);
     match d.dice.index(4) {

@@ -10,7 +10,7 @@ fn of_type(g: &mut Gen, fields: &[Field], accept: impl Fn(&Field) -> bool) -> Op
     if fit.is_empty() { None } else { Some((*g.dice.pick(&fit)).clone()) }
 }
 
-/// A small whole number.
+/// A small integer.
 pub fn int(g: &mut Gen, fields: &[Field]) -> Expr {
     let sql = match of_type(g, fields, |f| f.ty == Ty::Int) {
         Some(f) => match g.dice.index(11) {
@@ -31,7 +31,7 @@ pub fn int(g: &mut Gen, fields: &[Field]) -> Expr {
     Expr { sql, ty: Ty::Int }
 }
 
-/// A number of any type, for sums and averages.
+/// A numeric expression of any type, for sums and averages.
 pub fn number(g: &mut Gen, fields: &[Field]) -> Expr {
     match of_type(g, fields, |f| f.ty.is_number() && f.role != Role::Id) {
         Some(f) if f.ty != Ty::Int => match f.ty {
@@ -46,7 +46,7 @@ pub fn number(g: &mut Gen, fields: &[Field]) -> Expr {
     }
 }
 
-/// A value that can be sorted without a tie that shows: equal means identical.
+/// A value that can be sorted without visible ties: equal values are identical.
 pub fn sortable(g: &mut Gen, fields: &[Field]) -> Expr {
     match of_type(g, fields, |f| !matches!(f.ty, Ty::Num | Ty::Float)) {
         Some(f) => Expr { sql: f.sql, ty: f.ty },
@@ -54,13 +54,13 @@ pub fn sortable(g: &mut Gen, fields: &[Field]) -> Expr {
     }
 }
 
-/// Any field as it is.
+/// Any field, unchanged.
 pub fn plain(g: &mut Gen, fields: &[Field]) -> Expr {
     let f = g.dice.pick(fields);
     Expr { sql: f.sql.clone(), ty: f.ty }
 }
 
-/// Text, but never of a number that could be written in several ways.
+/// Text, but not of a number that has several text forms.
 pub fn text(g: &mut Gen, fields: &[Field]) -> Expr {
     let sql = match of_type(g, fields, |f| f.ty == Ty::Text) {
         Some(f) => match g.dice.index(5) {
@@ -77,7 +77,7 @@ pub fn text(g: &mut Gen, fields: &[Field]) -> Expr {
     Expr { sql: format!("({sql})"), ty: Ty::Text }
 }
 
-/// A group key: mostly few values, NULL often among them.
+/// A group key: usually with few values, among them NULL.
 pub fn key(g: &mut Gen, fields: &[Field]) -> Expr {
     match g.dice.weighted(&[(40, 0), (12, 1), (12, 2), (10, 3), (12, 4), (6, 5), (4, 6), (5, 7)]) {
         0 => {
@@ -106,7 +106,7 @@ pub fn key(g: &mut Gen, fields: &[Field]) -> Expr {
     }
 }
 
-/// A time cut to a day, an hour and so on, here or elsewhere.
+/// A time truncated to a day, an hour and so on, in the session's or another time zone.
 fn truncated(g: &mut Gen, f: &Field) -> Expr {
     let unit = g.dice.pick(&["hour", "day", "day", "week", "month", "month", "quarter", "year"]);
     let zone = g.dice.pick(&["Asia/Tokyo", "Pacific/Kiritimati", "Etc/GMT+12", "Europe/Berlin", "Pacific/Apia"]);
@@ -122,7 +122,7 @@ fn truncated(g: &mut Gen, f: &Field) -> Expr {
     Expr { sql, ty }
 }
 
-/// An array or a range, of which equal ones are stored in several ways.
+/// An array or a range that can be stored in several ways for the same value.
 fn list(g: &mut Gen, fields: &[Field]) -> Expr {
     let (a, b, domain) = if g.dice.chance(30) {
         (text(g, fields).sql, text(g, fields).sql, "texts")
@@ -134,7 +134,7 @@ fn list(g: &mut Gen, fields: &[Field]) -> Expr {
         }
         (a, b, "ints")
     };
-    // A slice and what remains keep their room for NULLs: which of them it is differs from row to row.
+    // A slice keeps its null bitmap. Which value has one differs from row to row.
     let stored = [
         format!("ARRAY[{a}, {b}]"),
         format!("(CASE WHEN {} THEN ARRAY[{a}, {b}] ELSE (ARRAY[{a}, {b}, NULL])[1:2] END)", predicate(g, fields, 1)),
@@ -142,20 +142,20 @@ fn list(g: &mut Gen, fields: &[Field]) -> Expr {
         format!("array_remove(ARRAY[{a}, NULL, {b}], NULL)"),
     ];
     let stored = g.dice.pick(&stored);
-    // Within each other too, by way of a domain.
+    // Also nested, through a domain.
     let sql = if g.dice.chance(25) { format!("ARRAY[({stored})::{domain}]") } else { stored.clone() };
     Expr { sql, ty: Ty::List }
 }
 
-/// A date or time that is made of text.
+/// A date or time that is parsed from text.
 fn read_time(g: &mut Gen, time: &str) -> Expr {
     let (name, ty) = g.dice.pick(&[("date", Ty::Date), ("timestamp", Ty::Ts), ("timestamptz", Ty::Tz)]);
-    // Years can have five digits, in a time zone that is ahead.
+    // In a time zone ahead of UTC a year can have five digits.
     let text = g.dice.pick(&["{}::text", "split_part({}::text, ' ', 1)", "(' ' || {}::text)::varchar(40)"]);
     Expr { sql: format!("({})::{name}", text.replace("{}", time)), ty: *ty }
 }
 
-/// A field of any type whose equal values are one and the same (no -0 and 0, no NaN games).
+/// A field of a type whose equal values are identical (no -0 and 0, no NaN).
 fn plain_key(g: &mut Gen, fields: &[Field]) -> Expr {
     match of_type(g, fields, |f| f.ty != Ty::Float) {
         Some(f) => Expr { sql: f.sql, ty: f.ty },
@@ -163,7 +163,7 @@ fn plain_key(g: &mut Gen, fields: &[Field]) -> Expr {
     }
 }
 
-/// A condition, and an expression that fails on some rows that it keeps away. The condition may cost more.
+/// A condition, and an expression that fails for some rows that the condition excludes. The condition may cost more.
 pub fn guarded(g: &mut Gen, fields: &[Field]) -> (String, Expr) {
     let number = |sql: String| Expr { sql, ty: Ty::Int };
     if let Some(f) = of_type(g, fields, |f| f.ty == Ty::Text)
@@ -178,7 +178,7 @@ pub fn guarded(g: &mut Gen, fields: &[Field]) -> (String, Expr) {
     (guard.replace("{}", &f), number(frail.replace("{}", &f)))
 }
 
-/// A condition, NULL when its inputs are.
+/// A condition that is NULL if its inputs are.
 pub fn predicate(g: &mut Gen, fields: &[Field], depth: u32) -> String {
     if depth > 0 && g.dice.chance(25) {
         let (a, b) = (predicate(g, fields, depth - 1), predicate(g, fields, depth - 1));

@@ -1,5 +1,5 @@
-//! Random view definitions. Every one has exactly one right answer as a bag of rows: where order
-//! matters it is total, and no expression shows which of several equal values was kept.
+//! Random view definitions. Each has exactly one right result as a bag of rows: every order that matters is total, and
+//! no expression shows which of several equal values was kept.
 
 mod aggregate;
 mod expr;
@@ -25,24 +25,24 @@ pub struct ViewDef {
     pub name: String,
     pub query: String,
     pub origin: Origin,
-    /// SQL's own `=` on rows can stand for the comparison.
+    /// Whether the bags can be compared by SQL's own `=` on rows.
     pub exact: bool,
-    /// It has no groups: what reads it reads how often each row occurs.
+    /// Whether it has no groups, so that readers depend on how often each row occurs.
     pub rows: bool,
 }
 
 impl ViewDef {
-    /// The query, where maintained tables are in this schema.
+    /// The query, with the maintained tables in this schema.
     pub fn query_in(&self, schema: &str) -> String {
         self.query.replace(IMAT, &ident(schema))
     }
 
-    /// Whether it would have to be incremental but for a function in FROM, which it does not have itself.
+    /// Whether only a function in FROM, which it does not have itself, prevents that it is incremental.
     pub fn is_needlessly_whole(&self, construct: &str) -> bool {
         construct == "a function in FROM" && !self.query.contains("generate_series")
     }
 
-    /// Whether it reads that maintained table.
+    /// Whether it reads this maintained table.
     pub fn is_over(&self, lower: &ViewDef) -> bool {
         self.query.contains(&format!("{IMAT}.{} ", ident(&lower.name)))
     }
@@ -79,14 +79,14 @@ impl Query {
 pub struct Lower {
     name: String,
     query: Query,
-    /// Of how many rows of tables each of its rows is made.
+    /// The number of base table rows from which each of its rows is made.
     factors: usize,
 }
 
-/// Of how many a query's rows may be made: their number grows with that power of the tables' rows.
+/// The most of these for a query. The number of its result rows grows with this power of the tables' sizes.
 const MOST_FACTORS: usize = 4;
 
-/// What the generator may draw on.
+/// The input of the generator.
 pub struct Gen<'a> {
     pub dice: &'a mut Dice,
     pub schema: &'a Schema,
@@ -94,10 +94,10 @@ pub struct Gen<'a> {
     pub bases: &'a [Base],
     /// Maintained tables that they may read.
     pub maintained: Vec<Lower>,
-    /// Those of them that have no groups.
+    /// Those of them without groups.
     pub rows: Vec<Lower>,
     aliases: usize,
-    /// Of how many rows of tables each row is made that is drawn on so far.
+    /// The number of base table rows from which each row of the current query is made so far.
     factors: usize,
 }
 
@@ -114,7 +114,7 @@ impl<'a> Gen<'a> {
         }
     }
 
-    /// One query of any kind, and whether it is of plain rows.
+    /// A query of any kind, and whether it has no groups.
     fn query(&mut self) -> (Query, bool) {
         let over_rows = if self.rows.is_empty() { 0 } else { 40 };
         let kinds = [(32, 0), (24, 1), (8, 2), (14, 3), (22, 4), (10, 5), (19, 6), (over_rows, 7), (18, 8)];
@@ -139,7 +139,7 @@ impl<'a> Gen<'a> {
 /// The names of the plain views.
 pub const BASES: [&str; 3] = ["plain rows", "plain groups", "kept rows"];
 
-/// Plain views for the maintained ones to read: one of rows, one of groups, and one that keeps rows away.
+/// The plain views for the maintained ones to read: one of rows, one of groups, and one that excludes rows.
 pub fn bases(dice: &mut Dice, schema: &Schema) -> Vec<Base> {
     let make = [grouped::simple_rows, grouped::simple_groups, guarded::kept_rows];
     let options = ["", "", " WITH (security_barrier)"];
@@ -175,7 +175,8 @@ pub fn random(dice: &mut Dice, schema: &Schema, bases: &[Base], n: usize) -> Vec
         .collect()
 }
 
-/// A query with few enough rows, whether it is of plain rows, and of how many rows of tables each is made. Groups are few.
+/// A query without too many result rows, whether it has no groups, and from how many base table rows each of its rows
+/// is made. Groups are few.
 fn bounded(
     dice: &mut Dice,
     schema: &Schema,
@@ -196,7 +197,7 @@ fn bounded(
     }
 }
 
-/// `SELECT` items with distinct names, some of them awkward.
+/// `SELECT` items with distinct names, some of which need quoting.
 fn select_list(dice: &mut Dice, items: &[Expr]) -> String {
     let names = names::outputs(dice, items.len());
     let item = |(e, name): (&Expr, &String)| format!("{} AS {}", e.sql, ident(name));

@@ -1,5 +1,5 @@
-//! Expressions over two joined tables, or over one of them, that fail of no pair of their rows which is there at any time: see
-//! `dml::pairs`.
+//! Expressions over two joined tables, or over one of them, that never fail for a pair of rows which exist at the same
+//! time: see `dml::pairs`.
 
 use super::source::{Field, From};
 use super::{Gen, Query, expr, guarded};
@@ -13,7 +13,7 @@ pub fn query(g: &mut Gen) -> Query {
     guarded::of_frail(g, &from, &frail)
 }
 
-/// The same, where a query in FROM computes it.
+/// The same with a query in FROM that computes the expression.
 fn below(from: From, frail: &str) -> (From, String) {
     let list: String = from.fields.iter().enumerate().map(|(at, field)| format!("{} AS f{at}, ", field.sql)).collect();
     let filter = match from.conditions.as_slice() {
@@ -34,19 +34,20 @@ fn side(g: &mut Gen, table: &str, number: &str) -> (String, Vec<Field>) {
     (format!("{table} AS {alias}"), fields)
 }
 
-/// What is between two keys: nothing, or a table by way of which alone their rows meet. And what more is asked of that.
+/// The connection between the two keys: none, or a table that alone joins their rows. And further conditions on it.
 fn between(g: &mut Gen, left: &str, right: &str) -> (String, String, Option<String>) {
     if g.dice.chance(50) {
         return (String::new(), format!("{left} = {right}"), None);
     }
     let alias = g.alias();
-    // By way of one and the same key PostgreSQL can tell that the sides have it too.
+    // If the path has the same key at both ends, PostgreSQL can derive that both tables have this key.
     let (table, far, guard) = g.dice.weighted(&[(1, WAYS[0]), (3, WAYS[1])]);
     let near = format!(" JOIN {table} AS {alias} ON {alias}.k = {left}");
     (near, format!("{right} = {alias}.{far}"), guard.map(|guard| format!("{alias}.{guard}")))
 }
 
-/// One side with the other, or with itself, whose numbers differ by an even one; now and then a third table.
+/// One of the tables joined with the other, or with itself, whose numbers differ by an even number; sometimes with a
+/// third table.
 fn from(g: &mut Gen) -> (From, String) {
     let (one, left) = side(g, "one_side", "x");
     let itself = g.dice.chance(30);
@@ -68,7 +69,7 @@ fn from(g: &mut Gen) -> (From, String) {
     }
     let form = *g.dice.pick(&["(12 / {})", "(12 % {})", "(100 / {} - 3)"]);
     if !itself && g.dice.chance(35) {
-        // As a condition it would be asked of rows that meet no other.
+        // As a condition it would be computed for rows that are not joined.
         let frail = form.replace("{}", g.dice.pick::<String>(&one_sided));
         return (From { sql, fields, conditions, unique: Vec::new() }, frail);
     }

@@ -1,4 +1,4 @@
-//! The FROM clause: one to four inputs and how they are joined.
+//! The FROM clause: one to four inputs and their join conditions.
 
 use super::expr;
 use super::{Expr, Gen, Lower, Query};
@@ -7,11 +7,11 @@ use crate::random::dml::IMAT;
 use crate::random::schema::{Column, Role, Shape};
 use crate::random::values::Ty;
 
-/// A plain view below the maintained ones.
+/// A plain view that maintained ones read.
 #[derive(Debug, Clone)]
 pub struct Base {
     pub name: String,
-    /// What is said of it between its name and AS.
+    /// The text between its name and AS.
     pub options: &'static str,
     pub query: Query,
 }
@@ -29,18 +29,18 @@ pub struct Field {
 pub struct Input {
     pub sql: String,
     pub fields: Vec<Field>,
-    /// The table's index, its primary key's presence and the table its foreign key names.
+    /// The table's index, whether it has a primary key, and the table that its foreign key references.
     table: Option<usize>,
     key_name: Option<String>,
     pub unique_id: bool,
 }
 
-/// A FROM clause with its fields, and the conditions that belong into WHERE.
+/// A FROM clause with its fields, and its conditions for WHERE.
 pub struct From {
     pub sql: String,
     pub fields: Vec<Field>,
     pub conditions: Vec<String>,
-    /// Inputs whose rows their id identifies, as field ranges.
+    /// The inputs whose id is unique, as ranges of fields.
     pub unique: Vec<(usize, usize)>,
 }
 
@@ -57,7 +57,7 @@ pub fn table(g: &mut Gen, at: usize) -> Input {
     let mut name = ident(&t.name);
     let mut unique_id = t.primary_key;
     if t.shape != Shape::Plain && g.dice.chance(15) {
-        // A leaf or a child by its own name; the parent alone for an inherited table.
+        // A leaf or a child by its own name, or of an inheritance hierarchy only the parent.
         let places: Vec<_> = schema.places.iter().filter(|p| p.table == at).collect();
         let place = *g.dice.pick(&places);
         let only = t.shape == Shape::Inherited && place.root;
@@ -115,7 +115,7 @@ fn maintained(g: &mut Gen, lower: &Lower) -> Input {
     }
 }
 
-/// Mostly a table; sometimes a plain view, a maintained table, a subquery or constant rows.
+/// Usually a table; sometimes a plain view, a maintained table, a subquery or constant rows.
 pub fn any(g: &mut Gen) -> Input {
     let (bases, maintained) = (!g.bases.is_empty(), !g.maintained.is_empty());
     match g.dice.weighted(&[(80, 0), (10 * u32::from(bases), 1), (6, 2), (3, 3), (9 * u32::from(maintained), 4)]) {
@@ -147,7 +147,7 @@ pub fn any(g: &mut Gen) -> Input {
     }
 }
 
-/// A table whose rows lead, each, to rows of another one twice, by its primary key.
+/// A table each of whose rows references rows of another table twice, by its primary key.
 pub fn twice(g: &mut Gen) -> Option<From> {
     let keyed: Vec<usize> = (0..g.schema.tables.len()).filter(|&at| g.schema.tables[at].primary_key).collect();
     if keyed.is_empty() {
@@ -173,7 +173,7 @@ pub fn twice(g: &mut Gen) -> Option<From> {
     Some(From { sql, fields, conditions, unique: Vec::new() })
 }
 
-/// A maintained table without groups, alone, with itself or another such, or with anything else.
+/// A maintained table without groups, alone, or joined with itself, another such table, or any other input.
 pub fn over_rows(g: &mut Gen) -> From {
     let n = g.dice.weighted(&[(5, 1), (4, 2), (1, 3)]);
     let mut inputs = Vec::new();
@@ -194,7 +194,7 @@ pub fn inner(g: &mut Gen, n: usize) -> From {
     let first = any(g);
     let mut inputs = vec![first];
     while inputs.len() < n {
-        // The same table again every now and then: a self-join.
+        // Sometimes the same table again: a self-join.
         let next = match inputs[0].table {
             Some(at) if g.dice.chance(20) => table(g, at),
             _ => any(g),
@@ -237,7 +237,7 @@ fn join(g: &mut Gen, inputs: Vec<Input>) -> From {
     From { sql, fields, conditions, unique }
 }
 
-/// What must hold between two inputs: usually an equality, with more attached.
+/// The join condition of two inputs: usually an equality, possibly with more.
 pub fn condition(g: &mut Gen, left: &Input, right: &Input) -> String {
     let find = |input: &Input, role: Role| input.fields.iter().find(|f| f.role == role && f.ty == Ty::Int).cloned();
     let (foreign, id) = (find(right, Role::Foreign), find(left, Role::Id));
@@ -255,7 +255,8 @@ pub fn condition(g: &mut Gen, left: &Input, right: &Input) -> String {
     on
 }
 
-/// A condition that every branch of an OR asks for, an equality sometimes with its sides exchanged; or all branches but one.
+/// A condition that all branches of an OR contain, sometimes with the sides of an equality exchanged; or that all
+/// branches but one contain.
 fn within_or(g: &mut Gen, on: &str, fields: &[Field]) -> String {
     let exchanged = on.split_once(" = ").map(|(x, y)| format!("{y} = {x}")).filter(|_| g.dice.chance(50));
     let mut branches = vec![format!("{on} AND {}", expr::predicate(g, fields, 1))];
