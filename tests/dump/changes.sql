@@ -1,5 +1,5 @@
--- What scripts/dump-restore does to the restored database. `wrong` lists maintained tables that
--- differ from their query; the first answer of all is how many there are.
+-- Run by scripts/dump-restore on the restored database. `wrong` lists maintained tables that differ from their query;
+-- the first output line is the number of maintained tables.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 CREATE FUNCTION differs(name regclass) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -19,7 +19,8 @@ DELETE FROM zero WHERE a = 0;
 CALL create_imat('unfinished', online => true);
 SELECT 'queues: ' || count(*) FROM pg_class WHERE relnamespace = 'imat_catalog'::regnamespace AND relkind = 'r' AND relname ~ '^queue_';
 SELECT 'maintained: ' || count(*) FROM imat_status;
--- Foreign keys are relied on as before where PostgreSQL has checked them since the rows came, or there are none.
+-- Foreign keys are relied on as before, if PostgreSQL has checked them since the rows were loaded, or if there are
+-- none.
 SELECT 'trusts: ' || count(*) FROM imat_catalog.imat WHERE trusts_keys;
 TABLE wrong;
 INSERT INTO sale (id, product, region, amount, at) SELECT i, i % 20 + 1, 'new', i % 11, '2025-01-01' FROM generate_series(201, 260) AS i;
@@ -34,7 +35,7 @@ UPDATE part SET id = (id + 100) % 200 WHERE id IN (0, 5);
 UPDATE part_2 SET n = n + 1;
 INSERT INTO child VALUES (2, 5, 'y');
 TABLE wrong;
--- What was refused and followed before still is.
+-- Commands are refused or followed as before.
 CREATE TABLE part_3 PARTITION OF part FOR VALUES FROM (200) TO (300);
 INSERT INTO part_3 VALUES (200, 'g1', 7);
 TRUNCATE part_1;

@@ -1,5 +1,5 @@
--- What scripts/dump-restore does where a part of a dump was restored: changes of the base tables are made, or told why
--- not, and what is maintained is what its query says. The rest is told.
+-- Run by scripts/dump-restore after the restore of a partial dump: changes the base tables, or prints the errors.
+-- Tables that are maintained must equal their queries; the others are listed.
 \set VERBOSITY terse
 SET client_min_messages = warning;
 SELECT 'maintained: ' || count(*), 'stale: ' || count(stale) FROM imat_status WHERE status = 'ready';

@@ -1,4 +1,4 @@
--- What scripts/replica asks a hot standby, which can't write.
+-- Run by scripts/replica on a hot standby, which can't write.
 \set ON_ERROR_STOP off
 SELECT pg_is_in_recovery(), status, count(*) FROM imat_status GROUP BY status ORDER BY status;
 SELECT * FROM imat.by_region ORDER BY region;

@@ -1,4 +1,4 @@
--- What scripts/dump-restore dumps: maintained tables of every kind.
+-- The maintained tables of every kind that scripts/dump-restore dumps.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pg_imat;
@@ -11,7 +11,7 @@ INSERT INTO "App 2".product SELECT i, 'product ' || i, i * 1.5 FROM generate_ser
 INSERT INTO sale (id, product, region, amount, at)
     SELECT i, i % 20 + 1, nullif(chr(97 + i % 4), 'd'), i % 7, '2024-01-01'::timestamptz + i * interval '5 hours' FROM generate_series(1, 200) AS i;
 
--- Columns that only the primary key determines: a dump makes such views without their query at first.
+-- Columns that depend on the primary key: a dump creates such views at first without their query.
 CREATE VIEW by_key AS SELECT p.id, p.name, p.price, sum(s.amount) AS total, count(*) AS n, avg(s.amount) AS mean
     FROM "App 2".product AS p JOIN sale AS s ON s.product = p.id GROUP BY p.id;
 CREATE VIEW below AS SELECT p.id, upper(p.name) AS name, count(*) AS n FROM "App 2".product AS p GROUP BY p.id;
@@ -56,7 +56,7 @@ SELECT create_imat('stacked'), create_imat('over_key');
 CREATE INDEX moods_n ON imat.moods (n);
 GRANT SELECT ON imat.by_region TO pg_monitor;
 GRANT SELECT ON imat.by_key TO pg_monitor;
--- One that is not built to the end: it divides by zero.
+-- A build that fails with a division by zero.
 \set ON_ERROR_STOP off
 CREATE TABLE zero (a int NOT NULL);
 INSERT INTO zero VALUES (0);

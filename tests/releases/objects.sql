@@ -1,5 +1,5 @@
--- All that pg_imat consists of in this database, a line per property. The order of columns is left
--- out: an update can only append.
+-- All objects of pg_imat in this database, one line per property. The order of columns is left out, because an update
+-- can only append columns.
 SET search_path TO '';
 WITH member AS (
     SELECT d.classid, d.objid FROM pg_depend AS d JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid

@@ -1,4 +1,4 @@
--- Transactions that are larger than the memory for decoding.
+-- Transactions that are larger than logical_decoding_work_mem.
 \set ON_ERROR_STOP on
 BEGIN;
 INSERT INTO sale SELECT 100000 + i, i % 40, i % 30, 'large' FROM generate_series(1, 3000) AS i;

@@ -1,4 +1,4 @@
--- The publisher: rows that are there before the subscription, and the work that comes after it.
+-- The publisher: rows before the subscription, and changes after it.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 \ir ../exact.sql
@@ -16,14 +16,14 @@ CREATE PUBLICATION tips_alone FOR TABLE tip;
 CREATE PUBLICATION shops FOR TABLE shop, visit;
 CREATE PUBLICATION rows FOR TABLE customer, sale, part, animal;
 CREATE PUBLICATION rows_by_root FOR TABLE root WITH (publish_via_partition_root);
--- Maintained tables here too. They are published, so each needs a replica identity for its flush.
+-- The publisher has maintained tables too. They are published, so each needs a replica identity for its flush.
 SELECT create_imat(name) FROM unnest(ARRAY['by_customer', 'extremes', 'by_region', 'lines', 'without_sale', 'total']) AS name;
 CREATE PUBLICATION everything FOR ALL TABLES;
 CREATE PUBLICATION result FOR TABLE imat.by_customer;
 
 CREATE FUNCTION below(n int) RETURNS int LANGUAGE sql VOLATILE AS $$ SELECT floor(random() * n)::int $$;
 CREATE SEQUENCE fresh START 10000;
--- One statement, drawn at random.
+-- One random statement.
 CREATE FUNCTION step() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     size int := CASE WHEN below(10) = 0 THEN 200 ELSE 1 + below(4) END;
@@ -56,7 +56,7 @@ BEGIN
             END CASE;
     END CASE;
 END $$;
--- So many transactions of several statements, some of them in subtransactions, some rolled back.
+-- This number of transactions of several statements, some of them in subtransactions, some rolled back.
 CREATE PROCEDURE work(transactions int, seed float) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM setseed(seed);

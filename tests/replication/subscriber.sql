@@ -1,8 +1,8 @@
--- The subscriber. Maintained tables are there before the first row comes; from version 16 on a
--- worker writes as the tables' owner, who may do nothing else.
+-- The subscriber. The maintained tables exist before the first row arrives. From version 16 on a worker writes as the
+-- tables' owner, who has no other privileges.
 \set ON_ERROR_STOP on
 \ir ../exact.sql
--- Partitioned otherwise than on the publisher.
+-- Partitioned differently from the publisher.
 CREATE TABLE root_even PARTITION OF root FOR VALUES FROM (0) TO (1500);
 CREATE TABLE root_rest PARTITION OF root DEFAULT;
 DO $$

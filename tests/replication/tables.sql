@@ -1,4 +1,4 @@
--- What scripts/replicate has on both sides: the publisher and the subscriber.
+-- The tables on both sides of scripts/replicate.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 CREATE EXTENSION pg_imat;
@@ -6,7 +6,7 @@ CREATE TABLE customer (id int PRIMARY KEY, region text, name text NOT NULL);
 CREATE TABLE sale (id int PRIMARY KEY, customer int NOT NULL, amount numeric(10,2) NOT NULL, note text, unused text);
 CREATE INDEX ON sale (customer);
 CREATE TABLE part (id int, k int, n int NOT NULL, PRIMARY KEY (id, k)) PARTITION BY RANGE (k);
--- Columns in another order than the root's.
+-- The columns have another order than the root's.
 CREATE TABLE part_1 (n int NOT NULL, k int NOT NULL, id int NOT NULL);
 ALTER TABLE part ATTACH PARTITION part_1 FOR VALUES FROM (0) TO (10);
 CREATE TABLE part_2 PARTITION OF part FOR VALUES FROM (10) TO (20);
@@ -32,7 +32,7 @@ CREATE VIEW kinds AS SELECT kind, count(*) AS n FROM animal GROUP BY kind;
 CREATE VIEW dogs AS SELECT count(*) AS n FROM dog;
 CREATE VIEW visits AS SELECT s.name, count(*) AS n, sum(v.n) AS total FROM visit AS v JOIN shop AS s ON s.id = v.shop GROUP BY s.name;
 CREATE VIEW tips AS SELECT t.id, s.name, t.n FROM tip AS t JOIN shop AS s ON s.id = t.shop;
--- The state of each side, to be compared.
+-- The content of each side, for the comparison.
 CREATE VIEW content AS
     SELECT (SELECT count(*) FROM customer) AS customers, (SELECT count(*) FROM sale) AS sales, (SELECT count(*) FROM part) AS parts,
         (SELECT count(*) FROM root) AS roots, (SELECT count(*) FROM animal) AS animals,

@@ -1,4 +1,4 @@
--- Triggers of the subscriber's own, which fire before pg_imat's.
+-- Triggers on the subscriber, which fire before pg_imat's.
 \set ON_ERROR_STOP on
 CREATE TABLE seen (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sale int, total bigint);
 ALTER TABLE seen OWNER TO regress_replicated;
@@ -8,7 +8,7 @@ CREATE VIEW seen_total AS SELECT count(*) AS n FROM seen;
 ALTER VIEW seen_sales OWNER TO regress_replicated;
 ALTER VIEW seen_total OWNER TO regress_replicated;
 SELECT create_imat('seen_sales'), create_imat('seen_parts'), create_imat('seen_total');
--- Writes the other side of a join with the row's table, in subtransactions, and reads what depends on both.
+-- Writes the table that is joined with the row's table, in subtransactions, and reads maintained tables over both.
 CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE found bigint;
 BEGIN

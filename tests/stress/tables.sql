@@ -1,4 +1,4 @@
--- Small tables joined in rows, stars and to themselves, so that writers meet all the time.
+-- Small tables with joins of rows, of stars and of a table with itself, so that writers often have equal keys.
 CREATE EXTENSION pg_imat;
 CREATE TABLE cities (name int PRIMARY KEY, country int);
 CREATE TABLE customers (id int PRIMARY KEY, city int, name int);
@@ -9,7 +9,7 @@ CREATE INDEX ON lines (ord);
 CREATE INDEX ON orders (customer);
 CREATE INDEX ON orders (clerk);
 CREATE INDEX ON customers (city);
--- Some keys lead nowhere, so that rows come to meet when their partner does.
+-- Some keys have no matching row, so that later inserts complete result rows.
 INSERT INTO cities SELECT i, i % 3 FROM generate_series(1, 6) AS i;
 INSERT INTO customers SELECT i, 1 + i % 8, i FROM generate_series(1, 12) AS i;
 INSERT INTO staff SELECT i, i / 2, i FROM generate_series(1, 12) AS i;

@@ -1,6 +1,5 @@
--- Statements whose plans are made: what follows the mark `warm` must not call the planner, and what follows `anew`
--- only for plans that new statistics made invalid.
--- Run by scripts/warm-path, which counts the calls that log_planner_stats reports.
+-- Run by scripts/warm-path, which counts the planner calls that log_planner_stats reports. The statements after the
+-- mark `warm` must not call the planner, and those after `anew` only for plans that new statistics have invalidated.
 \set QUIET 1
 SET client_min_messages = warning;
 CREATE EXTENSION pg_imat;
@@ -33,8 +32,8 @@ ANALYZE w;
 SET log_planner_stats = on;
 EXECUTE i(2002);
 SET log_planner_stats = off;
--- Commands that concern no maintained table, in a session that has not run one: the lists of what each altered and
--- dropped are planned once, and nothing else, however many relations there are.
+-- Commands that affect no maintained table, in a session that has not run one: the lists of altered and of dropped
+-- objects are planned once, and nothing else, however many relations there are.
 CREATE TABLE parted (id int, n int) PARTITION BY RANGE (id);
 SELECT format('CREATE TABLE parted_%s PARTITION OF parted FOR VALUES FROM (%s) TO (%s)', i, i, i + 1) FROM generate_series(1, 100) i \gexec
 CREATE VIEW w4 AS SELECT n, count(*) FROM parted GROUP BY n; SELECT create_imat('w4');

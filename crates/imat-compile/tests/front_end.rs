@@ -1,4 +1,4 @@
-//! Definitions that PostgreSQL printed, and what becomes of them.
+//! Parses definitions that PostgreSQL has printed.
 
 #[path = "front_end/fixture.rs"]
 mod fixture;
@@ -15,7 +15,7 @@ use imat_compile::view::View;
 const PG15: &str = include_str!("front_end/pg15.tsv");
 const PG18: &str = include_str!("front_end/pg18.tsv");
 
-/// The parts of a view; `$n` is a column of the scope row, `#n` one of the group row.
+/// The parts of a view. `$n` is a column of the scope row, `#n` one of the group row.
 fn show(view: &View) -> String {
     let scope = |scalar: &Scalar| scalar.render(|column| format!("${column}"));
     let group = |scalar: &Scalar| scalar.render(|column| format!("#{column}"));
@@ -50,7 +50,7 @@ fn show(view: &View) -> String {
     out.trim_end().to_owned()
 }
 
-/// What is made of a definition over the tables of the fixture.
+/// The parsed parts of a definition over the tables of the fixture.
 fn read(definition: &str, names: &[&str]) -> String {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     match parse(definition, &names, &Fixture::read(PG15)) {
@@ -59,7 +59,7 @@ fn read(definition: &str, names: &[&str]) -> String {
     }
 }
 
-/// Every view of a fixture: its query recomposed and its probes, or what it was refused for.
+/// Every view of a fixture: its recomposed query and its probes, or the reason why it is unsupported.
 fn outcomes(fixture: &str) -> String {
     let fixture = Fixture::read(fixture);
     let mut out = String::new();
@@ -83,13 +83,13 @@ fn views_of_postgresql_15() {
     });
 }
 
-/// Later majors qualify fewer columns and mean the same.
+/// Later majors qualify fewer columns, and the meaning is the same.
 #[test]
 fn majors_agree() {
     assert_eq!(outcomes(PG15), outcomes(PG18));
 }
 
-/// What is recomposed reads back as the same view.
+/// The recomposed text parses to the same view.
 #[test]
 fn recomposed_reads_back() {
     for text in [PG15, PG18] {
@@ -107,7 +107,7 @@ fn recomposed_reads_back() {
     }
 }
 
-/// In time that grows with the text and not with its square, which would be a matter of minutes here.
+/// The time must be proportional to the text's length: proportional to its square it would be minutes here.
 #[test]
 fn a_long_list_is_compared_quickly() {
     let numbers: Vec<String> = (0..30_000).map(|n| n.to_string()).collect();
@@ -157,7 +157,7 @@ fn key_expressions() {
     "##);
 }
 
-/// `qty` alone is no key, and adding it would split the groups.
+/// `qty` alone is no key; adding it would split groups.
 #[test]
 fn a_part_of_a_key_is_no_key() {
     insta::assert_snapshot!(read(
@@ -285,7 +285,7 @@ fn too_large_is_refused() {
     }
 }
 
-/// Definitions with pieces cut, doubled, exchanged and replaced: any answer will do, no panic.
+/// Definitions with pieces cut out, repeated, exchanged and replaced: any result is fine, except a panic.
 #[test]
 fn mutations_never_panic() {
     let fixture = Fixture::read(PG15);

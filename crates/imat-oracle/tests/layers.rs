@@ -1,6 +1,7 @@
-//! Imports point downwards: each crate is layers of folders and files, and no two files of more than three need each other.
+//! Checks that imports point downwards: each crate consists of layers of folders and files, and no group of more than
+//! three files need each other.
 //!
-//! What is read are all paths that begin with `crate::` or `super::`, in `use` and elsewhere.
+//! All paths that begin with `crate::` or `super::` count, in `use` and elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,10 +16,10 @@ const CRATES: [(&str, &[&str]); 2] = [
     ("pg_imat", &["refuse", "pg", "catalog", "change", "build", "follow", "verbs", "lib"]),
 ];
 
-/// So many files may need each other, if they are in one folder.
+/// This many files of one folder may need each other.
 const MOST: usize = 3;
 
-/// The files of a crate, by their path without its end, and what each imports of the others.
+/// The files of a crate, by their path without extension, and the files that each imports.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
@@ -44,7 +45,7 @@ fn few_files_need_each_other() {
         let circles = circles(&imports(package));
         println!("{package}: {circles:?}");
         for circle in circles {
-            // What stands in a folder's mod.rs belongs to the folder.
+            // A folder's mod.rs counts as the folder.
             let is_inside = |file: &&String| !circle.iter().any(|other| other.starts_with(&format!("{file}/")));
             let folder = |file: &String| file.rsplit_once('/').map(|(folder, _)| folder.to_owned());
             let folders: BTreeSet<_> = circle.iter().filter(is_inside).map(folder).collect();
@@ -86,7 +87,7 @@ fn imports(package: &str) -> Imports {
     files.iter().map(of).collect()
 }
 
-/// The file that a path leads to.
+/// The file to which a path leads.
 fn owner(path: &str, files: &BTreeSet<String>) -> Option<String> {
     let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
     ends.map(|end| &path[..end]).filter(|begin| files.contains(*begin)).max().map(str::to_owned)
@@ -121,7 +122,7 @@ fn paths(text: &str, file: &str) -> BTreeSet<String> {
     found
 }
 
-/// Reads one path, or tree of paths, at the beginning of a text; returns what comes after it.
+/// Reads a path, or a tree of paths, at the beginning of a text; returns the rest of the text.
 fn tree<'a>(text: &'a str, above: &str, found: &mut BTreeSet<String>) -> &'a str {
     let text = text.trim_start();
     if let Some(mut rest) = text.strip_prefix('{') {
@@ -138,7 +139,7 @@ fn tree<'a>(text: &'a str, above: &str, found: &mut BTreeSet<String>) -> &'a str
     match rest.strip_prefix("::") {
         Some(below) => tree(below, &path, found),
         None => {
-            // All of a module is what its tests import.
+            // A glob imports a whole module.
             if !name.is_empty() {
                 found.insert(path);
             }
@@ -149,7 +150,7 @@ fn tree<'a>(text: &'a str, above: &str, found: &mut BTreeSet<String>) -> &'a str
     }
 }
 
-/// The files that need each other, each set once: all that can be reached from one another.
+/// The groups of files that need each other: each can be reached from every other.
 fn circles(imports: &Imports) -> Vec<Vec<String>> {
     let reached: BTreeMap<&String, BTreeSet<&String>> =
         imports.keys().map(|file| (file, reach(file, imports))).collect();

@@ -1,5 +1,5 @@
-//! Random plans over random databases, small enough that everything collides: few values,
-//! many NULLs, duplicates, the same table in several places, several tables changing.
+//! Random plans over random databases that are small enough for many collisions: few values, many NULLs, duplicates,
+//! the same table in several places, several changed tables.
 
 use imat_compile::rel::ops::Union;
 use imat_compile::rel::{Image, Rel, TableSet};
@@ -44,7 +44,7 @@ impl Generator {
         (Database(stored.collect()), changed)
     }
 
-    /// Rows, some of which a change removes (one copy or all), and rows that it adds.
+    /// Rows, some of which the change removes (one copy or all), and rows that it adds.
     fn table(&mut self, width: usize, changes: bool) -> Stored {
         let rows = self.below(5);
         let old: ZSet = (0..rows).map(|_| (self.row(width), 1)).collect();
@@ -126,7 +126,7 @@ impl Generator {
         }
     }
 
-    /// Inputs cut or padded to the width of the first.
+    /// The inputs, cut or padded to the width of the first.
     fn union(&mut self, depth: usize) -> Rel {
         let first = self.plan(depth - 1);
         let width = first.width();
@@ -189,7 +189,7 @@ impl Generator {
         fill(templates[self.below(templates.len())], &columns)
     }
 
-    /// Mostly an equality across the two sides.
+    /// Usually an equality between the two sides.
     fn join_condition(&mut self, left: usize, right: usize) -> Scalar {
         if left == 0 || right == 0 || self.chance(20) {
             return self.predicate(left + right);

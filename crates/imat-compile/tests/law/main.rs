@@ -1,5 +1,5 @@
-//! The law that every delta rule obeys, on random plans: the delta of a view is its value
-//! after the change minus its value before. And that the test would notice if it were not.
+//! The law of every delta rule, on random plans: the delta of a view is its value after the change minus its value
+//! before. Also checks that these tests detect wrong rules.
 
 mod generate;
 mod semantics;
@@ -11,12 +11,12 @@ use imat_compile::zset::ZSet;
 
 const CASES: u64 = 12_000;
 
-/// What the change does to the view, by computing it twice.
+/// The difference that the change makes to the view, by evaluating it twice.
 fn difference(case: &Case) -> ZSet {
     &case.view.eval(&case.db.after()) - &case.view.eval(&case.db.before())
 }
 
-/// In how many cases `delta` is not the difference.
+/// The number of cases in which `delta` is not the difference.
 fn failures(delta: impl Fn(&Case) -> Rel) -> usize {
     let wrong = |seed: &u64| {
         let case = Case::new(*seed);
@@ -53,7 +53,7 @@ fn linear_relations_are_sums_of_products() {
     assert!(linear > CASES / 2, "only {linear} linear relations");
 }
 
-/// A table as it was can't be looked up as well as one that is there.
+/// The old image can't be looked up by an index as a current table can.
 #[test]
 fn a_few_changes_are_multiplied_out() {
     let reads_old = |rel: &Rel| rel.scans().any(|scan| scan.image == Image::Old);
@@ -71,7 +71,7 @@ fn a_few_changes_are_multiplied_out() {
     assert!(several > 1_000 && many > 10, "{several} with several leaves that change, {many} with many");
 }
 
-/// A law that nothing can break proves nothing.
+/// A test of the law proves something only if wrong rules fail it.
 mod power {
     use super::*;
 
@@ -108,8 +108,8 @@ mod power {
         assert!(wrong > 500, "noticed {wrong} times");
     }
 
-    /// Each changed table joined with the others as they are now: what a trigger per table
-    /// does that sees no other table's change. The test finds it wrong for joins alone.
+    /// Each changed table joined with the current versions of the others, like a trigger per table that does not see
+    /// other tables' changes. It is wrong only for joins.
     #[test]
     fn naive_join_rule_is_noticed() {
         let wrong = failures(|case| naive(&case.view, case));

@@ -1,5 +1,4 @@
-//! What the interpreter holds SQL to mean, by hand: a law about the wrong semantics would
-//! prove nothing.
+//! The interpreter's semantics of SQL, checked by hand: the law would prove nothing about wrong semantics.
 
 use imat_compile::rel::{Image, Rel};
 use imat_compile::scalar::Scalar;
@@ -15,7 +14,7 @@ fn zset<const N: usize>(rows: impl IntoIterator<Item = ([Value; N], i64)>) -> ZS
     rows.into_iter().map(|(row, weight)| (row.to_vec(), weight)).collect()
 }
 
-/// `relation(t)`, where `t` has two columns and these rows.
+/// `relation(t)` over a table `t` with two columns and these rows.
 fn eval(relation: impl Fn(Rel) -> Rel, rows: &ZSet) -> ZSet {
     let table = Stored { old: rows.clone(), delta: ZSet::default() };
     relation(Rel::scan(0, Image::New, 2)).eval(&Database(vec![table]))

@@ -13,7 +13,7 @@ pub type Change = (&'static [&'static str], Signs, Size);
 pub const ADDED: Size = Size::One(Fate::Added);
 pub const REMOVED: Size = Size::One(Fate::Removed);
 
-/// A view and what to show of its plan.
+/// A view, and the changes for which its statements are shown.
 pub struct Case {
     /// The columns with their types, as in `pg_attribute`: `n bigint`.
     pub columns: &'static [&'static str],
@@ -45,7 +45,7 @@ impl Case {
     }
 }
 
-/// Compares the plan with the snapshot `name`, and holds it to the laws of all plans.
+/// Compares the plan with the snapshot `name`, and checks the laws of all plans.
 pub fn check(name: &str, case: &Case) {
     let plan = case.plan(true);
     laws::hold(&plan, &case.plan(true));

@@ -1,4 +1,4 @@
-//! The tables and views that the cases read.
+//! The tables and views of the cases.
 
 use imat_compile::facts::{Call, Catalog, Column, ForeignKey, Relation, Table};
 use imat_compile::name::QName;
@@ -52,7 +52,7 @@ const AGGREGATES: [&str; 9] = ["count", "sum", "avg", "min", "max", "stddev", "b
 
 /// The catalog of the cases.
 pub struct Shop {
-    /// Whether there are no rows that the primary keys don't speak for.
+    /// Whether the primary keys hold for all rows.
     pub keys_hold: bool,
 }
 
@@ -111,7 +111,7 @@ fn foreign_keys(table: &str) -> Vec<ForeignKey> {
     if table == "sale" { vec![stores] } else { Vec::new() }
 }
 
-/// What PostgreSQL says of the types' hashes.
+/// The hash classes of PostgreSQL's types.
 fn hash(declared: &str) -> Option<u32> {
     if declared.starts_with("timestamp with time zone") {
         return Some(1184);

@@ -15,10 +15,10 @@ use crate::case::Change;
 /// Longer lines are broken at commas and connectives.
 const WIDTH: usize = 110;
 
-/// Subqueries up to this length are repeated.
+/// Subqueries up to this length are shown each time.
 const SHORT: usize = 70;
 
-/// Before these a line ends.
+/// A line ends before these words.
 const CLAUSES: [&str; 10] = [
     "FROM ",
     "WHERE ",
@@ -82,7 +82,7 @@ fn flush(out: &mut String, plan: &Plan, state: &QName, (tables, signs, size): &C
     statements.extend([(apply, &flush.apply.write), ("twins", &flush.apply.twins)]);
     match &flush.recompute {
         None => {}
-        // Of many rows, many groups may have to be recomputed.
+        // If many rows change, many groups may have to be recomputed.
         Some(Recompute { many: RecomputeMany { groups, digest, values, write }, .. }) if *size == Size::Large => {
             statements.extend([
                 ("groups to recompute", groups),
@@ -133,7 +133,7 @@ fn statement(out: &mut String, label: &str, sql: Option<&Sql>) {
     }
 }
 
-/// Subqueries that were shown are not shown again.
+/// Replaces subqueries that were shown already.
 fn abridged(sql: &str, shown: &str) -> String {
     let mut out = String::new();
     let mut rest = sql;
@@ -149,7 +149,7 @@ fn abridged(sql: &str, shown: &str) -> String {
     out + rest
 }
 
-/// Where the bracket closes that opened before `text`.
+/// The position of the bracket that closes the one before `text`.
 fn bracketed(text: &str) -> usize {
     let (mut depth, mut quote) = (0, None);
     for (at, c) in text.char_indices() {
@@ -165,7 +165,7 @@ fn bracketed(text: &str) -> usize {
     text.len()
 }
 
-/// The same tokens on lines of their own per clause, indented by brackets.
+/// The same tokens with a line for each clause, indented by brackets.
 fn laid_out(sql: &str) -> String {
     let mut out = String::new();
     let (mut depth, mut width, mut quote) = (0, 0, None);

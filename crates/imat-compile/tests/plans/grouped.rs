@@ -48,7 +48,7 @@ const NULLABLE_KEY: Case = Case::new(
     &[(SALE, Additions, ADDED), (SALE, Statement, Small)],
 );
 
-/// A unique index takes NULLs for distinct there, so the index is over the key's image.
+/// Before 15 a unique index treats NULLs as distinct, so the index is over the key's image.
 #[test]
 fn nullable_key_before_15() {
     check("nullable_key_before_15", &Case { server_version: 140_000, ..NULLABLE_KEY });
@@ -89,7 +89,7 @@ fn expression_keys() {
     check("expression_keys", &case);
 }
 
-/// Keys that are no outputs, and outputs twice.
+/// Keys that are no outputs, and outputs that occur twice.
 #[test]
 fn hidden_keys() {
     let case = Case::new(
@@ -105,7 +105,7 @@ fn hidden_keys() {
     check("hidden_keys", &case);
 }
 
-/// Only the value of a numeric counts, so whichever of `1.0` and `1.00` came first may stay.
+/// Only the value of a numeric counts, so either of `1.0` and `1.00` may be stored.
 #[test]
 fn numeric_key() {
     let case = Case::new(
@@ -120,7 +120,7 @@ fn numeric_key() {
     check("numeric_key", &case);
 }
 
-/// The text of the key shows which of them there is.
+/// The text of the key depends on which of the equal values it is.
 #[test]
 fn numeric_key_as_text() {
     let case = Case::new(
@@ -163,7 +163,7 @@ fn text_and_numeric_keys() {
     check("text_and_numeric_keys", &case);
 }
 
-/// A recomputation has names of its own for what it finds rows by.
+/// The statement for recomputation uses unambiguous names for the columns by which it finds rows.
 #[test]
 fn columns_called_tid() {
     let case = Case::new(
@@ -190,7 +190,7 @@ fn only_row_called_tid() {
     check("only_row_called_tid", &case);
 }
 
-/// No output is called as a hidden column is.
+/// No output has the name of a hidden column.
 #[test]
 fn names_of_hidden_columns() {
     let case = Case::new(
@@ -236,7 +236,7 @@ fn extremes() {
     check("extremes", &EXTREMES);
 }
 
-/// An added row can be gone again, so every group with a removal is recomputed.
+/// An added row may have been removed again, so every group with a removal is recomputed.
 #[test]
 fn extremes_of_a_net_change() {
     check("extremes_of_a_net_change", &Case { changes: &[(SALE, Net, Small), (SALE, Net, Large)], ..EXTREMES });
@@ -257,7 +257,7 @@ fn having_and_expressions() {
     check("having_and_expressions", &case);
 }
 
-/// No key: one row always, which is never deleted.
+/// No key: always one row, which is never deleted.
 #[test]
 fn without_keys() {
     let case = Case::new(

@@ -5,7 +5,7 @@ use imat_compile::plan::Size::{Large, Small};
 
 use crate::case::{ADDED, Case, REMOVED, check};
 
-/// Whoever changes `sale` waits for the writers of `store`, which has the higher OID.
+/// A writer of `sale` waits for the writers of `store`, which has the higher OID.
 #[test]
 fn two_tables() {
     let case = Case::new(
@@ -51,7 +51,7 @@ fn three_tables() {
     check("join_of_three", &case);
 }
 
-/// What is computed of both tables is computed of no pair of a row that is gone and one that has come.
+/// An expression over both tables is not computed for a pair of a removed and an added row.
 #[test]
 fn both_tables_and_what_can_fail() {
     let case = Case::new(
@@ -67,7 +67,7 @@ fn both_tables_and_what_can_fail() {
     check("pairs_that_were_there", &case);
 }
 
-/// What is indexed has a value in every row, and is looked up as it is; the other side stays behind its guard.
+/// An indexed expression can't fail, so it is looked up directly; the other side stays behind its guard.
 #[test]
 fn expressions_as_keys() {
     let case = Case::new(
@@ -95,7 +95,7 @@ fn using() {
     check("join_using", &case);
 }
 
-/// The two readings of one table can't be locked against each other, so the view is.
+/// The two occurrences of one table can't be locked against each other, so the whole view is locked.
 #[test]
 fn self_join() {
     let case = Case::new(
@@ -111,7 +111,7 @@ fn self_join() {
     check("self_join", &case);
 }
 
-/// One row of `sale` is one row of the view at most, whatever reads the other table twice.
+/// One row of `sale` is in at most one row of the view, although the other table is read twice.
 #[test]
 fn joined_twice() {
     let case = Case::new(
@@ -129,7 +129,7 @@ fn joined_twice() {
     check("joined_twice", &case);
 }
 
-/// A column that the primary key determines is a key more.
+/// A column that depends on the primary key is a further key.
 #[test]
 fn determined_column() {
     let case = Case::new(
@@ -160,7 +160,7 @@ fn over_a_view() {
     check("over_a_view", &case);
 }
 
-/// Every row of the view is a row of the subquery's table, joined with another.
+/// Every row of the view is a row of the subquery's table joined with another one.
 #[test]
 fn over_a_subquery_and_a_view() {
     let case = Case::new(
@@ -178,7 +178,7 @@ fn over_a_subquery_and_a_view() {
     check("over_a_subquery_and_a_view", &case);
 }
 
-/// What a security barrier keeps away is kept from what is asked of its rows, and not from the equality of a join.
+/// Conditions above a security barrier are evaluated only for its rows, except the equality of a join.
 #[test]
 fn over_a_barrier() {
     let case = Case::new(
@@ -194,7 +194,7 @@ fn over_a_barrier() {
     check("over_a_barrier", &case);
 }
 
-/// A WITH query that is read twice is computed first, and one that is read once is not.
+/// A WITH query that is read twice is computed first; one that is read once is not.
 #[test]
 fn over_queries_of_with() {
     let case = Case::new(
@@ -220,7 +220,7 @@ fn over_queries_of_with() {
     check("over_queries_of_with", &case);
 }
 
-/// A key that is cast can be found for rows that the filter keeps from the cast, so it must not fail.
+/// The rows that are locked may be ones that the filter excludes, so a key with a cast must not be able to fail.
 #[test]
 fn cast_keys() {
     let case = Case::new(
@@ -236,7 +236,7 @@ fn cast_keys() {
     check("cast_keys", &case);
 }
 
-/// All branches of an OR join by one key, however they spell it: it is locked, and an index can serve it.
+/// All branches of an OR join by one key, however they write it: the key is locked, and an index on it can be used.
 #[test]
 fn join_within_or() {
     let case = Case::new(
@@ -250,7 +250,7 @@ fn join_within_or() {
     check("join_within_or", &case);
 }
 
-/// What a branch guards is not asked beside it.
+/// A condition that a branch guards is not evaluated without the branch.
 #[test]
 fn guarded_within_or() {
     let case = Case::new(
@@ -264,7 +264,7 @@ fn guarded_within_or() {
     check("guarded_within_or", &case);
 }
 
-/// By way of a table that is joined by nothing, all rows are met: nobody looks which.
+/// Through a table without join keys all rows match, so keys are not computed.
 #[test]
 fn join_by_nothing() {
     let case = Case::new(
@@ -281,8 +281,8 @@ fn join_by_nothing() {
     check("join_by_nothing", &case);
 }
 
-/// What is computed of one table's rows, where a query in FROM does it, is computed neither of such a pair nor of a row that
-/// came and went.
+/// If a query in FROM computes an expression over one table's rows, it is computed neither for such a pair nor for a
+/// row that was added and removed.
 #[test]
 fn one_table_and_what_can_fail() {
     let case = Case::new(

@@ -1,4 +1,4 @@
-//! What holds of every plan and of every statement in it.
+//! Laws of every plan and of every statement in it.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use imat_compile::sql::render::delta_name;
 use imat_compile::sql::statements::{Apply, Flush, Recompute};
 use squawk_syntax::SourceFile;
 
-/// Holds `plan` to the laws; `again` is the plan of the same view, made once more.
+/// Checks the laws for `plan`; `again` is the plan of the same view, made a second time.
 pub fn hold(plan: &Plan, again: &Plan) {
     assert_eq!(plan, again, "a plan depends on its view alone");
     assert_eq!(plan.shape(), again.shape());
@@ -46,9 +46,9 @@ pub fn hold(plan: &Plan, again: &Plan) {
     }
 }
 
-/// Two sessions whose plans differ only in what comes and goes while both write lock the same.
+/// Two sessions lock the same keys, even if their plans differ in facts that can change while both write.
 pub fn agree(plan: &Plan, other: &Plan) {
-    // Where a view leans on a key, PostgreSQL keeps it.
+    // If a view depends on a primary key, PostgreSQL prevents that it is dropped.
     if other.strategy != plan.strategy {
         return;
     }
@@ -58,7 +58,7 @@ pub fn agree(plan: &Plan, other: &Plan) {
     }
 }
 
-/// Everybody locks in one order, so nobody waits in a circle.
+/// All sessions lock in the same order, so they can't deadlock.
 fn locks(plan: &Plan, locking: &Locking, changed: &TableSet, size: Size) {
     let Locking::Keys(steps) = locking else { return };
     let order: Vec<_> = steps.iter().flat_map(|step| step.sides.iter().copied()).collect();
@@ -82,7 +82,7 @@ fn locks(plan: &Plan, locking: &Locking, changed: &TableSet, size: Size) {
     }
 }
 
-/// Every set of tables but the empty one.
+/// Every non-empty set of tables.
 fn changes(plan: &Plan) -> impl Iterator<Item = TableSet> {
     let tables = plan.tables.len();
     (1..1_usize << tables).map(move |bits| (0..tables).filter(|table| bits & (1 << table) != 0).collect())
@@ -108,7 +108,8 @@ fn flush(plan: &Plan, flush: &Flush, changed: &TableSet, size: Size) {
     assert!(flush.delete.is_none() || plan.key != Key::Single, "the only row stays");
 }
 
-/// A statement reads deltas and parameters that are there: the columns of a single row, after the first.
+/// A statement reads only deltas and parameters that exist. The columns of a single row are the parameters after the
+/// first.
 fn reads(plan: &Plan, sql: &Sql, changed: &TableSet, size: Size, first: usize) {
     let read: TableSet = (0..plan.tables.len()).filter(|&table| sql.as_str().contains(&delta_name(table))).collect();
     assert!(read.is_subset(changed), "reads a delta that is not there: {sql}");

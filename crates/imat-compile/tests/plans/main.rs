@@ -1,13 +1,13 @@
-//! Whole plans: a definition as `pg_get_viewdef` prints it, and every statement made of it.
+//! Whole plans: a definition as `pg_get_viewdef` prints it, and every statement made from it.
 //!
-//! Each case has a snapshot in `snapshots/`, and is written anew by
+//! Each case has a snapshot in `snapshots/`. This command rewrites them:
 //!
 //! ```text
 //! INSTA_UPDATE=always cargo test -p imat-compile --test plans
 //! ```
 //!
-//! A snapshot shows the changes that its case asks for. What must hold of every statement,
-//! see [`laws`], is checked for every change.
+//! A snapshot shows the changes that its case selects. The laws of all statements, see [`laws`], are checked for every
+//! change.
 
 mod case;
 mod catalog;

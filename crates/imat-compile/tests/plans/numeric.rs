@@ -7,8 +7,7 @@ use crate::case::{ADDED, Case, REMOVED, check};
 
 const SALE: &[&str] = &["sale"];
 
-/// The state is the result, so a sum is equal in value only. It can be NaN, from which
-/// nothing can be subtracted.
+/// The state is the result, so a sum is only equal in value. It can be NaN, from which nothing can be subtracted.
 #[test]
 fn by_value() {
     let case = Case::new(
@@ -23,7 +22,7 @@ fn by_value() {
     check("numeric_by_value", &case);
 }
 
-/// An argument that can be NULL is counted, and the sum has its scale.
+/// An argument that can be NULL is counted, and the sum gets the right scale.
 #[test]
 fn nullable() {
     let case = Case::new(
@@ -37,7 +36,7 @@ fn nullable() {
     check("numeric_nullable", &case);
 }
 
-/// The text of a sum shows its scale.
+/// The text of a sum depends on its scale.
 #[test]
 fn as_text() {
     let case = Case::new(
@@ -66,7 +65,7 @@ fn with_declared_scale() {
     check("numeric_with_declared_scale", &case);
 }
 
-/// A float can't be taken back from a sum.
+/// Floats can't be subtracted exactly.
 #[test]
 fn float_sum() {
     let case = Case::new(
@@ -103,7 +102,7 @@ const INTERVALS: Case = Case::new(
     &[(SALE, Statement, REMOVED), (SALE, Net, Small)],
 );
 
-/// They can be infinite, and infinity can't be taken back.
+/// Intervals can be infinite, and infinity can't be subtracted.
 #[test]
 fn intervals() {
     check("intervals", &INTERVALS);

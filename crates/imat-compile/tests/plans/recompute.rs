@@ -1,4 +1,4 @@
-//! Aggregates that only the rows of a group can tell, and views that only their query can.
+//! Aggregates that need all rows of a group, and views that are recomputed whole.
 
 use imat_compile::plan::Signs::{Additions, Net, Statement};
 use imat_compile::plan::Size::{Large, Small};
@@ -22,7 +22,7 @@ fn groups() {
     check("recompute_groups", &case);
 }
 
-/// Few groups are looked up by index, many are merged.
+/// Few groups are looked up by an index, many are joined.
 #[test]
 fn groups_of_a_nullable_key() {
     let case = Case::new(
@@ -36,7 +36,7 @@ fn groups_of_a_nullable_key() {
     check("recompute_groups_of_a_nullable_key", &case);
 }
 
-/// An index on all of the keys is of use to each way in which some are NULL.
+/// With an index on all keys, each combination of NULL keys can use it.
 #[test]
 fn groups_of_nullable_keys() {
     let case = Case::new(
@@ -52,7 +52,7 @@ fn groups_of_nullable_keys() {
     check("recompute_groups_of_nullable_keys", &case);
 }
 
-/// Bounds for the column that a key is made of are what an index can serve.
+/// Bounds for the column from which a key is computed can use an index.
 #[test]
 fn groups_of_a_truncated_time() {
     let case = Case::new(
@@ -91,7 +91,7 @@ fn whole() {
     check("whole", &case);
 }
 
-/// Deltas are applied in the order of the keys, and transaction IDs have none.
+/// Deltas are applied in key order, and transaction IDs have no order.
 #[test]
 fn key_without_order() {
     let case = Case::new(

@@ -1,11 +1,11 @@
-//! Rows that are there as often as a column counts.
+//! Rows that are repeated as often as a column says.
 
 use imat_compile::plan::Signs::{Net, Statement};
 use imat_compile::plan::Size::Small;
 
 use crate::case::{ADDED, Case, check};
 
-/// Whatever was done to the table, what its summed delta adds is there: no extreme is computed anew for it.
+/// Whatever the change of the table was, rows with +1 in its summed delta exist, so no extreme is recomputed for them.
 #[test]
 fn groups() {
     let case = Case::new(
@@ -20,7 +20,7 @@ fn groups() {
     check("repeated_groups", &case);
 }
 
-/// A row of the store is joined to any number of others, though it is found by its key.
+/// A row of the store is joined with any number of other rows, although its key finds it.
 #[test]
 fn joined() {
     let case = Case::new(

@@ -1,4 +1,4 @@
-//! The types that a server would tell, see [`imat_compile::sql::probe`].
+//! The types that a server would report, see [`imat_compile::sql::probe`].
 
 use imat_compile::facts::{Class, Type};
 use imat_compile::plan::Types;
@@ -7,7 +7,7 @@ use imat_compile::view::{Aggregate, Source, View};
 
 use crate::catalog;
 
-/// The types of expressions that are no columns, over the columns' names.
+/// The types of expressions other than columns, over the columns' names.
 const EXPRESSIONS: [(&str, &str); 11] = [
     ("(100 / qty)", "integer"),
     ("(100 / (qty - area))", "integer"),
@@ -89,7 +89,7 @@ pub fn named(sql: &str) -> Type {
         sql: sql.to_owned(),
         collation: None,
         class,
-        // A declared scale gives each value one form.
+        // With a declared scale each value has only one form.
         identity: !array && (sql.contains('(') || !matches!(class, Class::Numeric | Class::Float8 | Class::Interval)),
         ordered: ordered && !array,
         equality: ordered.then(|| "OPERATOR(pg_catalog.=)".to_owned()),
@@ -99,7 +99,7 @@ pub fn named(sql: &str) -> Type {
     }
 }
 
-/// Four for each character, and the length.
+/// Four bytes for each character, and the length word.
 fn most_bytes(sql: &str) -> Option<u32> {
     match sql.split_once("varying(") {
         Some((_, length)) => length.trim_end_matches(')').parse().ok().map(|length: u32| 4 * length + 4),
