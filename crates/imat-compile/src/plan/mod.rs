@@ -21,7 +21,7 @@ mod total;
 use crate::error::Unsupported;
 use crate::facts::Type;
 use crate::lower;
-use crate::name::{QName, ident};
+use crate::name::QName;
 use crate::plan::locks::Tree;
 use crate::plan::references::Idle;
 use crate::plan::source::Source;
@@ -242,13 +242,20 @@ impl Plan {
 
     /// Whether these columns contain the whole key of the state.
     pub fn key_is_within(&self, columns: &[String]) -> bool {
-        let columns: Vec<String> = columns.iter().map(|column| ident(column)).collect();
         matches!(self.body, Body::Grouped(_))
             && self.key != Key::Single
-            && self.key_columns().iter().all(|key| columns.contains(key))
+            && self.key_positions().iter().all(|&position| columns.contains(&self.columns[position].name))
     }
 
-    /// The group keys, in the order of their columns in [`Plan::key_columns`].
+    /// The positions of the state's columns that are its key.
+    pub(crate) fn key_positions(&self) -> Vec<usize> {
+        match &self.body {
+            Body::Grouped(grouped) => grouped.key_columns(),
+            Body::Rows(_) => (0..self.columns.len() - 1).collect(),
+        }
+    }
+
+    /// The group keys, in the order of [`Plan::key_positions`].
     pub(crate) fn group_keys(&self) -> &[grouped::GroupKey] {
         match &self.body {
             Body::Grouped(grouped) => &grouped.keys,

@@ -14,11 +14,7 @@ impl Plan {
     }
 
     pub(crate) fn key_columns(&self) -> Vec<String> {
-        let keys = match &self.body {
-            Body::Grouped(grouped) => grouped.key_columns(),
-            Body::Rows(_) => (0..self.columns.len() - 1).collect(),
-        };
-        keys.into_iter().map(|position| ident(&self.columns[position].name)).collect()
+        self.key_positions().into_iter().map(|position| ident(&self.columns[position].name)).collect()
     }
 
     /// What ON CONFLICT infers the key's index from, parentheses included.
