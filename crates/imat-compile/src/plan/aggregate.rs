@@ -129,7 +129,7 @@ impl Builder<'_> {
     }
 
     fn sum_of(&self, arg: Scalar, class: Class, components: &mut Components) -> Option<Scalar> {
-        let (ty, _) = sum_type(class)?;
+        let ty = sum_type(class)?;
         // Intervals can be infinite from 17 on, and infinity can't be subtracted. The rule is the same before 17,
         // because a state must stay right when its server is upgraded.
         let inexact = matches!(class, Class::Float4 | Class::Float8 | Class::Interval);

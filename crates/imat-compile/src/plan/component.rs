@@ -1,14 +1,12 @@
 //! Components: the pieces of state from which aggregates are read.
 //!
 //! `avg(x)` is not maintained; `sum(x)` and `count(x)` are, and the average is read from
-//! them. A component knows three things: its value over a set of rows, its value over a
-//! delta, and how a stored value and a delta's become the new stored value.
+//! them. What a component is in SQL, see `sql/component.rs`.
 
 use crate::facts::Class;
-use crate::plan::Fate;
 use crate::scalar::Scalar;
 
-/// One piece of state. `arg` and `filter` are positions among the delta's columns.
+/// One piece of state. `arg` and `filter` are over the scope row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Component {
     pub kind: Kind,
@@ -18,7 +16,7 @@ pub struct Component {
     pub filter: Option<Scalar>,
     /// The SQL type of the stored value.
     pub ty: String,
-    /// Two equal values of it are always the same value. Asked of extremes only.
+    /// Two equal values of it are always the same value. It matters for extremes only.
     pub identity: bool,
 }
 
@@ -28,7 +26,7 @@ pub enum Kind {
     Count,
     /// Sum, zero when there is nothing to sum. Exact under addition and subtraction.
     Sum,
-    /// Sum that subtraction can't take back exactly: `0 + 1e16 + 1 - 1e16` is 0.
+    /// Sum from which a value can't be subtracted exactly: `0 + 1e16 + 1 - 1e16` is 0.
     InexactSum,
     Min,
     Max,
@@ -37,178 +35,33 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// A retraction needs the group's rows unless the component is exactly invertible.
+    /// Whether the component stays exact when a value is taken away. Otherwise the group's rows are needed then.
     pub fn invertible(self) -> bool {
         matches!(self, Kind::Count | Kind::Sum)
     }
 
-    /// Has a second, hidden column that carries the delta's retracted extreme into the upsert.
+    /// Whether the state has a second, hidden column, which carries the delta's retracted extreme into the upsert.
     pub fn has_retraction(self) -> bool {
         matches!(self, Kind::Min | Kind::Max)
     }
 }
 
-/// What the sum of a class of values is stored as, and that type's zero.
-pub fn sum_type(class: Class) -> Option<(&'static str, &'static str)> {
-    Some(match class {
-        Class::Int2 | Class::Int4 => ("bigint", "0::bigint"),
-        Class::Int8 | Class::Numeric => ("numeric", "0::numeric"),
-        Class::Float4 => ("real", "0::real"),
-        Class::Float8 => ("double precision", "0::double precision"),
-        Class::Money => ("money", "0::money"),
-        Class::Interval => ("interval", "'0'::interval"),
-        Class::Bool | Class::Other => return None,
-    })
+impl Component {
+    /// Whether the stored value can be one from which nothing can be subtracted: NaN or an infinity.
+    pub fn can_absorb(&self) -> bool {
+        self.kind == Kind::Sum && self.ty == "numeric"
+    }
 }
 
-impl Component {
-    fn aggregate(&self, function: &str, extra: Option<&str>, column: &dyn Fn(usize) -> String) -> String {
-        let arg = self.arg.as_ref().map_or("*".to_owned(), |arg| arg.render(column));
-        let conditions: Vec<String> = self
-            .filter
-            .iter()
-            .map(|filter| format!("({})", filter.render(column)))
-            .chain(extra.map(str::to_owned))
-            .collect();
-        let filter = match conditions.as_slice() {
-            [] => String::new(),
-            _ => format!(" FILTER (WHERE {})", conditions.join(" AND ")),
-        };
-        format!("{function}({arg}){filter}")
-    }
-
-    fn zero(&self) -> String {
-        match self.ty.as_str() {
-            "interval" => "'0'::interval".to_owned(),
-            ty => format!("0::{ty}"),
-        }
-    }
-
-    /// NULL of its type. What an aggregate returns can be of a domain, which may forbid NULL, so
-    /// there it is not evaluated.
-    fn null(&self) -> String {
-        match self.kind {
-            Kind::Holistic => format!("(SELECT NULL::{} WHERE false)", self.ty),
-            _ => format!("NULL::{}", self.ty),
-        }
-    }
-
-    /// Its value over the rows of a group, each counted once.
-    pub fn over_rows(&self, column: &dyn Fn(usize) -> String) -> String {
-        match self.kind {
-            Kind::Count => self.aggregate("pg_catalog.count", None, column),
-            Kind::Sum | Kind::InexactSum => {
-                format!("coalesce({}, {})", self.aggregate("pg_catalog.sum", None, column), self.zero())
-            }
-            Kind::Min => self.aggregate("pg_catalog.min", None, column),
-            Kind::Max => self.aggregate("pg_catalog.max", None, column),
-            Kind::Holistic => self.arg.as_ref().expect("a holistic component has its call").render(column),
-        }
-    }
-
-    /// Its change over a group's part of a delta whose weights, +1 or -1, are `weight`;
-    /// `None` where there are no retractions.
-    pub fn over_delta(&self, weight: Option<&str>, column: &dyn Fn(usize) -> String) -> String {
-        let Some(weight) = weight else {
-            return match self.kind {
-                Kind::Holistic => self.null(),
-                _ => self.over_rows(column),
-            };
-        };
-        let (added, removed) = (format!("{weight} > 0"), format!("{weight} < 0"));
-        match self.kind {
-            Kind::Count => format!(
-                "{} - {}",
-                self.aggregate("pg_catalog.count", Some(&added), column),
-                self.aggregate("pg_catalog.count", Some(&removed), column)
-            ),
-            Kind::Sum => format!(
-                "coalesce({}, {zero}) - coalesce({}, {zero})",
-                self.aggregate("pg_catalog.sum", Some(&added), column),
-                self.aggregate("pg_catalog.sum", Some(&removed), column),
-                zero = self.zero()
-            ),
-            Kind::InexactSum => {
-                format!("coalesce({}, {})", self.aggregate("pg_catalog.sum", Some(&added), column), self.zero())
-            }
-            Kind::Min => self.aggregate("pg_catalog.min", Some(&added), column),
-            Kind::Max => self.aggregate("pg_catalog.max", Some(&added), column),
-            Kind::Holistic => self.null(),
-        }
-    }
-
-    /// Its change by one row.
-    pub fn over_one(&self, fate: Fate, column: &dyn Fn(usize) -> String) -> String {
-        let arg = self.arg.as_ref().map(|arg| format!("({})", arg.render(column)));
-        let filter = self.filter.as_ref().map(|filter| format!("({})", filter.render(column)));
-        let counted = match (self.kind, &arg) {
-            // Not IS NOT NULL, which asks a row's fields.
-            (Kind::Count, Some(arg)) => Some(format!("pg_catalog.num_nonnulls({arg}) = 1")),
-            _ => None,
-        };
-        // What the filter leaves out is not computed, so that it can't fail.
-        let when = |value: String, otherwise: String| {
-            [&counted, &filter]
-                .into_iter()
-                .flatten()
-                .fold(value, |value, condition| format!("CASE WHEN {condition} THEN {value} ELSE {otherwise} END"))
-        };
-        let arg = || arg.clone().unwrap_or_default();
-        match (self.kind, fate) {
-            (Kind::Count, Fate::Added) => when("1::bigint".into(), "0::bigint".into()),
-            (Kind::Count, Fate::Removed) => when("-1::bigint".into(), "0::bigint".into()),
-            (Kind::Sum, Fate::Removed) => {
-                when(format!("{zero} - coalesce({}::{}, {zero})", arg(), self.ty, zero = self.zero()), self.zero())
-            }
-            (Kind::Sum | Kind::InexactSum, Fate::Added) => {
-                when(format!("coalesce({}::{}, {})", arg(), self.ty, self.zero()), self.zero())
-            }
-            (Kind::InexactSum, Fate::Removed) => self.zero(),
-            (Kind::Min | Kind::Max, Fate::Added) => when(arg(), self.null()),
-            (Kind::Min | Kind::Max, Fate::Removed) | (Kind::Holistic, _) => self.null(),
-        }
-    }
-
-    /// The extreme that one removed row takes away.
-    pub fn retraction_of_one(&self, column: &dyn Fn(usize) -> String) -> String {
-        self.over_one(Fate::Added, column)
-    }
-
-    /// The extreme among the rows that the delta takes away.
-    pub fn retraction(&self, weight: &str, column: &dyn Fn(usize) -> String) -> String {
-        let function = if self.kind == Kind::Min { "pg_catalog.min" } else { "pg_catalog.max" };
-        self.aggregate(function, Some(&format!("{weight} < 0")), column)
-    }
-
-    /// The new stored value from `old` and the delta's `new`.
-    pub fn merge(&self, old: &str, new: &str) -> String {
-        match self.kind {
-            Kind::Count | Kind::Sum | Kind::InexactSum => format!("{old} + {new}"),
-            Kind::Min => format!("LEAST({old}, {new})"),
-            Kind::Max => format!("GREATEST({old}, {new})"),
-            Kind::Holistic => old.to_owned(),
-        }
-    }
-
-    /// Whether the extreme stored as `old` may be gone: something as extreme was taken away
-    /// (`retracted`) and nothing as extreme was added (`new`). An equal that is not the same value
-    /// does not make up for the one that is gone.
-    pub fn extreme_lost(&self, old: &str, new: &str, retracted: &str) -> String {
-        let beats = if self.kind == Kind::Min { "<=" } else { ">=" };
-        let replaced = match self.identity {
-            true => format!(" AND ({new} {beats} {old}) IS NOT TRUE"),
-            false => String::new(),
-        };
-        format!("({retracted} {beats} {old}{replaced}) IS TRUE")
-    }
-
-    /// Whether a stored sum is a value from which nothing can be subtracted.
-    pub fn absorbing(&self, stored: &str) -> Option<String> {
-        match (self.kind, self.ty.as_str()) {
-            (Kind::Sum, "numeric") => {
-                Some(format!("{stored} IN ('NaN'::numeric, 'Infinity'::numeric, '-Infinity'::numeric)"))
-            }
-            _ => None,
-        }
-    }
+/// The type in which the sum of a class of values is stored.
+pub fn sum_type(class: Class) -> Option<&'static str> {
+    Some(match class {
+        Class::Int2 | Class::Int4 => "bigint",
+        Class::Int8 | Class::Numeric => "numeric",
+        Class::Float4 => "real",
+        Class::Float8 => "double precision",
+        Class::Money => "money",
+        Class::Interval => "interval",
+        Class::Bool | Class::Other => return None,
+    })
 }

@@ -69,7 +69,7 @@ impl Grouped {
         self.components.iter().any(|stored| match (stored.component.kind, signs) {
             (Kind::Holistic, _) => true,
             (Kind::Count, _) | (_, Signs::Additions) => false,
-            (Kind::Sum, _) => stored.component.absorbing("").is_some(),
+            (Kind::Sum, _) => stored.component.can_absorb(),
             (Kind::InexactSum | Kind::Min | Kind::Max, _) => true,
         })
     }

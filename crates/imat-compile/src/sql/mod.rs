@@ -1,6 +1,7 @@
 //! SQL text is made here and nowhere else.
 
 mod builder;
+mod component;
 pub mod ddl;
 mod grouped;
 mod image;
