@@ -20,6 +20,15 @@ impl Component {
         format!("{function}({arg}){filter}")
     }
 
+    fn sum(&self, extra: Option<&str>, column: &dyn Fn(usize) -> String) -> String {
+        format!("coalesce({}, {})", self.aggregate("pg_catalog.sum", extra, column), self.zero())
+    }
+
+    fn extreme(&self, extra: Option<&str>, column: &dyn Fn(usize) -> String) -> String {
+        let function = if self.kind == Kind::Min { "pg_catalog.min" } else { "pg_catalog.max" };
+        self.aggregate(function, extra, column)
+    }
+
     fn zero(&self) -> String {
         match self.ty.as_str() {
             "interval" => "'0'::interval".to_owned(),
@@ -27,8 +36,8 @@ impl Component {
         }
     }
 
-    /// NULL of its type. What an aggregate returns can be of a domain, which may forbid NULL, so
-    /// there it is not evaluated.
+    /// NULL of its type. The type of a holistic component can be a domain that forbids NULL, so there the
+    /// cast is written but never computed.
     fn null(&self) -> String {
         match self.kind {
             Kind::Holistic => format!("(SELECT NULL::{} WHERE false)", self.ty),
@@ -37,21 +46,18 @@ impl Component {
     }
 
     /// Its value over the rows of a group, each counted once.
-    pub fn over_rows(&self, column: &dyn Fn(usize) -> String) -> String {
+    pub(super) fn over_rows(&self, column: &dyn Fn(usize) -> String) -> String {
         match self.kind {
             Kind::Count => self.aggregate("pg_catalog.count", None, column),
-            Kind::Sum | Kind::InexactSum => {
-                format!("coalesce({}, {})", self.aggregate("pg_catalog.sum", None, column), self.zero())
-            }
-            Kind::Min => self.aggregate("pg_catalog.min", None, column),
-            Kind::Max => self.aggregate("pg_catalog.max", None, column),
+            Kind::Sum | Kind::InexactSum => self.sum(None, column),
+            Kind::Min | Kind::Max => self.extreme(None, column),
             Kind::Holistic => self.arg.as_ref().expect("a holistic component has its call").render(column),
         }
     }
 
-    /// Its change over a group's part of a delta whose weights, +1 or -1, are `weight`;
-    /// `None` where there are no retractions.
-    pub fn over_delta(&self, weight: Option<&str>, column: &dyn Fn(usize) -> String) -> String {
+    /// Its change over a group's rows of a delta. `weight` is the rows' weight, +1 or -1; it is `None` if all
+    /// rows are added.
+    pub(super) fn over_delta(&self, weight: Option<&str>, column: &dyn Fn(usize) -> String) -> String {
         let Some(weight) = weight else {
             return match self.kind {
                 Kind::Holistic => self.null(),
@@ -65,31 +71,23 @@ impl Component {
                 self.aggregate("pg_catalog.count", Some(&added), column),
                 self.aggregate("pg_catalog.count", Some(&removed), column)
             ),
-            Kind::Sum => format!(
-                "coalesce({}, {zero}) - coalesce({}, {zero})",
-                self.aggregate("pg_catalog.sum", Some(&added), column),
-                self.aggregate("pg_catalog.sum", Some(&removed), column),
-                zero = self.zero()
-            ),
-            Kind::InexactSum => {
-                format!("coalesce({}, {})", self.aggregate("pg_catalog.sum", Some(&added), column), self.zero())
-            }
-            Kind::Min => self.aggregate("pg_catalog.min", Some(&added), column),
-            Kind::Max => self.aggregate("pg_catalog.max", Some(&added), column),
+            Kind::Sum => format!("{} - {}", self.sum(Some(&added), column), self.sum(Some(&removed), column)),
+            Kind::InexactSum => self.sum(Some(&added), column),
+            Kind::Min | Kind::Max => self.extreme(Some(&added), column),
             Kind::Holistic => self.null(),
         }
     }
 
     /// Its change by one row.
-    pub fn over_one(&self, fate: Fate, column: &dyn Fn(usize) -> String) -> String {
+    pub(super) fn over_one(&self, fate: Fate, column: &dyn Fn(usize) -> String) -> String {
         let arg = self.arg.as_ref().map(|arg| format!("({})", arg.render(column)));
         let filter = self.filter.as_ref().map(|filter| format!("({})", filter.render(column)));
         let counted = match (self.kind, &arg) {
-            // Not IS NOT NULL, which asks a row's fields.
+            // IS NOT NULL would ask about the fields of a row value.
             (Kind::Count, Some(arg)) => Some(format!("pg_catalog.num_nonnulls({arg}) = 1")),
             _ => None,
         };
-        // What the filter leaves out is not computed, so that it can't fail.
+        // The argument of a row that the filter leaves out is not computed, since it could fail.
         let when = |value: String, otherwise: String| {
             [&counted, &filter]
                 .into_iter()
@@ -113,18 +111,17 @@ impl Component {
     }
 
     /// The extreme that one removed row takes away.
-    pub fn retraction_of_one(&self, column: &dyn Fn(usize) -> String) -> String {
+    pub(super) fn retraction_of_one(&self, column: &dyn Fn(usize) -> String) -> String {
         self.over_one(Fate::Added, column)
     }
 
-    /// The extreme among the rows that the delta takes away.
-    pub fn retraction(&self, weight: &str, column: &dyn Fn(usize) -> String) -> String {
-        let function = if self.kind == Kind::Min { "pg_catalog.min" } else { "pg_catalog.max" };
-        self.aggregate(function, Some(&format!("{weight} < 0")), column)
+    /// The extreme of the rows that the delta takes away.
+    pub(super) fn retraction(&self, weight: &str, column: &dyn Fn(usize) -> String) -> String {
+        self.extreme(Some(&format!("{weight} < 0")), column)
     }
 
     /// The new stored value from `old` and the delta's `new`.
-    pub fn merge(&self, old: &str, new: &str) -> String {
+    pub(super) fn merge(&self, old: &str, new: &str) -> String {
         match self.kind {
             Kind::Count | Kind::Sum | Kind::InexactSum => format!("{old} + {new}"),
             Kind::Min => format!("LEAST({old}, {new})"),
@@ -133,10 +130,9 @@ impl Component {
         }
     }
 
-    /// Whether the extreme stored as `old` may be gone: something as extreme was taken away
-    /// (`retracted`) and nothing as extreme was added (`new`). An equal that is not the same value
-    /// does not make up for the one that is gone.
-    pub fn extreme_lost(&self, old: &str, new: &str, retracted: &str) -> String {
+    /// Whether the extreme stored as `old` may be gone: a value as extreme was taken away (`retracted`) and none
+    /// as extreme was added (`new`). An added value that is equal but not identical does not make up for it.
+    pub(super) fn extreme_lost(&self, old: &str, new: &str, retracted: &str) -> String {
         let beats = if self.kind == Kind::Min { "<=" } else { ">=" };
         let replaced = match self.identity {
             true => format!(" AND ({new} {beats} {old}) IS NOT TRUE"),
@@ -145,13 +141,9 @@ impl Component {
         format!("({retracted} {beats} {old}{replaced}) IS TRUE")
     }
 
-    /// Whether a stored sum is a value from which nothing can be subtracted.
-    pub fn absorbing(&self, stored: &str) -> Option<String> {
-        match (self.kind, self.ty.as_str()) {
-            (Kind::Sum, "numeric") => {
-                Some(format!("{stored} IN ('NaN'::numeric, 'Infinity'::numeric, '-Infinity'::numeric)"))
-            }
-            _ => None,
-        }
+    /// Whether a stored sum is a value from which nothing can be subtracted, if it can be one.
+    pub(super) fn absorbing(&self, stored: &str) -> Option<String> {
+        let values = "'NaN'::numeric, 'Infinity'::numeric, '-Infinity'::numeric";
+        self.can_absorb().then(|| format!("{stored} IN ({values})"))
     }
 }
