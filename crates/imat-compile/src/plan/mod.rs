@@ -8,7 +8,7 @@
 pub mod aggregate;
 pub mod component;
 pub mod grouped;
-mod implied;
+pub(crate) mod implied;
 pub(crate) mod links;
 pub mod locks;
 mod nulls;

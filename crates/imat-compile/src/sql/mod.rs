@@ -5,6 +5,7 @@ mod component;
 pub mod ddl;
 mod grouped;
 mod image;
+mod implied;
 pub mod locks;
 mod plan;
 pub mod probe;
