@@ -242,8 +242,8 @@ mod tests {
             select.to_string(),
             "SELECT a, b, count(*) FROM t, u WHERE a = 1 AND b GROUP BY 1, 2 HAVING c > 1 AND d ORDER BY 1, 2 LIMIT $1"
         );
-        let fenced = Select::new(["1"]).from(["t"]).fenced().on_lines();
-        assert_eq!(fenced.to_string(), "SELECT 1\nFROM t\nOFFSET 0");
+        let fenced = Select::new(["1"]).from(["t", "u"]).cross_join_lateral("f(u.a)").fenced().on_lines();
+        assert_eq!(fenced.to_string(), "SELECT 1\nFROM t, u CROSS JOIN LATERAL f(u.a)\nOFFSET 0");
     }
 
     #[test]
@@ -251,6 +251,7 @@ mod tests {
         assert_eq!(Select::new(NONE).from(["t"]).filter(NONE).group_by(NONE).to_string(), "SELECT FROM t");
         assert_eq!(Write::update("t").set(["a = 1"]).filter(None::<String>).to_string(), "UPDATE t AS s SET a = 1");
         assert_eq!(with([], "SELECT 1"), "SELECT 1");
+        assert_eq!(with(&[Cte::new("q", "r").materialized(true)], "s"), "WITH q AS MATERIALIZED (r) s");
     }
 
     #[test]
