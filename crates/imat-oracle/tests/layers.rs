@@ -1,7 +1,7 @@
 //! Checks that imports point downwards: each crate consists of layers of folders and files, and no group of more than
 //! three files need each other.
 //!
-//! All paths that begin with `crate::` or `super::` count, in `use` and elsewhere.
+//! All paths that begin with `crate::` or `super::` count, in `use` and elsewhere, and calls of methods.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,20 +22,49 @@ const MOST: usize = 3;
 /// The files of a crate, by their path without extension, and the files that each imports.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
+/// The position of a file's layer.
+fn layer(layers: &[&str], file: &str) -> usize {
+    let first = file.split('/').next().unwrap();
+    layers.iter().position(|layer| *layer == first).unwrap_or_else(|| panic!("no layer for {file}"))
+}
+
 #[test]
 fn imports_point_downwards() {
     for (package, layers) in CRATES {
         let imports = imports(package);
-        let layer = |file: &str| {
-            let first = file.split('/').next().unwrap();
-            layers.iter().position(|layer| *layer == first).unwrap_or_else(|| panic!("{package}: no layer for {file}"))
-        };
+        let layer = |file: &str| layer(layers, file);
         let pairs = imports.iter().flat_map(|(file, of)| of.iter().map(move |other| (file, other)));
         let upwards: Vec<String> = pairs
             .filter(|(file, other)| layer(other) > layer(file))
             .map(|(file, other)| format!("{package}: {file} imports {other}"))
             .collect();
         assert!(upwards.is_empty(), "{}", upwards.join("\n"));
+    }
+}
+
+/// A layer may give methods to a type of a lower one, as `sql` does to plans. No path says who calls them.
+#[test]
+fn methods_are_not_called_from_below() {
+    for (package, layers) in CRATES {
+        let files: Vec<(String, String)> =
+            sources(package).into_iter().map(|(file, text)| (file, code(&text))).collect();
+        for (file, text) in &files {
+            let is_below = |other: &str| layer(layers, other) < layer(layers, file);
+            let below: Vec<_> = files.iter().filter(|(other, _)| is_below(other)).collect();
+            let is_defined = |keywords: &[&str], name| below.iter().any(|(_, text)| defines(text, keywords, name));
+            for (of, method) in methods(text).into_iter().filter(|(of, _)| is_defined(&["struct", "enum"], of)) {
+                let (by_self, call) = (format!("self.{method}("), format!(".{method}("));
+                // Elsewhere a method with the name of one below may be called as that one.
+                let is_clear = !is_defined(&["fn"], method);
+                let calls = |text: &str| {
+                    let calls_itself = impls(text).iter().any(|(own, text)| *own == of && text.contains(&by_self));
+                    calls_itself || is_clear && text.contains(&call)
+                };
+                let callers: Vec<&String> =
+                    below.iter().filter(|(_, text)| calls(text)).map(|(other, _)| other).collect();
+                assert!(callers.is_empty(), "{package}: {callers:?} call {of}::{method}, which {file} defines");
+            }
+        }
     }
 }
 
@@ -66,7 +95,16 @@ fn an_import_is_understood() {
     assert_eq!(paths(text, "x/y"), expected.map(str::to_owned).into());
 }
 
-fn imports(package: &str) -> Imports {
+#[test]
+fn a_method_is_understood() {
+    let text = "\nimpl A {\n    pub fn b(&self) {}\n    fn c() {}\n    pub(super) fn d() {}\n}\nimpl E for A {\n    pub fn f() {}\n}
+pub fn g() {}\nimpl<'a, T: H<T>> I<'a> {\n    pub(crate) fn j<K>() {}\n}\nimpl L<'_> {\n    pub fn m() {}\n}";
+    assert_eq!(methods(text), [("A", "b"), ("I", "j"), ("L", "m")]);
+    assert!(defines(text, &["fn"], "f") && !defines(text, &["fn"], "T") && !defines("fn fg()", &["fn"], "f"));
+}
+
+/// The text of a crate's files, by their path without its end.
+fn sources(package: &str) -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(package).join("src");
     let mut files = Vec::new();
     find(&root, &mut files);
@@ -75,16 +113,59 @@ fn imports(package: &str) -> Imports {
         let name = name.to_str().unwrap().replace(std::path::MAIN_SEPARATOR, "/");
         name.strip_suffix("/mod").map_or(name.clone(), str::to_owned)
     };
-    let names: BTreeSet<String> = files.iter().map(name).collect();
-    let of = |file: &PathBuf| {
-        let own = name(file);
-        let text = fs::read_to_string(file).unwrap();
-        let imported =
-            paths(&text, &own).into_iter().filter_map(|path| owner(&path, &names)).filter(|other| *other != own);
-        (own.clone(), imported.collect())
-    };
     assert!(files.len() > 10, "{package} was not found");
-    files.iter().map(of).collect()
+    files.iter().map(|file| (name(file), fs::read_to_string(file).unwrap())).collect()
+}
+
+fn imports(package: &str) -> Imports {
+    let sources = sources(package);
+    let names: BTreeSet<String> = sources.keys().cloned().collect();
+    let of = |(own, text): (&String, &String)| {
+        let imported = paths(text, own).into_iter().filter_map(|path| owner(&path, &names));
+        (own.clone(), imported.filter(|other| other != own).collect())
+    };
+    sources.iter().map(of).collect()
+}
+
+/// The text without comments.
+fn code(text: &str) -> String {
+    text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// The methods that a file gives to types, for other files to call, each after its type.
+fn methods(text: &str) -> Vec<(&str, &str)> {
+    let is_visible = |begin: &str| ["    pub", "    pub(crate)"].iter().any(|visible| begin.ends_with(visible));
+    let mut methods = Vec::new();
+    for (of, block) in impls(text) {
+        let functions = block.match_indices(" fn ").filter(|(at, _)| is_visible(&block[..*at]));
+        methods.extend(functions.map(|(at, keyword)| (of, word(&block[at + keyword.len()..]))));
+    }
+    methods
+}
+
+/// What a file gives to types, each after the type's name.
+fn impls(text: &str) -> Vec<(&str, &str)> {
+    let mut impls = Vec::new();
+    for block in text.split("\nimpl").skip(1).map(|block| block.split("\n}").next().unwrap()) {
+        let head = block.lines().next().unwrap();
+        if !head.contains(" for ") {
+            let generic = head.strip_prefix('<').and_then(|head| head.split_once("> "));
+            impls.push((word(generic.map_or(head, |(_, rest)| rest).trim_start()), block));
+        }
+    }
+    impls
+}
+
+/// The word at the beginning of a text.
+fn word(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
+}
+
+/// Whether a text has the definition of this name, after one of the keywords.
+fn defines(text: &str, keywords: &[&str], name: &str) -> bool {
+    let found = |begin: &str| text.match_indices(begin).any(|(at, _)| word(&text[at + begin.len()..]) == name);
+    keywords.iter().any(|keyword| found(&format!("{keyword} ")))
 }
 
 /// The file to which a path leads.
@@ -106,8 +187,7 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) {
 
 /// All paths in the text of a file that begin with `crate::` or `super::`, from the root, with `/` in place of `::`.
 fn paths(text: &str, file: &str) -> BTreeSet<String> {
-    let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap()).collect();
-    let code = code.join("\n");
+    let code = code(text);
     let mut found = BTreeSet::new();
     for (begin, _) in code.match_indices("crate::") {
         tree(&code[begin + "crate::".len()..], "", &mut found);
@@ -132,8 +212,8 @@ fn tree<'a>(text: &'a str, above: &str, found: &mut BTreeSet<String>) -> &'a str
         }
         return rest.trim_start().strip_prefix('}').unwrap_or(rest);
     }
-    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
-    let (name, rest) = text.split_at(end);
+    let name = word(text);
+    let rest = &text[name.len()..];
     let path =
         [above, name].into_iter().filter(|part| !part.is_empty() && *part != "self").collect::<Vec<_>>().join("/");
     match rest.strip_prefix("::") {
