@@ -3,11 +3,12 @@
 use crate::name::{QName, ident, literal};
 use crate::plan::Plan;
 use crate::sql::Sql;
+use crate::sql::builder::list;
 
 /// Keeps a definition as a view: PostgreSQL then tracks what it depends on and renames it.
 pub fn create_definition(name: &QName, columns: &[String], query: &str) -> Sql {
-    let columns: Vec<String> = columns.iter().map(|column| ident(column)).collect();
-    Sql::new(format!("CREATE VIEW {name} ({}) AS {}", columns.join(", "), query.trim_end().trim_end_matches(';')))
+    let columns = list(columns.iter().map(|column| ident(column)));
+    Sql::new(format!("CREATE VIEW {name} ({columns}) AS {}", query.trim_end().trim_end_matches(';')))
 }
 
 /// A user's query as a view of the session, so that PostgreSQL resolves its names. The caller
@@ -149,13 +150,12 @@ pub const MARK: &str = "imat_definition";
 /// Ties a state to its definition by a trigger: a dump of the state's schema contains it, PostgreSQL follows a rename of the
 /// definition, and does not drop the definition alone. The trigger never fires, since [`GUARD`] comes first.
 pub fn create_mark(state: &QName, definition: &QName, facts: &[String]) -> [Sql; 2] {
-    let facts: Vec<String> = facts.iter().map(|fact| literal(fact)).collect();
+    let facts = list(facts.iter().map(|fact| literal(fact)));
     [
         Sql::new(format!(
             "CREATE TRIGGER {MARK} AFTER TRUNCATE ON {state} FOR EACH STATEMENT \
-             WHEN ({}::pg_catalog.regclass IS NOT NULL) EXECUTE FUNCTION imat_catalog.definition({})",
-            literal(&definition.to_string()),
-            facts.join(", ")
+             WHEN ({}::pg_catalog.regclass IS NOT NULL) EXECUTE FUNCTION imat_catalog.definition({facts})",
+            literal(&definition.to_string())
         )),
         enable_trigger(state, MARK),
     ]
@@ -198,9 +198,8 @@ pub fn create_index(table: &QName, index: &Index) -> Sql {
 /// that also differ by intervals shifted by half.
 pub fn differences(name: &QName, definition: &QName, columns: &[(String, Compare)]) -> Sql {
     let image = |shift: f64| {
-        let values: Vec<String> =
-            columns.iter().map(|(column, compare)| compare.value(&ident(column), shift)).collect();
-        format!("imat_catalog.row_image(ROW({}))", values.join(", "))
+        let values = list(columns.iter().map(|(column, compare)| compare.value(&ident(column), shift)));
+        format!("imat_catalog.row_image(ROW({values}))")
     };
     let side = |relation: &QName, sign: i32| {
         let row = "pg_catalog.to_jsonb(v.*) AS \"row\"";

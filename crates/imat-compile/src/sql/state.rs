@@ -2,6 +2,7 @@
 
 use crate::name::ident;
 use crate::plan::{Body, Key, Plan};
+use crate::sql::builder::list;
 
 impl Plan {
     /// The column that says how many rows a state row stands for.
@@ -21,7 +22,7 @@ impl Plan {
     pub(crate) fn conflict_target(&self) -> Option<String> {
         match self.key {
             Key::Single => None,
-            Key::Columns { .. } => Some(format!("({})", self.key_columns().join(", "))),
+            Key::Columns { .. } => Some(format!("({})", list(self.key_columns()))),
             Key::Image => Some(format!("({})", self.key_image(""))),
         }
     }
@@ -33,6 +34,6 @@ impl Plan {
             Body::Grouped(grouped) if grouped.keys[key].scaled => format!("pg_catalog.trim_scale({prefix}{column})"),
             _ => format!("{prefix}{column}"),
         });
-        format!("(imat_catalog.row_image(ROW({})))", columns.collect::<Vec<_>>().join(", "))
+        format!("(imat_catalog.row_image(ROW({})))", list(columns))
     }
 }

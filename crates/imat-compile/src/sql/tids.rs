@@ -19,7 +19,7 @@ pub const VALUES: &str = "imat_values";
 
 impl Apply {
     /// Returns one row: the tids of emptied rows, the tids of rows to recompute, and the number of rows with a negative
-    /// multiplicity, of which there are some only if the state was wrong before.
+    /// multiplicity, which there are only if the state was wrong before.
     pub(super) fn new(plan: &Plan, state: &QName, deltas: &[Cte], write: Write, count: &str, dirty: &str) -> Apply {
         let alive = if plan.key == Key::Single { "true" } else { "n > 0" };
         let written = ["s.ctid AS tid".to_owned(), format!("{count} AS n"), format!("{dirty} AS dirty")];

@@ -16,7 +16,7 @@ use crate::plan::order::Order;
 use crate::rel::term::Term;
 use crate::rel::{Image, Rel, TableSet};
 use crate::scalar::Scalar;
-use crate::sql::builder::{Cte, Select, subquery};
+use crate::sql::builder::{Cte, Select, list, subquery};
 use crate::sql::image::remaining;
 
 /// Whether one of these expressions over the columns of `rel`, or one of its conditions, can fail for a pair that never
@@ -58,11 +58,11 @@ pub fn select(
     };
     let pairs = Cte::new("p", pairs).materialized(true);
     let over_pair = |scalar: &Scalar| scalar.render(of_pair);
-    let list = outputs.iter().map(|(output, name)| match first.order.is_frail(output) {
+    let values = outputs.iter().map(|(output, name)| match first.order.is_frail(output) {
         true => format!("{} AS {}", over_pair(output), ident(name)),
         false => ident(name),
     });
-    let computed = Select::new(list);
+    let computed = Select::new(values);
     let certain = computed.clone().columns(["w"]).from(["p"]).filter(["NOT doubtful"]);
     let pair_columns: Vec<String> = pair_names.iter().map(|name| ident(name)).collect();
     let sums = remaining("(SELECT * FROM p WHERE doubtful)", &pair_columns)
@@ -167,15 +167,13 @@ impl Pairing<'_> {
 /// planner always hashes them.
 fn is_like_added(leaves: &Leaves<'_>, leaf: usize, read: &BTreeSet<(usize, usize)>) -> String {
     let columns = || read.range((leaf, 0)..(leaf + 1, 0)).map(|(_, column)| &leaves.table(leaf).columns[*column]);
-    let own: Vec<String> = columns().map(|column| format!("{}.{}", alias(leaf), ident(&column.name))).collect();
-    let added: Vec<String> = columns().map(|column| format!("a.{}", delta_column(column))).collect();
-    if own.is_empty() {
+    if columns().next().is_none() {
         return "true".to_owned();
     }
+    let own = list(columns().map(|column| format!("{}.{}", alias(leaf), ident(&column.name))));
+    let added = list(columns().map(|column| format!("a.{}", delta_column(column))));
+    let delta = ident(&delta_name(leaves.scans[leaf].table));
     format!(
-        "imat_catalog.row_hash(ROW({})) IN (SELECT imat_catalog.row_hash(ROW({})) FROM {} AS a WHERE a.w = 1)",
-        own.join(", "),
-        added.join(", "),
-        ident(&delta_name(leaves.scans[leaf].table))
+        "imat_catalog.row_hash(ROW({own})) IN (SELECT imat_catalog.row_hash(ROW({added})) FROM {delta} AS a WHERE a.w = 1)"
     )
 }
