@@ -20,7 +20,7 @@ use crate::pg::delta::Delta;
 use crate::pg::layout::Layout;
 use crate::pg::transition::Transition;
 
-/// What statements did to a base table.
+/// The changes of a base table by statements.
 #[derive(Clone, Default)]
 pub struct Change {
     pub delta: Option<Delta>,

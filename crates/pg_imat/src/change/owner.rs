@@ -10,7 +10,7 @@ use crate::change::session;
 use crate::pg::context::{self, Role};
 use crate::pg::error::explaining;
 
-/// What is done with a maintained table.
+/// The kinds of work on a maintained table.
 #[derive(Clone, Copy)]
 pub enum Task<'a> {
     /// Applying a change of these base tables.

@@ -95,7 +95,7 @@ pub fn after_trigger(relations: &[Oid]) {
     });
 }
 
-/// Those that are not just being restored.
+/// The maintained tables that are complete, that is not just being restored.
 fn complete(names: Vec<u32>) -> Vec<u32> {
     names.into_iter().filter(|&name| bookkeeping::is_complete(name)).collect()
 }

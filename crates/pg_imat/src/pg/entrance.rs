@@ -12,7 +12,7 @@ pub enum Event {
     Truncate,
 }
 
-/// What a query reads that is about to start.
+/// The tables and functions that a query reads, before it starts.
 pub struct Reading {
     pub tables: Vec<u32>,
     /// Whether it calls user-defined functions, which can read anything, under its snapshot or in parallel.

@@ -437,7 +437,7 @@ impl Walk<'_> {
     }
 }
 
-/// What the definition of a view or materialized view contains.
+/// The contents of the definition of a view or materialized view.
 pub fn of_view(view: u32) -> Contents {
     reading_instead(view, &BTreeMap::new())
 }

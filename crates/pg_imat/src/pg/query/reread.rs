@@ -1,10 +1,10 @@
-//! What comes back in another form when a query's text is read again, and means the same.
+//! Parts of a query that have another form when its text is parsed again, but mean the same.
 
 use pgrx::pg_sys;
 
 use super::nodes;
 
-/// The constant that a minus before another one makes: PostgreSQL's grammar makes it of the text.
+/// The constant that PostgreSQL's grammar makes from a minus and a constant.
 pub(super) unsafe fn negative(node: *mut pg_sys::Node) -> Option<pg_sys::Const> {
     // SAFETY: each cast is to the struct that the node's tag says it is.
     unsafe {
@@ -22,7 +22,7 @@ pub(super) unsafe fn negative(node: *mut pg_sys::Node) -> Option<pg_sys::Const> 
             return None;
         }
         let mut constant = negative(*nodes((*minus).args).first()?)?;
-        // Of the least integer there is no negative.
+        // The least integer has no negative.
         if function.to_u32() == pg_sys::F_INT4UM && constant.constvalue.value() as i32 == i32::MIN {
             return None;
         }
@@ -31,7 +31,7 @@ pub(super) unsafe fn negative(node: *mut pg_sys::Node) -> Option<pg_sys::Const> 
     }
 }
 
-/// Whether a list is one of what a clause sorts or groups by, or of windows.
+/// Whether a list is part of ORDER BY, GROUP BY, DISTINCT or windows.
 pub(super) unsafe fn is_clause(list: *mut pg_sys::List) -> bool {
     use pg_sys::NodeTag::{T_SortGroupClause, T_WindowClause};
     let is_part = |node: *mut pg_sys::Node| {
@@ -42,14 +42,14 @@ pub(super) unsafe fn is_clause(list: *mut pg_sys::List) -> bool {
     unsafe { nodes(list).first().is_some_and(|node| is_part(*node)) }
 }
 
-/// What a query returns, sorts and groups by, where equal expressions are the same. With GROUPING SETS one of two that are
-/// equal is NULL where the other is not.
+/// The target list of a query, in which equal expressions count as the same. Not with GROUPING SETS: one of two equal
+/// expressions can be NULL where the other is not.
 pub(super) unsafe fn targets(query: *mut pg_sys::Query) -> *mut pg_sys::List {
     // SAFETY: the node is a query.
     unsafe { if (*query).groupingSets.is_null() { (*query).targetList } else { std::ptr::null_mut() } }
 }
 
-/// Whether two parts of a clause are of equal expressions among these targets, with one equality.
+/// Whether two parts of a clause refer to equal expressions in the target list, with the same equality operator.
 pub(super) unsafe fn are_equal(part: *mut pg_sys::Node, other: *mut pg_sys::Node, targets: *mut pg_sys::List) -> bool {
     // SAFETY: the nodes' tags say what they are; a part's target is among those of its query.
     unsafe {
@@ -62,14 +62,14 @@ pub(super) unsafe fn are_equal(part: *mut pg_sys::Node, other: *mut pg_sys::Node
     }
 }
 
-/// From 18 on, what is grouped by is an entry of FROM with a column for each part of the clause. Where the query has
-/// its expressions, that entry says nothing more.
+/// From 18 on, a grouped query has a range table entry with a column for each part of GROUP BY. The query with its
+/// expressions substituted has all the information in that entry.
 #[cfg(feature = "pg18")]
 pub(super) const FLAGS: u32 = pg_sys::QTW_IGNORE_GROUPEXPRS;
 #[cfg(not(feature = "pg18"))]
 pub(super) const FLAGS: u32 = 0;
 
-/// A query with the expressions that it groups by in the place of such columns.
+/// The query with the grouped expressions substituted for the columns of that entry.
 pub(super) unsafe fn ungrouped(query: *mut pg_sys::Query) -> pg_sys::Query {
     // SAFETY: the node is a query; what is made of its parts are copies.
     unsafe {
