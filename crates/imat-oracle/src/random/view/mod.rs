@@ -116,7 +116,7 @@ impl<'a> Gen<'a> {
 
     /// A query of any kind, and whether it has no groups.
     fn query(&mut self) -> (Query, bool) {
-        let over_rows = if self.rows.is_empty() { 0 } else { 40 };
+        let over_rows = if self.rows.is_empty() { 0 } else { 50 };
         let kinds = [(32, 0), (24, 1), (8, 2), (14, 3), (22, 4), (10, 5), (19, 6), (over_rows, 7), (18, 8)];
         let query = match self.dice.weighted(&kinds) {
             0 => grouped::query(self, 1, None),
