@@ -43,7 +43,7 @@ const ENTRANCES: Entrances = Entrances {
     row_replicated: |relation, row, is_ours| capture::row(relation, row, is_ours, adopt::before_write),
     state_changed: capture::guard,
     is_known: restored::is_known,
-    bookkeeping_arrived: restored::bookkeeping,
+    bookkeeping_arrived: restored::after_bookkeeping,
     must_flush_before_read: session::must_flush_before_read,
     before_read: capture::before_read,
     is_own_statement: session::is_own_statement,

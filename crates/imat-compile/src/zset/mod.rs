@@ -113,15 +113,15 @@ pub struct Database(pub Vec<Stored>);
 impl Database {
     /// The database before the change.
     pub fn before(&self) -> Database {
-        self.settled(|table| table.old.clone())
+        self.without_change(|table| table.old.clone())
     }
 
     /// The database after the change, with no change pending.
     pub fn after(&self) -> Database {
-        self.settled(|table| &table.old + &table.delta)
+        self.without_change(|table| &table.old + &table.delta)
     }
 
-    fn settled(&self, rows: impl Fn(&Stored) -> ZSet) -> Database {
+    fn without_change(&self, rows: impl Fn(&Stored) -> ZSet) -> Database {
         let still = |table| Stored { old: rows(table), delta: ZSet::default() };
         Database(self.0.iter().map(still).collect())
     }

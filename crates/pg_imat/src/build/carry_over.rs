@@ -110,7 +110,7 @@ pub fn grants(view: u32, target: &QName) {
 }
 
 /// Revokes what the owner's default privileges have granted: grants come from the view alone.
-pub fn no_grants(relation: &QName) {
+pub fn revoke_default_grants(relation: &QName) {
     const GRANTED: Sql = Sql::fixed(
         "SELECT DISTINCT CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee)::text END \
          FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \

@@ -39,7 +39,7 @@ pub fn create(name: u32, plan: &Plan, scratch: &Scratch) {
         }
         let queue = QName::new("imat_catalog", unused("queue_1", |name| is_taken("imat_catalog", name)));
         scratch.deliver(QUEUE, &queue);
-        carry_over::no_grants(&queue);
+        carry_over::revoke_default_grants(&queue);
         spi::run(&sql::create_index(&queue));
         spi::run_with(&ENTRY, &[queue.to_string().into(), oid(name), oid(table.oid)]);
     }

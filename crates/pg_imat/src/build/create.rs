@@ -83,7 +83,7 @@ fn analyze_locked(source: &Source, caller: u32, filling: Filling) -> Result<Anal
             return Err(refuse::missing(&source.name));
         }
         let analysis = analyze::analyze(source.view, Subject::Source, Some(caller))?;
-        let all_kept = !object_locks::keep(source.view, &mut kept);
+        let all_kept = !object_locks::lock_used(source.view, &mut kept);
         let views = analysis.views.iter().map(|&view| (view, Mode::AccessShare));
         let tables = analysis.bases.iter().flat_map(|base| &base.relations);
         let found: BTreeMap<u32, Mode> = views.chain(tables.map(|&table| (table, mode))).collect();
@@ -147,7 +147,7 @@ fn build(
     let bases: Vec<u32> = analysis.bases.iter().map(|base| base.oid).collect();
     // An online build searches for orphans after the filling.
     let trusts_keys = !bookkeeping::is_passable(&bases)
-        && (online || scratch.as_role(settings, || foreign_keys::hold(&plan.orphans())));
+        && (online || scratch.as_role(settings, || foreign_keys::hold_no_orphans(&plan.orphans())));
     let result = ddl::create_result(&scratch.name(RESULT), &plan, &scratch.name(STATE));
     result.iter().for_each(|result| scratch.run(result));
     names.deliver(&scratch, result.is_some());
@@ -224,7 +224,7 @@ impl Names {
             ddl::create_guard(&self.result, true).iter().for_each(spi::run);
         }
         ddl::create_guard(&self.state, false).iter().for_each(spi::run);
-        [&self.state, &self.definition, &self.result].into_iter().for_each(carry_over::no_grants);
+        [&self.state, &self.definition, &self.result].into_iter().for_each(carry_over::revoke_default_grants);
     }
 }
 

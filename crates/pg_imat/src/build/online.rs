@@ -316,7 +316,7 @@ fn try_without_writers(
     timeout: u64,
     body: impl FnOnce(&BTreeSet<u32>),
 ) -> bool {
-    let kept = xact::attempt_within(timeout, || {
+    let kept = xact::attempt_with_timeout(timeout, || {
         let until = Instant::now() + Duration::from_millis(timeout);
         let mut locked = BTreeSet::new();
         loop {

@@ -120,6 +120,6 @@ pub fn ensure_triggers(relations: impl IntoIterator<Item = u32>) {
     for (relation, name, partitioned, _) in new {
         ddl::create_triggers(&name, partitioned).iter().for_each(spi::run);
         let replica = (!partitioned).then_some(ddl::REPLICA);
-        ddl::TRIGGERS.into_iter().chain(replica).for_each(|trigger| stale::fire(relation, trigger));
+        ddl::TRIGGERS.into_iter().chain(replica).for_each(|trigger| stale::set_mode(relation, trigger));
     }
 }

@@ -32,7 +32,7 @@ const PAGE_HEADER: u32 = 32;
 /// how well PostgreSQL can compress the catalog's text for the index, so this just tries.
 pub fn create(plan: &Plan, name: &QName, scratch: &Scratch) -> Result<(), Error> {
     let statements = || plan.create(name).iter().for_each(|sql| scratch.run(sql));
-    xact::attempt_within_limits(statements).ok_or_else(|| refuse::too_wide(plan.columns.len()))?;
+    xact::attempt_unless_too_large(statements).ok_or_else(|| refuse::too_wide(plan.columns.len()))?;
     let table = names::exists(name).ok_or_else(|| refuse::missing(&name.to_string()))?;
     let (bytes, room) = (width(&columns(table)), room());
     if bytes > room {

@@ -31,7 +31,7 @@ fn object(row: &spi::Row) -> Object {
 }
 
 /// Locks the objects that the view's query uses against being altered. Returns whether any is new in `kept`.
-pub fn keep(view: u32, kept: &mut BTreeSet<Object>) -> bool {
+pub fn lock_used(view: u32, kept: &mut BTreeSet<Object>) -> bool {
     const USED: Sql = Sql::fixed(
         "SELECT p.class, p.object FROM imat_catalog.parts($1) AS p \
          WHERE p.class NOT IN ('pg_catalog.pg_class'::pg_catalog.regclass, 'pg_catalog.pg_rewrite'::pg_catalog.regclass, \

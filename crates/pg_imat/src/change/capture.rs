@@ -66,7 +66,7 @@ pub fn row(relation: u32, row: &Transition, is_ours: bool, adopt: fn(u32, bool))
     refuse_copy(relation, is_ours);
     let captures = cache::captures(relation);
     session::without_flush(|| {
-        captures.iter().flat_map(Capture::trusting).for_each(|&name| foreign_keys::unchecked(name))
+        captures.iter().flat_map(Capture::trusting).for_each(|&name| foreign_keys::note_unchecked_row(name))
     });
     if !session::is_open() {
         session::note_replication();

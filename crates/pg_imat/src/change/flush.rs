@@ -36,7 +36,7 @@ pub fn after(body: impl FnOnce()) {
 /// Applies the buffer to every maintained table that has no base table with an open statement.
 fn run() {
     locks::take_for_rebuilds();
-    let mut begun = Vec::new();
+    let mut new_content = Vec::new();
     while let Some(next) = next() {
         // An online build that was cleared away is no error for writers.
         if next.entry.queued {
@@ -45,11 +45,11 @@ fn run() {
         }
         if let Some(next) = locks::keep_names(next) {
             let changes = session::take(next.entry.name);
-            apply_to(next, &changes, &mut begun);
+            apply_to(next, &changes, &mut new_content);
         }
     }
     // In one call, because each call makes the session compile all its plans again.
-    content::begin_all(begun);
+    content::begin_all(new_content);
 }
 
 /// The lowest maintained table with pending changes.
@@ -58,8 +58,9 @@ fn next() -> Option<Rc<Maintained>> {
     pending.min_by_key(|maintained| (maintained.entry.depth, maintained.entry.name))
 }
 
-/// Applies changes to a maintained table. Its state is added to `begun` if older snapshots can't read the new content.
-fn apply_to(maintained: Rc<Maintained>, changes: &Changes, begun: &mut Vec<u32>) {
+/// Applies changes to a maintained table. Its state is added to `new_content` if older snapshots can't read the new
+/// content.
+fn apply_to(maintained: Rc<Maintained>, changes: &Changes, new_content: &mut Vec<u32>) {
     // A trigger was disabled meanwhile. The table is rebuilt when all triggers are enabled again.
     if maintained.entry.stale.is_some() {
         return;
@@ -101,11 +102,11 @@ fn apply_to(maintained: Rc<Maintained>, changes: &Changes, begun: &mut Vec<u32>)
             cache::revalidate();
             return cache::find(maintained.entry.name)
                 .into_iter()
-                .for_each(|maintained| apply_to(maintained, changes, begun));
+                .for_each(|maintained| apply_to(maintained, changes, new_content));
         }
     }
     if begins {
-        begun.push(state);
+        new_content.push(state);
     }
 }
 

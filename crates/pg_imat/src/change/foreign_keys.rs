@@ -2,8 +2,9 @@
 //!
 //! A foreign key that the catalogs call valid can still be violated. So creating a maintained table searches for
 //! orphans, rows whose referenced row is missing. Later, trust ends or the search is repeated at each event that could
-//! leave an orphan: a row changed as a replica ([`unchecked`]), DDL that lets rows get past the key ([`follow_keys`]),
-//! a new partition or child with rows ([`check_arrived`]), a time with disabled triggers ([`check_again`]).
+//! leave an orphan: a row changed as a replica ([`note_unchecked_row`]), DDL that lets rows get past the key
+//! ([`follow_keys`]), a new partition or child with rows ([`check_arrived`]), a time with disabled triggers
+//! ([`check_again`]).
 //!
 //! **Invariant:** a session that relies on a key learns that it must not before an orphan is committed.
 
@@ -39,7 +40,7 @@ fn distrust(entry: &Entry) {
 
 /// PostgreSQL has checked no foreign keys for a changed row. This is called for each row, because a function may change
 /// session_replication_role before the end of the statement.
-pub fn unchecked(name: u32) {
+pub fn note_unchecked_row(name: u32) {
     distrust(&cache::maintained(name).entry);
 }
 
@@ -53,7 +54,7 @@ pub fn follow_keys(relations: &[Oid]) {
 }
 
 /// Whether none of these queries finds an orphan under the latest snapshot.
-pub fn hold(queries: &[Sql]) -> bool {
+pub fn hold_no_orphans(queries: &[Sql]) -> bool {
     let connection = Connection::open();
     let is_orphan = |sql: &Sql| {
         connection.execute(&connection.prepare(sql, &[], Reach::Many), &Params::default(), Snapshot::Latest) > 0
@@ -77,7 +78,7 @@ pub fn check_again(name: u32) {
 
 /// Searches all rows for orphans.
 pub fn check(maintained: &Maintained) {
-    ask(maintained, &maintained.plan.orphans());
+    check_with(maintained, &maintained.plan.orphans());
 }
 
 /// Searches the rows of new partitions and children for orphans. `arrived` has pairs (base table, new relation).
@@ -94,11 +95,11 @@ pub fn check_arrived(name: u32, arrived: &[(u32, u32)]) {
         }
         queries.extend(orphans);
     }
-    ask(&maintained, &queries);
+    check_with(&maintained, &queries);
 }
 
-fn ask(maintained: &Maintained, queries: &[Sql]) {
-    if !queries.is_empty() && !as_owner(maintained, Task::Checking, || hold(queries)) {
+fn check_with(maintained: &Maintained, queries: &[Sql]) {
+    if !queries.is_empty() && !as_owner(maintained, Task::Checking, || hold_no_orphans(queries)) {
         distrust(&maintained.entry);
     }
 }

@@ -225,7 +225,7 @@ pub fn end_transaction() {
 pub fn keep_names(maintained: Rc<Maintained>) -> Option<Rc<Maintained>> {
     while_locked(maintained, |maintained| {
         let tables = maintained.plan.tables.iter().map(|table| table.oid);
-        tables.chain([maintained.entry.state]).for_each(lock::keep);
+        tables.chain([maintained.entry.state]).for_each(lock::protect);
     })
 }
 

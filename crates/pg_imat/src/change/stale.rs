@@ -72,21 +72,21 @@ impl Decision {
 fn decide(names: &[u32]) -> Vec<Decision> {
     let mut locked: BTreeSet<u32> = BTreeSet::new();
     loop {
-        let decisions = look(names);
+        let decisions = disabled_or_stale(names);
         decisions.iter().for_each(|decision| lock::begin_decision(decision.definition));
-        let found = look(names);
+        let found = disabled_or_stale(names);
         let healed = found.iter().filter(|decision| decision.off.is_none());
         let open: BTreeSet<u32> = healed.flat_map(Decision::relations).filter(|part| !locked.contains(part)).collect();
         if open.is_empty() {
             return found;
         }
-        decisions.iter().for_each(|decision| lock::put_off_decision(decision.definition));
+        decisions.iter().for_each(|decision| lock::release_decision(decision.definition));
         open.iter().for_each(|&relation| lock::relation(Purpose::Triggers, relation, Mode::Share));
         locked.extend(open);
     }
 }
 
-fn look(names: &[u32]) -> Vec<Decision> {
+fn disabled_or_stale(names: &[u32]) -> Vec<Decision> {
     const QUERY: Sql = Sql::fixed(
         "WITH part AS ( \
              SELECT s.name, s.relation FROM imat_catalog.source AS s WHERE s.name = ANY ($1) \
@@ -147,15 +147,15 @@ pub fn enable_all(entry: &Entry) -> Vec<u32> {
 
 /// Enables our triggers on these relations.
 pub fn enable(relations: &[Oid]) {
-    adjust(relations, true);
+    set_modes(relations, true);
 }
 
 /// Corrects triggers of ours that a plain ENABLE TRIGGER has enabled: makes them fire in the mode that they need.
 pub fn restore_triggers(relations: &[Oid]) {
-    adjust(relations, false);
+    set_modes(relations, false);
 }
 
-fn adjust(relations: &[Oid], disabled: bool) {
+fn set_modes(relations: &[Oid], disabled: bool) {
     const QUERY: Sql = Sql::fixed(
         "SELECT t.tgrelid, t.tgname::text FROM pg_catalog.pg_trigger AS t \
          JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relkind <> 'v' \
@@ -167,12 +167,12 @@ fn adjust(relations: &[Oid], disabled: bool) {
     let params = [relations.to_vec().into(), sql::REPLICA.into(), disabled.into()];
     running_ddl::own_ddl(|| {
         let found = spi::rows(&QUERY, &params, |row| (row.oid(1), row.need::<String>(2)));
-        found.iter().for_each(|(relation, trigger)| fire(*relation, trigger));
+        found.iter().for_each(|(relation, trigger)| set_mode(*relation, trigger));
     });
 }
 
 /// Sets the mode of a trigger of ours: `imat_replica` fires in replicas only, all others always, so that
 /// session_replication_role = replica does not disable them.
-pub fn fire(relation: u32, trigger: &str) {
+pub fn set_mode(relation: u32, trigger: &str) {
     trigger::enable(relation, trigger, if trigger == sql::REPLICA { Fires::InReplicas } else { Fires::Always });
 }

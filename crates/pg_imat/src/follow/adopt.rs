@@ -49,7 +49,7 @@ pub fn enter(marks: &[Mark]) -> (BTreeSet<u32>, Vec<Error>) {
 }
 
 /// Rebuilds the adopted tables.
-pub fn make(names: &BTreeSet<u32>) {
+pub fn rebuild_adopted(names: &BTreeSet<u32>) {
     if !names.is_empty() {
         xact::register();
         let list: Vec<u32> = names.iter().copied().collect();
@@ -88,10 +88,10 @@ pub fn before_write(relation: u32, is_read: bool) {
     let nobody = || (BTreeSet::new(), Vec::new());
     let (names, reasons) = match without_flush(marks).is_empty() {
         true => nobody(),
-        false => match xact::attempt_aside(patience.as_millis() as u64, || adopt(&marks, patience)) {
+        false => match xact::attempt_or_error(patience.as_millis() as u64, || adopt(&marks, patience)) {
             Ok(Some(adopted)) => adopted,
             Ok(None) => return PUT_OFF.set(Some(Instant::now())),
-            Err((code, _)) if xact::may_pass(code) => return PUT_OFF.set(Some(Instant::now())),
+            Err((code, _)) if xact::may_succeed_later(code) => return PUT_OFF.set(Some(Instant::now())),
             Err((_, message)) => (BTreeSet::new(), vec![Error::new(SqlState::WARNING, message)]),
         },
     };
@@ -119,7 +119,7 @@ fn adopt(marks: &impl Fn() -> Vec<Mark>, patience: Duration) -> Option<(BTreeSet
         locks::lock_all(Purpose::Adopted, members, Mode::Share, Instant::now() + patience);
         (names, reasons)
     });
-    make(&names);
+    rebuild_adopted(&names);
     Some((names, reasons))
 }
 
@@ -138,7 +138,7 @@ pub fn named(name: &str) -> Option<Mark> {
 }
 
 /// Adopts the maintained table to which a verb's argument refers, if the caller owns it.
-pub fn by_verb(name: &str) -> Result<(), Error> {
+pub fn adopt_for_verb(name: &str) -> Result<(), Error> {
     let Some(mark) = named(name) else { return Ok(()) };
     let caller = context::user();
     if !trusted(|| analyze::owns(caller, mark.state)) {
@@ -146,7 +146,7 @@ pub fn by_verb(name: &str) -> Result<(), Error> {
     }
     lock::begin_adoption(true);
     let (names, reasons) = trusted(|| enter(&without_bookkeeping(&[Oid::from(mark.state)])));
-    make(&names);
+    rebuild_adopted(&names);
     match trusted(|| find(mark.state)) {
         None => Ok(()),
         Some(_) => Err(reasons.into_iter().next().unwrap_or_else(|| refuse::not_adopted(&format!("\"{name}\"")))),

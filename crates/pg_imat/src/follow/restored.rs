@@ -36,7 +36,7 @@ pub fn follow(relations: &[Oid]) {
 }
 
 /// Called after rows of the bookkeeping were restored, which may have been the last missing part.
-pub fn bookkeeping() {
+pub fn after_bookkeeping() {
     const RELATIONS: Sql = Sql::fixed("SELECT DISTINCT s.relation::oid FROM imat_catalog.source AS s");
     if !running_ddl::is_own_ddl() {
         xact::register();
@@ -51,11 +51,11 @@ fn complete(marks: Vec<Mark>, incomplete: Vec<u32>) {
     if marks.is_empty() && incomplete.is_empty() {
         return;
     }
-    let made = xact::attempt_aside(PATIENCE, || {
+    let made = xact::attempt_or_error(PATIENCE, || {
         lock::begin_adoption(true);
         let mut names = trusted(|| adopt::enter(&marks)).0;
         names.extend(&incomplete);
-        adopt::make(&names);
+        adopt::rebuild_adopted(&names);
     });
     if made.is_err() {
         incomplete.iter().for_each(|&name| trusted(|| stale::mark_incomplete(name)));

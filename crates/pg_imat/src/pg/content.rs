@@ -87,7 +87,7 @@ fn content(relation: u32) -> Content {
     if let Some(known) = KNOWN.with_borrow(|known| known.content.get(&relation).copied()) {
         return known;
     }
-    match is_left_behind(relation) {
+    match lacks_bookkeeping(relation) {
         true => Content::LeftBehind,
         false => {
             let found = look_up(relation).map_or(Content::OfItsOwn, Content::Since);
@@ -98,7 +98,7 @@ fn content(relation: u32) -> Content {
 }
 
 /// Whether a relation has the guard of a state and is not in the bookkeeping.
-fn is_left_behind(relation: u32) -> bool {
+fn lacks_bookkeeping(relation: u32) -> bool {
     // Before PostgreSQL 16 a plan's tables include views, which have guards too.
     if lookup::is_view(relation) || lookup::our_trigger(relation, GUARD).is_none() {
         return false;

@@ -103,7 +103,7 @@ pub fn relation(purpose: Purpose, oid: u32, mode: Mode) {
 }
 
 /// Prevents that a relation is renamed, replaced or dropped.
-pub fn keep(oid: u32) {
+pub fn protect(oid: u32) {
     if !is_held(&tag_of(oid), Mode::AccessShare) {
         relation(Purpose::Names, oid, Mode::AccessShare);
     }
@@ -212,7 +212,7 @@ pub fn begin_decision(definition: u32) {
 }
 
 /// Releases the decision lock, if nothing was decided.
-pub fn put_off_decision(definition: u32) {
+pub fn release_decision(definition: u32) {
     if left_out(format_args!("{:?}", Purpose::Staleness)) {
         return;
     }

@@ -176,14 +176,14 @@ pub fn attempt<T>(body: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// Runs `body` with this lock_timeout. Returns `None`, with all of it rolled back, if that is exceeded.
-pub fn attempt_within<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Option<T> {
+pub fn attempt_with_timeout<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Option<T> {
     let timeout = milliseconds.to_string();
     let refused = |code: PgSqlErrorCode| code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE;
     context::with_settings(&[("lock_timeout", &timeout)], || attempt_unless(refused, body))
 }
 
 /// The same. After any other error except cancelling and termination, returns that error, with all of it rolled back.
-pub fn attempt_aside<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Result<T, (PgSqlErrorCode, String)> {
+pub fn attempt_or_error<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Result<T, (PgSqlErrorCode, String)> {
     use PgSqlErrorCode::{ERRCODE_ADMIN_SHUTDOWN, ERRCODE_QUERY_CANCELED};
     let timeout = milliseconds.to_string();
     let refused = |code| !matches!(code, ERRCODE_ADMIN_SHUTDOWN | ERRCODE_QUERY_CANCELED);
@@ -192,7 +192,7 @@ pub fn attempt_aside<T>(milliseconds: u64, body: impl FnOnce() -> T) -> Result<T
 
 /// Runs `body`. Returns `None`, with all of it rolled back, if something exceeds a limit of PostgreSQL, such as the
 /// number of columns.
-pub fn attempt_within_limits<T>(body: impl FnOnce() -> T) -> Option<T> {
+pub fn attempt_unless_too_large<T>(body: impl FnOnce() -> T) -> Option<T> {
     use PgSqlErrorCode::{ERRCODE_PROGRAM_LIMIT_EXCEEDED, ERRCODE_TOO_MANY_COLUMNS};
     attempt_unless(|code| matches!(code, ERRCODE_PROGRAM_LIMIT_EXCEEDED | ERRCODE_TOO_MANY_COLUMNS), body)
 }
@@ -205,7 +205,7 @@ pub fn trial(body: impl FnOnce()) -> Result<(), (PgSqlErrorCode, String)> {
 
 /// Whether an operation that failed with this error may succeed later: other transactions or a lack of resources were
 /// the cause.
-pub fn may_pass(code: PgSqlErrorCode) -> bool {
+pub fn may_succeed_later(code: PgSqlErrorCode) -> bool {
     code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE || is_of_server(code)
 }
 

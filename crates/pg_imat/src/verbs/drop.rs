@@ -19,7 +19,7 @@ use crate::refuse;
 pub fn drop(name: &str) -> Result<(), Error> {
     session::require_idle("drop a maintained table");
     if let Some(mark) = adopt::named(name) {
-        return drop_left_behind(name, &mark);
+        return drop_unadopted(name, &mark);
     }
     let entry = bookkeeping::find(name, names::resolve(name))?;
     let caller = context::user();
@@ -52,7 +52,7 @@ fn lock_to_drop(relations: impl IntoIterator<Item = u32>) {
 }
 
 /// The same for a restored table without bookkeeping, of which parts may be missing.
-fn drop_left_behind(name: &str, mark: &Mark) -> Result<(), Error> {
+fn drop_unadopted(name: &str, mark: &Mark) -> Result<(), Error> {
     let caller = context::user();
     let owns = |&relation: &u32| analyze::owns(caller, relation);
     let (bases, relations) = trusted(|| mark.relations());

@@ -11,7 +11,7 @@ use crate::verbs::named::finished;
 /// Recomputes the state from the base tables.
 pub fn refresh(name: &str) -> Result<(), Error> {
     session::require_idle("refresh a maintained table");
-    adopt::by_verb(name)?;
+    adopt::adopt_for_verb(name)?;
     let entry = finished(name)?;
     enable_and_rebuild(&entry);
     Ok(())

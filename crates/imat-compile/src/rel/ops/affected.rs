@@ -17,7 +17,7 @@ pub(super) fn affected(input: &Rel, keys: &[Scalar], changed: &TableSet) -> (Rel
 
 /// The set of keys in `delta`, regardless of the signs of the rows.
 ///
-/// The signs must be dropped before the projection: a row that changes within its group is +1 and -1 under the same
+/// The signs must be dropped before the projection: a row that changes fits_width its group is +1 and -1 under the same
 /// key, and their sum would hide the group.
 fn touched_keys(delta: Rel, keys: &[Scalar]) -> Rel {
     let added = delta.clone().distinct();

@@ -1,5 +1,5 @@
 use super::affected::affected;
-use super::{Operator, listed, within};
+use super::{Operator, fits_width, listed};
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
 
@@ -43,7 +43,7 @@ impl Operator for Aggregate {
     }
 
     fn is_sound(&self) -> bool {
-        within(self.keys.iter().chain(&self.calls), self.input.width())
+        fits_width(self.keys.iter().chain(&self.calls), self.input.width())
     }
 
     fn label(&self) -> String {

@@ -1,4 +1,4 @@
-use super::{Operator, listed, within};
+use super::{Operator, fits_width, listed};
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
 
@@ -38,7 +38,7 @@ impl Operator for Filter {
     }
 
     fn is_sound(&self) -> bool {
-        within(&self.conjuncts, self.input.width())
+        fits_width(&self.conjuncts, self.input.width())
     }
 
     fn label(&self) -> String {

@@ -1,4 +1,4 @@
-use super::{Operator, listed, within};
+use super::{Operator, fits_width, listed};
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
 
@@ -52,7 +52,7 @@ impl Operator for Join {
     }
 
     fn is_sound(&self) -> bool {
-        within([&self.on], self.width())
+        fits_width([&self.on], self.width())
     }
 
     fn label(&self) -> String {

@@ -49,7 +49,7 @@ pub trait Operator {
 }
 
 /// Whether `scalars` are over a row of `width` columns.
-fn within<'a>(scalars: impl IntoIterator<Item = &'a Scalar>, width: usize) -> bool {
+fn fits_width<'a>(scalars: impl IntoIterator<Item = &'a Scalar>, width: usize) -> bool {
     scalars.into_iter().flat_map(Scalar::columns).all(|position| position < width)
 }
 

@@ -1,4 +1,4 @@
-use super::{Operator, listed, within};
+use super::{Operator, fits_width, listed};
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
 
@@ -36,7 +36,7 @@ impl Operator for Project {
     }
 
     fn is_sound(&self) -> bool {
-        within(&self.outputs, self.input.width())
+        fits_width(&self.outputs, self.input.width())
     }
 
     fn label(&self) -> String {

@@ -1,4 +1,4 @@
-use super::{Operator, listed, within};
+use super::{Operator, fits_width, listed};
 use crate::rel::{Rel, TableSet};
 use crate::scalar::Scalar;
 
@@ -30,7 +30,7 @@ impl Operator for Values {
     }
 
     fn is_sound(&self) -> bool {
-        self.rows.iter().all(|row| row.len() == self.width && within(row, 0))
+        self.rows.iter().all(|row| row.len() == self.width && fits_width(row, 0))
     }
 
     fn label(&self) -> String {
