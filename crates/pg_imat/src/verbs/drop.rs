@@ -41,9 +41,8 @@ pub fn drop(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Locks the base tables. Transactions that are writing one of them still need the bookkeeping. PostgreSQL refuses to
-/// drop triggers of a table that this session is using, but triggers that other maintained tables need are not dropped,
-/// so this checks it for all.
+/// Locks the base tables. Transactions that are writing one of them still need the bookkeeping, and PostgreSQL drops
+/// triggers even of a table that this session is using.
 fn lock_to_drop(relations: impl IntoIterator<Item = u32>) {
     for relation in relations {
         lock::relation(Purpose::Drop, relation, Mode::ShareRowExclusive);
