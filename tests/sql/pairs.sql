@@ -211,6 +211,26 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 CALL try('UPDATE c SET x = 0 WHERE id % 2 = 0');
 COMMIT;
 TABLE wrong;
+-- What a query in FROM computes is computed where it is read, behind FILTER and CASE, also where two of its tables change.
+CREATE TABLE m (k int, x int);
+CREATE TABLE n (k int, y int);
+INSERT INTO m VALUES (1, 1), (1, 0), (2, 0);
+INSERT INTO n VALUES (1, 1), (1, 0), (3, 0);
+CREATE VIEW filtered_above AS SELECT q.k, sum(q.ratio) FILTER (WHERE q.x <> 0) AS total, max(q.other) FILTER (WHERE q.some) AS most,
+    count(DISTINCT q.ratio) FILTER (WHERE q.x <> 0) AS ratios, count(*) AS n
+    FROM (SELECT m.k, m.x, m.x - n.y <> 0 AS some, 10 / m.x AS ratio, 10 / (m.x - n.y) AS other FROM m JOIN n USING (k)) AS q GROUP BY q.k;
+CREATE VIEW chosen_above AS SELECT q.k, CASE WHEN q.some THEN q.other END AS other
+    FROM (SELECT m.k, m.x - n.y <> 0 AS some, 10 / (m.x - n.y) AS other FROM m JOIN n USING (k)) AS q WHERE q.k < 9;
+CREATE VIEW twice_above AS SELECT CASE WHEN q.x = 0 THEN 'none' ELSE q.ratio::text END AS ratio, count(*) AS n
+    FROM (SELECT a.x, 10 / a.x AS ratio FROM m AS a JOIN m AS b USING (k)) AS q GROUP BY 1;
+CALL create_all('filtered_above', 'chosen_above', 'twice_above');
+CALL try('WITH i AS (INSERT INTO m VALUES (1, 0), (3, 0)) INSERT INTO n VALUES (1, 0), (2, 1)');
+CALL try('INSERT INTO m VALUES (2, 0)');
+CALL try('WITH u AS (UPDATE m SET x = 1 - x) UPDATE n SET y = 1 - y');
+CALL try('WITH d AS (DELETE FROM m WHERE k = 1 AND x = 0) UPDATE n SET y = 2 WHERE k = 1');
+CALL try('UPDATE m SET x = 0');
+TABLE wrong;
+SELECT * FROM imat.filtered_above ORDER BY k;
 -- What an index is on has a value in every row: it is looked up there, guard or not.
 CREATE TABLE doc (kind text, data jsonb);
 INSERT INTO doc SELECT 'x', jsonb_build_object('a', g) FROM generate_series(1, 5000) AS g;

@@ -8,7 +8,7 @@ use crate::lower::Core;
 use crate::plan::aggregate::{Call, Components, Scale, decompose};
 use crate::plan::component::{Component, Kind};
 use crate::plan::implied::{Implied, implied};
-use crate::plan::source::Source;
+use crate::plan::source::{self, Source};
 use crate::plan::{Body, Key, Options, Plan, Reading, Signs, Size, StateColumn, Strategy, Types, hidden_name, nulls};
 use crate::rel::TableSet;
 use crate::scalar::Scalar;
@@ -212,7 +212,7 @@ fn plan_with(
     let mut components = Components::default();
     let rows = components.rows().as_column().unwrap_or_default();
     let values = aggregates(view, grouping, types, scale, &mut components);
-    let components = components.list;
+    let mut components = components.list;
 
     // The fields of a group row are the keys and the components.
     let nkeys = grouping.keys.len();
@@ -227,20 +227,19 @@ fn plan_with(
     let fields: Vec<String> = key_types.chain(components.iter().map(|component| component.ty.clone())).collect();
     let Layout { mut columns, positions } = layout(&outputs, &names, &fields);
 
-    let used: Vec<&Scalar> = grouping
-        .keys
-        .iter()
-        .chain(components.iter().flat_map(|component| component.arg.iter().chain(&component.filter)))
-        .collect();
-    let source = Source::new(core, &used)?;
     let holistic = holistic_names(&grouping.aggregates, &components);
+    let mut keys = keys(view, grouping, types, &positions)?;
+    let args = components.iter_mut().flat_map(|component| component.arg.iter_mut().chain(&mut component.filter));
+    let core = source::pulled_up(core, keys.iter_mut().map(|key| &mut key.expr).chain(args))?;
+    let args = components.iter().flat_map(|component| component.arg.iter().chain(&component.filter));
+    let used: Vec<&Scalar> = keys.iter().map(|key| &key.expr).chain(args).collect();
+    let source = Source::new(core, &used)?;
     let stored = store(components, &positions[nkeys..], &names, &mut columns);
     let needs_flag = stored.iter().any(|stored| !stored.component.kind.invertible());
     let dirty = needs_flag.then(|| {
         columns.push(StateColumn { name: hidden_name(&names, "dirty"), ty: "boolean".into() });
         columns.len() - 1
     });
-    let mut keys = keys(view, grouping, types, &positions)?;
     for key in &mut keys {
         key.implied = implied(&key.expr, |column| source.column(column).and_then(|(_, column)| column.hash));
     }

@@ -4,7 +4,7 @@ use crate::error::Unsupported;
 use crate::facts::Type;
 use crate::lower::Core;
 use crate::name::QName;
-use crate::plan::source::Source;
+use crate::plan::source::{self, Source};
 use crate::plan::{Body, Key, Plan, Reading, StateColumn, Strategy, TableUse, Types, hidden_name};
 use crate::scalar::Scalar;
 use crate::view::View;
@@ -53,7 +53,8 @@ pub(crate) fn plan(view: &View, core: Core, types: &Types) -> Result<Plan, Unsup
     let named: Vec<(String, Type)> =
         view.outputs.iter().map(|output| output.name.clone()).zip(types.outputs.iter().cloned()).collect();
     let (columns, reading) = columns(&named);
-    let outputs: Vec<Scalar> = view.outputs.iter().map(|output| output.expr.clone()).collect();
+    let mut outputs: Vec<Scalar> = view.outputs.iter().map(|output| output.expr.clone()).collect();
+    let core = source::pulled_up(core, outputs.iter_mut())?;
     let source = Source::new(core, &outputs.iter().collect::<Vec<_>>())?;
     let tables = source.tables()?;
     let body = Body::Rows(Box::new(Rows { query: Query::Source { source, outputs } }));

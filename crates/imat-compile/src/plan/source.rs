@@ -37,6 +37,20 @@ pub(crate) struct Row<'a> {
     pub fate: Fate,
 }
 
+/// If a query in FROM computes what can fail, the same joins and filters without that: the scope row is then the rows of the
+/// tables, and these expressions over it become ones over them. So it is computed where it is read, behind FILTER and CASE.
+/// PostgreSQL too makes one query of the two, but it can't where a delta is a UNION ALL.
+pub(super) fn pulled_up<'a>(core: Core, above: impl Iterator<Item = &'a mut Scalar>) -> Result<Core, Unsupported> {
+    let Ok([term]) = <[Term; 1]>::try_from(Term::all(&core.rel)?) else { return Ok(core) };
+    let order = Order { term: &term, tables: &core.tables };
+    if !term.columns.iter().any(|column| order.is_frail(column)) {
+        return Ok(core);
+    }
+    above.for_each(|scalar| *scalar = term.resolve(scalar));
+    let rows = (0..term.width()).map(Scalar::column).collect();
+    Ok(Core { rel: Term { columns: rows, ..term }.to_rel(), ..core })
+}
+
 impl Source {
     pub(super) fn new(core: Core, scalars: &[&Scalar]) -> Result<Self, Unsupported> {
         let mut used: Vec<usize> = scalars.iter().flat_map(|scalar| scalar.columns()).collect();

@@ -3,8 +3,8 @@
 //! One term of a delta can pair a row that was removed from one table with a row that was added to another; a second term
 //! takes that pair away again. It never existed, and an expression over joined rows can fail for it. So can an expression
 //! that reads only one of the rows, since that row may never have had a partner. A pair is doubtful if one of its rows was
-//! removed and another one may have been added. Doubtful pairs are summed up first, and what can fail is computed for those
-//! that remain, which did exist.
+//! removed and another one may have been added. Doubtful pairs are summed up first. Conditions that can fail are then asked of
+//! those that remain, which did exist; other expressions that can fail are computed above (`plan::source::pulled_up`).
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub fn are_frail(rel: &Rel, exprs: &[Scalar], tables: &[Table], changed: &TableS
     })
 }
 
-/// The `delta` of these tables. It has the columns that [`super::blocks`] and [`union_all`] would give it.
+/// The `delta` of these tables. It has the columns that [`super::blocks`] and [`union_all`] would give it. No output can fail.
 pub fn select(
     delta: &Rel,
     outputs: &[Scalar],
@@ -42,38 +42,28 @@ pub fn select(
     let pairings = terms.iter().map(|term| Pairing { order: Order { term, tables }, changed });
     // All terms have the same leaves and the same conditions.
     let Some(first) = pairings.clone().next() else { return Ok(None) };
-    let outputs = outputs.iter().map(|output| first.order.term.resolve(output));
-    let outputs: Vec<(Scalar, String)> = outputs.zip(names.iter().cloned()).collect();
-    let (late, at_once): (Vec<_>, Vec<_>) =
-        outputs.iter().cloned().partition(|(output, _)| first.order.is_frail(output));
     let conditions = first.late();
-    let columns: BTreeSet<usize> =
-        late.iter().map(|(output, _)| output).chain(&conditions).flat_map(Scalar::columns).collect();
-    let (mut pair, mut pair_names): (Vec<Scalar>, Vec<String>) = at_once.into_iter().unzip();
-    pair.extend(columns.iter().map(|&column| Scalar::column(column)));
-    pair_names.extend(columns.iter().map(|&column| of_pair(column)));
+    let columns: BTreeSet<usize> = conditions.iter().flat_map(Scalar::columns).collect();
+    let outputs = outputs.iter().map(|output| first.order.term.resolve(output));
+    let pair: Vec<Scalar> = outputs.chain(columns.iter().map(|&column| Scalar::column(column))).collect();
+    let pair_names: Vec<String> = names.iter().cloned().chain(columns.iter().map(|&column| of_pair(column))).collect();
     let blocks: Vec<Block> = pairings.map(|pairing| pairing.block(&pair)).collect();
     let Some(pairs) = union_all(&blocks, &[&pair_names[..], &["doubtful".to_owned()]].concat()) else {
         return Ok(None);
     };
     let pairs = Cte::new("p", pairs).materialized(true);
-    let over_pair = |scalar: &Scalar| scalar.render(of_pair);
-    let values = outputs.iter().map(|(output, name)| match first.order.is_frail(output) {
-        true => format!("{} AS {}", over_pair(output), ident(name)),
-        false => ident(name),
-    });
-    let computed = Select::new(values);
-    let certain = computed.clone().columns(["w"]).from(["p"]).filter(["NOT doubtful"]);
+    let outputs = Select::new(names.iter().map(|name| ident(name)));
+    let certain = outputs.clone().columns(["w"]).from(["p"]).filter(["NOT doubtful"]);
     let pair_columns: Vec<String> = pair_names.iter().map(|name| ident(name)).collect();
     let sums = remaining("(SELECT * FROM p WHERE doubtful)", &pair_columns)
         .columns(["e.*", "pg_catalog.sign(e.n)::integer AS sign"])
         .fenced();
-    let remaining = computed
+    let remaining = outputs
         .columns(["s.sign AS w"])
         .from([subquery(sums, "s")])
         .cross_join_lateral("imat_catalog.series(1, pg_catalog.abs(s.n))")
         .filter(["true"])
-        .filter(conditions.iter().map(|condition| format!("({})", over_pair(condition))));
+        .filter(conditions.iter().map(|condition| format!("({})", condition.render(of_pair))));
     Ok(Some(format!("WITH {pairs}\n{certain}\nUNION ALL\n{remaining}")))
 }
 

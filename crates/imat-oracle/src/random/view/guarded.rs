@@ -6,14 +6,14 @@ use crate::pg::ident;
 use crate::random::values::Ty;
 
 pub fn query(g: &mut Gen) -> Query {
-    match g.dice.index(11) {
+    match g.dice.index(12) {
         0 | 1 => kept(g),
         2 => rows(g),
-        3 | 4 => filtered(g),
-        5 => chosen(g),
-        6 => having(g),
-        7 => fenced_view(g),
-        8 => fenced_with(g),
+        3 | 4 => kept_by(g, filtered),
+        5 | 6 => kept_by(g, chosen),
+        7 => having(g),
+        8 => fenced_view(g),
+        9 => fenced_with(g),
         _ => joined_by(g),
     }
 }
@@ -95,11 +95,12 @@ pub fn kept_rows(g: &mut Gen) -> Query {
 }
 
 fn from(g: &mut Gen) -> From {
-    match g.dice.index(4) {
-        0 | 1 => source::inner(g, 1),
-        2 => source::inner(g, 2),
-        _ => source::twice(g).unwrap_or_else(|| source::inner(g, 2)),
-    }
+    if g.dice.chance(50) { source::inner(g, 1) } else { several(g) }
+}
+
+fn several(g: &mut Gen) -> From {
+    let twice = if g.dice.chance(50) { source::twice(g) } else { None };
+    twice.unwrap_or_else(|| source::inner(g, 2))
 }
 
 /// WHERE with a guard.
@@ -162,27 +163,47 @@ fn rows(g: &mut Gen) -> Query {
     Query { sql: format!("SELECT {list}\nFROM {}{filter}", from.sql), types: items.iter().map(|e| e.ty).collect() }
 }
 
-fn filtered(g: &mut Gen) -> Query {
-    let from = from(g);
-    let filter = super::grouped::where_clause(g, &from, 20);
+/// FILTER or CASE keeps away what is computed there, or by a query of several tables in FROM.
+fn kept_by(g: &mut Gen, form: impl Fn(&mut Gen, &From, &str, &str) -> Query) -> Query {
+    let below = g.dice.chance(40);
+    let from = if below { several(g) } else { from(g) };
+    let (guard, frail) = expr::guarded(g, &from.fields);
+    match below {
+        true => kept_above(g, from, &guard, &frail.sql),
+        false => form(g, &from, &guard, &frail.sql),
+    }
+}
+
+/// The query in FROM computes both.
+pub fn kept_above(g: &mut Gen, from: From, guard: &str, frail: &str) -> Query {
+    let from = source::below(from, &[("guard", guard), ("frail", frail)]);
+    let form = *g.dice.pick::<fn(&mut Gen, &From, &str, &str) -> Query>(&[filtered, chosen]);
+    form(g, &from, "below.guard", "below.frail")
+}
+
+fn filtered(g: &mut Gen, from: &From, guard: &str, frail: &str) -> Query {
+    let filter = super::grouped::where_clause(g, from, 20);
     let items = (0..2)
         .map(|_| {
-            let (guard, frail) = expr::guarded(g, &from.fields);
-            let call = call(g, &frail.sql);
+            let call = call(g, frail);
             Expr { sql: format!("{} FILTER (WHERE {guard})", call.sql), ..call }
         })
         .collect();
-    let key = key(g, &from);
-    grouped(g, &from, key, items, &filter)
+    let key = key(g, from);
+    grouped(g, from, key, items, &filter)
 }
 
-fn chosen(g: &mut Gen) -> Query {
-    let from = from(g);
-    let filter = super::grouped::where_clause(g, &from, 20);
-    let (guard, frail) = expr::guarded(g, &from.fields);
-    let items = vec![call(g, &format!("CASE WHEN {guard} THEN {} END", frail.sql))];
-    let key = key(g, &from);
-    grouped(g, &from, key, items, &filter)
+fn chosen(g: &mut Gen, from: &From, guard: &str, frail: &str) -> Query {
+    let filter = super::grouped::where_clause(g, from, 20);
+    let chosen = format!("CASE WHEN {guard} THEN {frail} END");
+    if g.dice.chance(35) {
+        let items = [expr::plain(g, &from.fields), Expr { sql: chosen, ty: Ty::Int }];
+        let (list, types) = (select_list(g.dice, &items), items.iter().map(|item| item.ty).collect());
+        return Query { sql: format!("SELECT {list}\nFROM {}{filter}", from.sql), types };
+    }
+    let items = vec![call(g, &chosen)];
+    let key = key(g, from);
+    grouped(g, from, key, items, &filter)
 }
 
 fn having(g: &mut Gen) -> Query {

@@ -1,7 +1,7 @@
 //! Expressions over two joined tables, or over one of them, that never fail for a pair of rows which exist at the same
 //! time: see `dml::pairs`.
 
-use super::source::{Field, From};
+use super::source::{self, Field, From};
 use super::{Gen, Query, expr, guarded};
 use crate::random::dml::pairs::{LONELY, WAYS};
 use crate::random::schema::Role;
@@ -9,21 +9,14 @@ use crate::random::values::Ty;
 
 pub fn query(g: &mut Gen) -> Query {
     let (from, frail) = from(g);
-    let (from, frail) = if g.dice.chance(30) { below(from, &frail) } else { (from, frail) };
-    guarded::of_frail(g, &from, &frail)
-}
-
-/// The same with a query in FROM that computes the expression.
-fn below(from: From, frail: &str) -> (From, String) {
-    let list: String = from.fields.iter().enumerate().map(|(at, field)| format!("{} AS f{at}, ", field.sql)).collect();
-    let filter = match from.conditions.as_slice() {
-        [] => String::new(),
-        all => format!(" WHERE ({})", all.join(") AND (")),
-    };
-    let sql = format!("(SELECT {list}{frail} AS frail FROM {}{filter}) AS below", from.sql);
-    let outer = |(at, field): (usize, Field)| Field { sql: format!("below.f{at}"), ..field };
-    let fields = from.fields.into_iter().enumerate().map(outer).collect();
-    (From { sql, fields, conditions: Vec::new(), unique: Vec::new() }, "below.frail".to_owned())
+    match g.dice.index(4) {
+        0 => guarded::of_frail(g, &source::below(from, &[("frail", &frail)]), "below.frail"),
+        1 => {
+            let number = g.dice.pick(&[&from.fields[1], &from.fields[4]]).sql.clone();
+            guarded::kept_above(g, from, &format!("{number} <> 0"), &format!("12 / {number}"))
+        }
+        _ => guarded::of_frail(g, &from, &frail),
+    }
 }
 
 fn side(g: &mut Gen, table: &str, number: &str) -> (String, Vec<Field>) {

@@ -173,6 +173,20 @@ pub fn twice(g: &mut Gen) -> Option<From> {
     Some(From { sql, fields, conditions, unique: Vec::new() })
 }
 
+/// The same, where a query in FROM computes these of it, as columns of `below`.
+pub fn below(from: From, computed: &[(&str, &str)]) -> From {
+    let fields = from.fields.iter().enumerate().map(|(at, field)| format!("{} AS f{at}", field.sql));
+    let list: Vec<String> = fields.chain(computed.iter().map(|(name, sql)| format!("{sql} AS {name}"))).collect();
+    let filter = match from.conditions.as_slice() {
+        [] => String::new(),
+        all => format!(" WHERE ({})", all.join(") AND (")),
+    };
+    let sql = format!("(SELECT {} FROM {}{filter}) AS below", list.join(", "), from.sql);
+    let outer = |(at, field): (usize, Field)| Field { sql: format!("below.f{at}"), ..field };
+    let fields = from.fields.into_iter().enumerate().map(outer).collect();
+    From { sql, fields, conditions: Vec::new(), unique: Vec::new() }
+}
+
 /// A maintained table without groups, alone, or joined with itself, another such table, or any other input.
 pub fn over_rows(g: &mut Gen) -> From {
     let n = g.dice.weighted(&[(5, 1), (4, 2), (1, 3)]);
