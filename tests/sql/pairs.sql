@@ -244,3 +244,22 @@ SELECT pg_stat_get_xact_numscans('doc'::regclass) - :before AS scans;
 COMMIT;
 SELECT n FROM imat.docs WHERE v = 1;
 TABLE wrong;
+-- Keys that can fail themselves, and cost more than what they keep rows from.
+CREATE TABLE start (k int, x int);
+CREATE TABLE step (s text, j int, ok boolean);
+CREATE TABLE target (j int, s text, y int);
+INSERT INTO step VALUES ('1', 1, true), ('x', 2, false);
+INSERT INTO target VALUES (1, '1', 1), (2, '7', 7);
+CREATE VIEW key_cast AS SELECT start.k, target.y FROM start JOIN target ON target.s::int + 0 + 0 = start.k AND 100 / (start.x - target.y) > -200;
+CREATE VIEW key_sum AS SELECT target.y, count(*) AS n FROM start JOIN target ON target.j = start.k + 1 - 1 + 0 WHERE 100 / (start.x - target.y) > -1000 GROUP BY 1;
+CREATE VIEW key_by_way AS SELECT start.k, target.y FROM start JOIN step ON step.s::int = start.k JOIN target ON target.j = step.j AND 100 / (start.x - target.y) > -200 WHERE step.ok;
+CREATE VIEW keys_by_way AS SELECT target.y, sum(start.x) AS total FROM start JOIN step ON abs(step.j) = start.k JOIN target ON target.s::int + 0 = step.j + 0
+    WHERE step.ok AND 100 / (start.x - target.y) > -200 GROUP BY 1;
+CALL create_all('key_cast', 'key_sum', 'key_by_way', 'keys_by_way');
+CALL try('INSERT INTO start VALUES (1, 7)');
+CALL try('INSERT INTO start VALUES (1, 2), (1, 7)');
+CALL try('INSERT INTO target VALUES (3, ''3'', 2)');
+CALL try('DELETE FROM target WHERE j = 3');
+CALL try('INSERT INTO step VALUES (''3'', 3, true)');
+CALL try('DELETE FROM start WHERE x = 7');
+TABLE wrong;

@@ -5,7 +5,8 @@
 //! of parameters or is joined by an index. Then it is evaluated together with the table's own conditions, ordered by
 //! cost. So if a side of a comparison can fail, it is put behind the conditions of its own table. It stays a side of
 //! the comparison, so that an index or a hash on it can still be used. An expression over several tables is put behind
-//! the keys that join them, also where other tables join them, and then behind the conditions of these tables too.
+//! the keys that join them, also where other tables join them, and then behind the conditions of these tables too. Keys
+//! can be expressions that can fail.
 
 use std::collections::BTreeSet;
 
@@ -50,22 +51,25 @@ impl Order<'_> {
 
     /// The conditions of the product, in their order, with guards.
     pub fn conditions(&self, all: &[Scalar]) -> Vec<Scalar> {
-        all.iter().map(|condition| self.behind_guards(condition)).collect()
+        all.iter().map(|condition| self.behind_guards(condition, &[])).collect()
     }
 
-    fn behind_guards(&self, condition: &Scalar) -> Scalar {
+    /// A condition with guards, which are not among those of `within`: it is a guard in these itself.
+    fn behind_guards(&self, condition: &Scalar, within: &[&Scalar]) -> Scalar {
         if self.leaves(condition).len() < 2 || !self.is_frail(condition) {
             return condition.clone();
         }
-        let Some((left, operator, right)) = condition.comparison() else { return self.guarded(condition, condition) };
-        let mut out = self.guarded(&left, condition);
+        let within = [within, &[condition]].concat();
+        let Some((left, operator, right)) = condition.comparison() else { return self.guarded(condition, &within) };
+        let mut out = self.guarded(&left, &within);
         out.push_text(operator);
-        out.push(&self.guarded(&right, condition));
+        out.push(&self.guarded(&right, &within));
         out.in_parentheses()
     }
 
-    /// A part of a condition. If it can fail, it is NULL unless the other conditions of its leaves are true.
-    fn guarded(&self, expr: &Scalar, own: &Scalar) -> Scalar {
+    /// A part of a condition. If it can fail, it is NULL unless the other conditions of its leaves, and the keys that join
+    /// these, are true. Keys that can fail come last, and have guards themselves.
+    fn guarded(&self, expr: &Scalar, within: &[&Scalar]) -> Scalar {
         if !self.is_frail(expr) {
             return expr.clone();
         }
@@ -75,9 +79,13 @@ impl Order<'_> {
             let comes_first = read.len() == 1 || read.len() > 1 && self.is_key(guard);
             // A fence may have added the guard already.
             let is_there = || expr.is_guarded_by(guard);
-            *guard != own && comes_first && read.is_subset(&leaves) && !is_there()
+            !within.contains(guard) && comes_first && read.is_subset(&leaves) && !is_there()
         });
-        let guarded = expr.guarded(guards);
+        let (frail_keys, guards): (Vec<&Scalar>, Vec<&Scalar>) =
+            guards.partition(|guard| self.leaves(guard).len() > 1 && self.is_frail(guard));
+        let frail_keys = frail_keys.into_iter().map(|key| self.behind_guards(key, within));
+        let guards: Vec<Scalar> = guards.into_iter().cloned().chain(frail_keys).collect();
+        let guarded = expr.guarded(guards.iter());
         if guarded == *expr { guarded } else { guarded.in_parentheses() }
     }
 
@@ -108,8 +116,13 @@ impl Order<'_> {
         groups.iter().filter(|group| !group.is_disjoint(ends)).count()
     }
 
-    /// Whether a condition is an equality that can't fail.
+    /// Whether a condition is an equality that PostgreSQL evaluates before other join conditions, because it can join
+    /// leaves by it: each side reads leaves that the other does not. Any equality that can't fail may come first.
     fn is_key(&self, condition: &Scalar) -> bool {
-        !self.is_frail(condition) && condition.comparison().is_some_and(|(_, operator, _)| operator == " = ")
+        condition.comparison().is_some_and(|(left, operator, right)| {
+            let (left, right) = (self.leaves(&left), self.leaves(&right));
+            let joins = !left.is_empty() && !right.is_empty() && left.is_disjoint(&right);
+            operator == " = " && (joins || !self.is_frail(condition))
+        })
     }
 }

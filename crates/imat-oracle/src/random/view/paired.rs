@@ -29,6 +29,7 @@ fn side(g: &mut Gen, table: &str, number: &str) -> (String, Vec<Field>) {
 
 /// The connection between the two keys: none, or a table that alone joins their rows. And further conditions on it.
 fn between(g: &mut Gen, left: &str, right: &str) -> (String, String, Option<String>) {
+    let left = &if g.dice.chance(30) { format!("abs({left})") } else { left.to_owned() };
     if g.dice.chance(50) {
         return (String::new(), format!("{left} = {right}"), None);
     }
