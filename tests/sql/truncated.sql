@@ -106,3 +106,27 @@ UPDATE log SET who = 50 WHERE at BETWEEN '2024-02-03 Z' AND '2024-02-03 01:00 Z'
 DELETE FROM log WHERE at = (SELECT min(at) FROM log WHERE who = 50);
 DELETE FROM log WHERE who = 50;
 SELECT exact('far');
+
+-- Without an index the rows of groups are found by one pass, also if a key can be NULL.
+CREATE TABLE bare (k int, l text, must int NOT NULL, v int);
+INSERT INTO bare SELECT i % 500, i % 3, i % 5, i FROM generate_series(1, 20000) AS i;
+ANALYZE bare;
+CREATE FUNCTION how(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE line text;
+BEGIN
+    PERFORM create_imat('of_bare', query => query);
+    EXECUTE (SELECT format('PREPARE recompute(tid[]) AS %s', substring(e.line, 'Recomputes: (.*)')) FROM explain_imat('of_bare') AS e(line)
+        WHERE e.line ~ 'Recomputes: ');
+    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) EXECUTE recompute(''{}'')' LOOP
+        IF line ~ 'Join|on bare' THEN RETURN NEXT substring(line, '[A-Z].*'); END IF;
+    END LOOP;
+    DEALLOCATE recompute;
+    PERFORM drop_imat('of_bare');
+END $$;
+SET plan_cache_mode = force_generic_plan;
+SET enable_seqscan = off;
+SELECT how('SELECT k, max(v) AS top FROM public.bare GROUP BY k');
+SELECT how('SELECT k, l, must, max(v) AS top FROM public.bare GROUP BY k, l, must');
+CREATE INDEX ON bare (k);
+SELECT how('SELECT k, max(v) AS top FROM public.bare GROUP BY k');
+SELECT how('SELECT k, l, must, max(v) AS top FROM public.bare GROUP BY k, l, must');

@@ -103,9 +103,9 @@ enum Groups {
     Many,
 }
 
-/// The condition that the rows `d` have the keys of the groups `g`. Rows of few groups are looked up by an index on the keys
-/// or on a column that the keys bound. Many groups are joined: keys that can be NULL are compared as fields of a record, by
-/// which rows can be sorted and merged. A key that can fail is a column `k0`, `k1` and so on of `d`.
+/// The condition that the rows `d` have the keys of the groups `g`. Keys that can be NULL are compared as fields of a record,
+/// by which rows can be hashed, sorted and merged. For few groups, each key is compared by itself too, so that rows are looked
+/// up by an index on the keys, or on a column that the keys bound. A key that can fail is a column `k0`, `k1` and so on of `d`.
 fn meets(plan: &Plan, grouped: &Grouped, groups: Groups) -> String {
     let frail = frail_keys(grouped);
     let sides = |key: &GroupKey| {
@@ -119,15 +119,16 @@ fn meets(plan: &Plan, grouped: &Grouped, groups: Groups) -> String {
         Sides { left, right, bounds }
     };
     let (nullable, plain): (Vec<&GroupKey>, Vec<&GroupKey>) = grouped.keys.iter().partition(|key| key.nullable);
-    if groups == Groups::Few || nullable.is_empty() {
-        return same_group(grouped.keys.iter().map(|key| (key, sides(key))));
-    }
+    let single = match groups {
+        Groups::Few => grouped.keys.iter().collect(),
+        Groups::Many => plain,
+    };
     let (left, right): (Vec<String>, Vec<String>) =
-        nullable.into_iter().map(sides).map(|sides| (sides.left, sides.right)).unzip();
+        nullable.iter().map(|key| sides(key)).map(|sides| (sides.left, sides.right)).unzip();
     let record = |fields: Vec<String>| format!("ROW({})::record", fields.join(", "));
-    let equal = format!("({} OPERATOR(pg_catalog.=) {})", record(left), record(right));
-    let plain = (!plain.is_empty()).then(|| same_group(plain.into_iter().map(|key| (key, sides(key)))));
-    plain.into_iter().chain([equal]).collect::<Vec<_>>().join(" AND ")
+    let equal = || format!("({} OPERATOR(pg_catalog.=) {})", record(left), record(right));
+    let single = (!single.is_empty()).then(|| same_group(single.into_iter().map(|key| (key, sides(key)))));
+    single.into_iter().chain((!nullable.is_empty()).then(equal)).collect::<Vec<_>>().join(" AND ")
 }
 
 /// The components of each group, with the tid of its state row.
