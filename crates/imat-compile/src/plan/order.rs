@@ -91,29 +91,17 @@ impl Order<'_> {
 
     /// These leaves, and all others without which fewer of them would be joined.
     fn way(&self, ends: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let keys = self.term.filter.iter().filter(|condition| self.is_key(condition));
+        let keys: Vec<BTreeSet<usize>> = keys.map(|key| self.leaves(key)).collect();
         let mut way: BTreeSet<usize> = (0..self.term.leaves.len()).collect();
-        let apart = self.apart(ends, &way);
-        for leaf in 0..self.term.leaves.len() {
-            if !ends.contains(&leaf) {
-                way.remove(&leaf);
-                if self.apart(ends, &way) > apart {
-                    way.insert(leaf);
-                }
+        let least = apart(&keys, ends, &way);
+        for leaf in (0..self.term.leaves.len()).filter(|leaf| !ends.contains(leaf)) {
+            way.remove(&leaf);
+            if apart(&keys, ends, &way) > least {
+                way.insert(leaf);
             }
         }
         way
-    }
-
-    /// The number of groups into which the keys join these leaves, if only the leaves of `way` exist.
-    fn apart(&self, ends: &BTreeSet<usize>, way: &BTreeSet<usize>) -> usize {
-        let mut groups: Vec<BTreeSet<usize>> = way.iter().map(|&leaf| BTreeSet::from([leaf])).collect();
-        let keys = self.term.filter.iter().filter(|condition| self.is_key(condition));
-        for key in keys.map(|key| self.leaves(key)).filter(|key| key.is_subset(way)) {
-            let (met, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| !group.is_disjoint(&key));
-            groups = others;
-            groups.push(met.into_iter().flatten().collect());
-        }
-        groups.iter().filter(|group| !group.is_disjoint(ends)).count()
     }
 
     /// Whether a condition is an equality that PostgreSQL evaluates before other join conditions, because it can join
@@ -125,4 +113,16 @@ impl Order<'_> {
             operator == " = " && (joins || !self.is_frail(condition))
         })
     }
+}
+
+/// The number of groups into which keys, given by the leaves that they read, join these leaves, if only the leaves of
+/// `way` exist.
+fn apart(keys: &[BTreeSet<usize>], ends: &BTreeSet<usize>, way: &BTreeSet<usize>) -> usize {
+    let mut groups: Vec<BTreeSet<usize>> = way.iter().map(|&leaf| BTreeSet::from([leaf])).collect();
+    for key in keys.iter().filter(|key| key.is_subset(way)) {
+        let (met, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| !group.is_disjoint(key));
+        groups = others;
+        groups.push(met.into_iter().flatten().collect());
+    }
+    groups.iter().filter(|group| !group.is_disjoint(ends)).count()
 }

@@ -12,7 +12,8 @@ use crate::follow::adopt;
 use crate::pg::spi::{self, Param};
 use crate::pg::{lock, xact};
 
-/// The most milliseconds that a restore waits for locks: its other jobs may be waiting for this one.
+/// The most milliseconds that a rebuild during a restore waits for locks of tables: other jobs, which hold them, may be
+/// waiting for this one.
 const PATIENCE: u64 = 10;
 
 /// Called after triggers of these relations were restored. Checks the maintained tables that are complete now. One
@@ -46,13 +47,13 @@ pub fn after_bookkeeping() {
 }
 
 /// Adopts `marks`, and rebuilds them and `incomplete`. If that fails because other jobs of the restore hold locks,
-/// `incomplete` become stale.
+/// `incomplete` become stale. A job that is just doing the same is waited for: it waits for nobody else, or not for long.
 fn complete(marks: Vec<Mark>, incomplete: Vec<u32>) {
     if marks.is_empty() && incomplete.is_empty() {
         return;
     }
+    lock::begin_adoption(true);
     let made = xact::attempt_or_error(PATIENCE, || {
-        lock::begin_adoption(true);
         let mut names = trusted(|| adopt::enter(&marks)).0;
         names.extend(&incomplete);
         adopt::rebuild_adopted(&names);
