@@ -62,7 +62,7 @@ pub fn over(g: &mut Gen, from: &From, keys: Option<usize>) -> Query {
         1 => format!("\nORDER BY 1, {}", items.len()),
         _ => String::new(),
     };
-    Query { sql: format!("SELECT {list}\nFROM {}{filter}{group}{having}{order}", from.sql), types: types(&items) }
+    Query::of_groups(format!("SELECT {list}\nFROM {}{filter}{group}{having}{order}", from.sql), types(&items))
 }
 
 /// GROUP BY expressions, or sometimes positions of items. The parentheses make a constant key an expression, which
@@ -91,7 +91,7 @@ fn by_primary_key(g: &mut Gen, from: &From) -> Option<Query> {
     let list = select_list(g.dice, &items);
     let filter = where_clause(g, from, 30);
     let sql = format!("SELECT {list}\nFROM {}{filter}\nGROUP BY {}", from.sql, own[0].sql);
-    Some(Query { sql, types: types(&items) })
+    Some(Query::of_groups(sql, types(&items)))
 }
 
 /// Groups or rows of a table that references another one twice.
@@ -110,12 +110,12 @@ pub fn rows(g: &mut Gen) -> Query {
     rows_over(g, &from)
 }
 
-/// Groups or rows over a maintained table without groups. The flag says whether it is rows.
-pub fn over_rows(g: &mut Gen) -> (Query, bool) {
+/// Groups or rows over a maintained table without groups.
+pub fn over_rows(g: &mut Gen) -> Query {
     let from = source::over_rows(g);
     match g.dice.chance(30) {
-        true => (rows_over(g, &from), true),
-        false => (over(g, &from, None), false),
+        true => rows_over(g, &from),
+        false => over(g, &from, None),
     }
 }
 
@@ -132,7 +132,7 @@ pub fn rows_over(g: &mut Gen, from: &From) -> Query {
         .collect();
     let list = select_list(g.dice, &items);
     let filter = where_clause(g, from, 40);
-    Query { sql: format!("SELECT {list}\nFROM {}{filter}", from.sql), types: types(&items) }
+    Query::of_rows(format!("SELECT {list}\nFROM {}{filter}", from.sql), types(&items))
 }
 
 /// A small number, a text and another number from one table, for use in other queries.
@@ -144,7 +144,7 @@ pub fn simple_rows(g: &mut Gen) -> Query {
     let filter =
         if g.dice.chance(40) { format!(" WHERE {}", expr::predicate(g, &input.fields, 1)) } else { String::new() };
     let sql = format!("SELECT {key} AS c1, {text} AS c2, {number} AS c3 FROM {}{filter}", input.sql);
-    Query { sql, types: vec![Ty::Int, Ty::Text, Ty::Int] }
+    Query::of_rows(sql, vec![Ty::Int, Ty::Text, Ty::Int])
 }
 
 /// One row per key, for use in other queries.
@@ -154,5 +154,5 @@ pub fn simple_groups(g: &mut Gen) -> Query {
     let key = input.fields[1].sql.clone();
     let number = expr::int(g, &input.fields).sql;
     let sql = format!("SELECT {key} AS c1, count(*) AS c2, sum({number}) AS c3 FROM {} GROUP BY {key}", input.sql);
-    Query { sql, types: vec![Ty::Int, Ty::Big, Ty::Big] }
+    Query::of_groups(sql, vec![Ty::Int, Ty::Big, Ty::Big])
 }

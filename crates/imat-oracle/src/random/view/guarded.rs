@@ -67,7 +67,7 @@ pub fn of_frail(g: &mut Gen, from: &From, frail: &str) -> Query {
             let items = [expr::plain(g, &from.fields), Expr { sql: frail.to_owned(), ty: Ty::Int }];
             let list = select_list(g.dice, &items);
             let types = items.iter().map(|item| item.ty).collect();
-            Query { sql: format!("SELECT {list}\nFROM {}{}", from.sql, filter), types }
+            Query::of_rows(format!("SELECT {list}\nFROM {}{}", from.sql, filter), types)
         }
         2 => {
             let item = call(g, &argument);
@@ -91,7 +91,7 @@ pub fn kept_rows(g: &mut Gen) -> Query {
     let number = expr::int(g, &input.fields).sql;
     let key = &input.fields[1].sql;
     let sql = format!("SELECT {key} AS c1, {number} AS c2, {key} AS c3 FROM {} WHERE is_not_zero({number})", input.sql);
-    Query { sql, types: vec![Ty::Int, Ty::Int, Ty::Int] }
+    Query::of_rows(sql, vec![Ty::Int, Ty::Int, Ty::Int])
 }
 
 fn from(g: &mut Gen) -> From {
@@ -131,7 +131,7 @@ fn grouped(g: &mut Gen, from: &From, key: Option<Expr>, items: Vec<Expr>, filter
     let items: Vec<Expr> = key.into_iter().chain(items).collect();
     let list = select_list(g.dice, &items);
     let types = items.iter().map(|item| item.ty).collect();
-    Query { sql: format!("SELECT {list}\nFROM {}{filter}{group}", from.sql), types }
+    Query::of_groups(format!("SELECT {list}\nFROM {}{filter}{group}", from.sql), types)
 }
 
 fn key(g: &mut Gen, from: &From) -> Option<Expr> {
@@ -160,7 +160,7 @@ fn rows(g: &mut Gen) -> Query {
     let items = vec![expr::plain(g, &from.fields), frail];
     let filter = filter(&from, &guard);
     let list = select_list(g.dice, &items);
-    Query { sql: format!("SELECT {list}\nFROM {}{filter}", from.sql), types: items.iter().map(|e| e.ty).collect() }
+    Query::of_rows(format!("SELECT {list}\nFROM {}{filter}", from.sql), items.iter().map(|e| e.ty).collect())
 }
 
 /// FILTER or CASE keeps away what is computed there, or by a query of several tables in FROM.
@@ -199,7 +199,7 @@ fn chosen(g: &mut Gen, from: &From, guard: &str, frail: &str) -> Query {
     if g.dice.chance(35) {
         let items = [expr::plain(g, &from.fields), Expr { sql: chosen, ty: Ty::Int }];
         let (list, types) = (select_list(g.dice, &items), items.iter().map(|item| item.ty).collect());
-        return Query { sql: format!("SELECT {list}\nFROM {}{filter}", from.sql), types };
+        return Query::of_rows(format!("SELECT {list}\nFROM {}{filter}", from.sql), types);
     }
     let items = vec![call(g, &chosen)];
     let key = key(g, from);
@@ -222,11 +222,11 @@ fn above(g: &mut Gen, from: &str, alias: &str, frail: &str) -> Query {
     let condition = format!("{frail} {} {}", g.dice.pick(&["<", ">", "<>"]), g.dice.range(-3, 6));
     if g.dice.chance(30) {
         let sql = format!("SELECT {alias}.c1 AS x, {frail} AS y FROM {from} WHERE {condition}");
-        return Query { sql, types: vec![Ty::Int, Ty::Int] };
+        return Query::of_rows(sql, vec![Ty::Int, Ty::Int]);
     }
     let (one, two) = (call(g, frail), call(g, &format!("{alias}.c1")));
     let sql = format!("SELECT {alias}.c1 AS x, {}, {} AS z FROM {from} WHERE {condition} GROUP BY 1", one.sql, two.sql);
-    Query { sql, types: vec![Ty::Int, one.ty, two.ty] }
+    Query::of_groups(sql, vec![Ty::Int, one.ty, two.ty])
 }
 
 fn fenced_view(g: &mut Gen) -> Query {

@@ -65,9 +65,20 @@ pub struct Expr {
 pub struct Query {
     pub sql: String,
     pub types: Vec<Ty>,
+    /// Whether each result row is made of a group of rows. Groups are few.
+    has_groups: bool,
 }
 
 impl Query {
+    pub fn of_rows(sql: String, types: Vec<Ty>) -> Self {
+        Self { sql, types, has_groups: false }
+    }
+
+    /// A query with GROUP BY, or with aggregates only.
+    pub fn of_groups(sql: String, types: Vec<Ty>) -> Self {
+        Self { sql, types, has_groups: true }
+    }
+
     /// Whether all columns compare exactly under SQL's own equality.
     pub fn exact(&self) -> bool {
         !self.types.contains(&Ty::Float)
@@ -114,7 +125,7 @@ impl<'a> Gen<'a> {
         }
     }
 
-    /// A query of any kind, and whether it has no groups.
+    /// A query of any kind, and whether it is of plain rows.
     fn query(&mut self) -> (Query, bool) {
         let over_rows = if self.rows.is_empty() { 0 } else { 50 };
         let kinds = [(32, 0), (24, 1), (8, 2), (14, 3), (22, 4), (10, 5), (19, 6), (over_rows, 7), (18, 8)];
@@ -128,7 +139,11 @@ impl<'a> Gen<'a> {
             3 => return (grouped::rows(self), true),
             5 => grouped::twice(self),
             6 => guarded::query(self),
-            7 => return grouped::over_rows(self),
+            7 => {
+                let query = grouped::over_rows(self);
+                let rows = !query.has_groups;
+                return (query, rows);
+            }
             8 => paired::query(self),
             _ => whole::query(self),
         };
@@ -175,8 +190,8 @@ pub fn random(dice: &mut Dice, schema: &Schema, bases: &[Base], n: usize) -> Vec
         .collect()
 }
 
-/// A query without too many result rows, whether it has no groups, and from how many base table rows each of its rows
-/// is made. Groups are few.
+/// A query without too many result rows, whether it is of plain rows, and from how many base table rows each of its rows
+/// is made.
 fn bounded(
     dice: &mut Dice,
     schema: &Schema,
@@ -191,8 +206,8 @@ fn bounded(
         let (query, rows) = generator.query();
         let factors = generator.factors;
         if factors <= MOST_FACTORS {
-            let is_grouped = query.sql.contains("\nGROUP BY");
-            return (query, rows, if is_grouped { 1 } else { factors });
+            let factors = if query.has_groups { 1 } else { factors };
+            return (query, rows, factors);
         }
     }
 }

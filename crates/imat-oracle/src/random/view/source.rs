@@ -138,11 +138,8 @@ pub fn any(g: &mut Gen) -> Input {
             derived(g, &query)
         }
         _ => {
-            let query = Query {
-                sql: "VALUES (1, 'one'), (2, 'two'), (2, 'zwei'), (NULL, 'none')".into(),
-                types: vec![Ty::Int, Ty::Text],
-            };
-            derived(g, &query)
+            let values = "VALUES (1, 'one'), (2, 'two'), (2, 'zwei'), (NULL, 'none')";
+            derived(g, &Query::of_rows(values.into(), vec![Ty::Int, Ty::Text]))
         }
     }
 }

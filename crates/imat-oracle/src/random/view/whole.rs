@@ -38,9 +38,9 @@ fn set_operation(g: &mut Gen) -> Query {
     }
     if g.dice.chance(40) {
         sql = format!("SELECT c1 AS k, count(*) AS n, sum(c3) AS s FROM (\n{sql}\n) AS u GROUP BY c1");
-        return Query { sql, types: vec![Ty::Int, Ty::Big, Ty::Big] };
+        return Query::of_groups(sql, vec![Ty::Int, Ty::Big, Ty::Big]);
     }
-    Query { sql, types: a.types }
+    Query::of_rows(sql, a.types)
 }
 
 fn outer_join(g: &mut Gen) -> Query {
@@ -100,7 +100,7 @@ fn scalar_subquery(g: &mut Gen) -> Query {
     };
     let items = [Expr { sql: x, ty: Ty::Int }, expr::plain(g, &outer.fields), Expr { sql: sub, ty: Ty::Big }];
     let list = select_list(g.dice, &items);
-    Query { sql: format!("SELECT {list}\nFROM {}", outer.sql), types: items.iter().map(|e| e.ty).collect() }
+    Query::of_rows(format!("SELECT {list}\nFROM {}", outer.sql), items.iter().map(|e| e.ty).collect())
 }
 
 /// Windows whose result does not depend on ties: whole partitions, ranks, peers, or an order by all columns that are
@@ -117,7 +117,7 @@ fn window(g: &mut Gen) -> Query {
     };
     let items = [k, x, Expr { sql: over, ty: Ty::Big }];
     let list = select_list(g.dice, &items);
-    Query { sql: format!("SELECT {list}\nFROM {}", from.sql), types: items.iter().map(|e| e.ty).collect() }
+    Query::of_rows(format!("SELECT {list}\nFROM {}", from.sql), items.iter().map(|e| e.ty).collect())
 }
 
 fn common_table(g: &mut Gen) -> Query {
@@ -128,7 +128,7 @@ fn common_table(g: &mut Gen) -> Query {
              SELECT s.n, g.c2 AS total FROM s JOIN ({}) AS g ON g.c1 = s.n",
             groups.sql
         );
-        return Query { sql, types: vec![Ty::Int, Ty::Big] };
+        return Query::of_rows(sql, vec![Ty::Int, Ty::Big]);
     }
     let from = source::inner(g, 1);
     let x = expr::int(g, &from.fields).sql;
@@ -136,7 +136,7 @@ fn common_table(g: &mut Gen) -> Query {
         "WITH w AS (\n  {}\n)\nSELECT w.c1 AS k, w.c2 AS n, count(*) AS rows, max({x}) AS top\nFROM w JOIN {} ON w.c1 = {x}\nGROUP BY w.c1, w.c2",
         groups.sql, from.sql
     );
-    Query { sql, types: vec![Ty::Int, Ty::Big, Ty::Big, Ty::Int] }
+    Query::of_groups(sql, vec![Ty::Int, Ty::Big, Ty::Big, Ty::Int])
 }
 
 /// The first rows in an order by all columns that are shown.
@@ -145,7 +145,7 @@ fn limit(g: &mut Gen) -> Query {
     let tail = *g.dice.pick(&["LIMIT 3", "LIMIT 5 OFFSET 1", "FETCH FIRST 2 ROWS WITH TIES", "OFFSET 2"]);
     let direction = *g.dice.pick(&["", " DESC", " DESC NULLS LAST"]);
     let sql = format!("SELECT c1 AS a, c3 AS b FROM ({}) AS q\nORDER BY c1{direction}, c3 {tail}", query.sql);
-    Query { sql, types: vec![query.types[0], query.types[2]] }
+    Query::of_rows(sql, vec![query.types[0], query.types[2]])
 }
 
 fn grouping_sets(g: &mut Gen) -> Query {
@@ -162,14 +162,14 @@ fn grouping_sets(g: &mut Gen) -> Query {
             "SELECT q.a, q.b, grouping(q.a) AS g, count(*) AS n\nFROM (SELECT {} AS a, {} AS b FROM {}) AS q\nGROUP BY {sets}",
             a.sql, b.sql, from.sql
         );
-        return Query { sql, types: vec![Ty::Int, Ty::Text, Ty::Int, Ty::Big] };
+        return Query::of_groups(sql, vec![Ty::Int, Ty::Text, Ty::Int, Ty::Big]);
     }
     let (a, b) = (format!("({} + 0)", a.sql), b.sql);
     let sets = sets.replace("q.a", &a).replace("q.b", &b);
-    Query {
-        sql: format!("SELECT {a} AS a, {b} AS b, {} AS x\nFROM {}\nGROUP BY {sets}", x.sql, from.sql),
-        types: vec![Ty::Int, Ty::Text, x.ty],
-    }
+    Query::of_groups(
+        format!("SELECT {a} AS a, {b} AS b, {} AS x\nFROM {}\nGROUP BY {sets}", x.sql, from.sql),
+        vec![Ty::Int, Ty::Text, x.ty],
+    )
 }
 
 fn other(g: &mut Gen) -> Query {
@@ -177,27 +177,27 @@ fn other(g: &mut Gen) -> Query {
     let rows = grouped::simple_rows(g);
     match g.dice.index(4) {
         // Groups of groups.
-        0 => Query {
-            sql: format!("SELECT c2 AS n, count(*) AS keys, sum(c3) AS total FROM ({}) AS q GROUP BY c2", groups.sql),
-            types: vec![Ty::Big, Ty::Big, Ty::Num],
-        },
-        1 => Query {
-            sql: format!("SELECT DISTINCT ON (c1) c1, c2, c3 FROM ({}) AS q ORDER BY c1, c2, c3", rows.sql),
-            types: rows.types,
-        },
-        2 => Query {
-            sql: format!(
+        0 => Query::of_groups(
+            format!("SELECT c2 AS n, count(*) AS keys, sum(c3) AS total FROM ({}) AS q GROUP BY c2", groups.sql),
+            vec![Ty::Big, Ty::Big, Ty::Num],
+        ),
+        1 => Query::of_rows(
+            format!("SELECT DISTINCT ON (c1) c1, c2, c3 FROM ({}) AS q ORDER BY c1, c2, c3", rows.sql),
+            rows.types,
+        ),
+        2 => Query::of_rows(
+            format!(
                 "SELECT q.c1, l.c3 FROM ({}) AS q CROSS JOIN LATERAL (SELECT r.c3 FROM ({}) AS r WHERE r.c1 = q.c1 ORDER BY r.c3 LIMIT 1) AS l",
                 groups.sql, rows.sql
             ),
-            types: vec![Ty::Int, Ty::Int],
-        },
-        _ => Query {
-            sql: format!(
+            vec![Ty::Int, Ty::Int],
+        ),
+        _ => Query::of_groups(
+            format!(
                 "SELECT q.c1, n, count(*) AS rows FROM ({}) AS q CROSS JOIN generate_series(1, 2) AS s(n) GROUP BY q.c1, n",
                 rows.sql
             ),
-            types: vec![Ty::Int, Ty::Int, Ty::Big],
-        },
+            vec![Ty::Int, Ty::Int, Ty::Big],
+        ),
     }
 }
