@@ -1,5 +1,5 @@
--- Run by scripts/dump-restore on the restored database. `wrong` lists maintained tables that differ from their query;
--- the first output line is the number of maintained tables.
+-- Run by scripts/dump-restore on the restored database. Lists the unfinished tables, counts queues and maintained tables,
+-- and changes base tables. `wrong` has the maintained tables that differ from their query, so it must be empty.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 CREATE FUNCTION differs(name regclass) RETURNS bigint LANGUAGE plpgsql AS $$

@@ -2,8 +2,8 @@
 //!
 //! A [`Select`] or [`Write`] is passed on while clauses can still be added to it, and becomes text where it is read:
 //! as a [`subquery`], as a WITH query ([`Cte`]) or as an [`Sql`](super::Sql). Clauses can be added in any order, and are
-//! written in SQL's. A clause without items is left out, so an optional part needs no branch. Items are text: what a
-//! line of SQL says is best read as that line.
+//! written in SQL's. A clause without items is left out, so an optional part needs no branch. Items are text, since a
+//! column or a condition is easiest to read as the SQL that it becomes.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -26,7 +26,7 @@ impl Select {
         Self::default().columns(columns)
     }
 
-    /// Adds columns after those that there are.
+    /// Appends columns.
     pub fn columns(mut self, columns: impl IntoIterator<Item = impl Display>) -> Self {
         add(&mut self.columns, columns);
         self
@@ -37,7 +37,7 @@ impl Select {
         self
     }
 
-    /// Joins each row of the last item of FROM so far to what a function or subquery makes of it.
+    /// Joins the last item of FROM so far with a function or subquery that can use its columns.
     pub fn cross_join_lateral(mut self, item: impl Display) -> Self {
         let last = self.from.pop().unwrap_or_default();
         self.from.push(format!("{last} CROSS JOIN LATERAL {item}"));
@@ -119,7 +119,7 @@ impl Write {
         Self { verb: format!("UPDATE {table} AS s"), ..Self::default() }
     }
 
-    /// Makes an INSERT an upsert: [`Write::set`] says what becomes of the row that is there.
+    /// Makes an INSERT an upsert: [`Write::set`] adds the assignments to the row that already has the key.
     pub fn on_conflict(mut self, target: impl Display) -> Self {
         self.verb += &format!(" ON CONFLICT {target} DO UPDATE");
         self
@@ -173,7 +173,8 @@ impl Cte {
         Self { name: name.to_string(), materialized: None, query: query.to_string() }
     }
 
-    /// Says whether PostgreSQL computes it by itself or merges it with what reads it; without, PostgreSQL decides.
+    /// Whether PostgreSQL computes the query separately or merges it with the statement that reads it. If this is not
+    /// called, PostgreSQL decides.
     pub fn materialized(mut self, materialized: impl Into<Option<bool>>) -> Self {
         self.materialized = materialized.into();
         self

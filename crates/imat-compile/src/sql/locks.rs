@@ -39,7 +39,7 @@ pub enum Keys {
     /// The key is `hash_record` of these columns of the only changed row, given as positions in the delta of its table.
     /// It is 0 if there are no columns, and there is no key if one of them is NULL.
     Columns(Vec<(u16, Side, Vec<usize>)>),
-    /// All of them. No query is made, since it could not find fewer.
+    /// All keys of these edges. There is no query, since it would find all: the change meets all rows of some table.
     All,
 }
 

@@ -1,4 +1,4 @@
-//! The statements of a plan: what creates a state, reads it, applies a change to it and makes it anew.
+//! The statements of a plan: what creates a state, reads it, applies a change to it and rebuilds it.
 
 use crate::name::{QName, ident};
 use crate::plan::references::Idle;
@@ -83,7 +83,7 @@ impl Plan {
         Some(Row { table, columns: &self.tables[table].columns, fate })
     }
 
-    /// Makes the state what it would be if it were new.
+    /// Computes the state from the tables as they are now, and writes what differs.
     pub fn rebuild(&self, state: &QName) -> Rebuild {
         rebuild::statements(self, state)
     }

@@ -61,7 +61,7 @@ pub fn take(queue: &QName, table: &TableUse, from: &str) -> Sql {
     ))
 }
 
-/// Deletes what came since `from`.
+/// Deletes all rows. None was made by a transaction before `from`.
 pub fn skip(queue: &QName, from: &str) -> Sql {
     Sql::new(format!("DELETE FROM {queue} WHERE x >= {}", literal(from)))
 }

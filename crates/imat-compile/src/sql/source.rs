@@ -22,7 +22,7 @@ pub(crate) struct Change<'a> {
 }
 
 impl Row<'_> {
-    /// The delta that it is, with the parameters from the `first` on.
+    /// The delta that consists of this row. Its columns are the parameters from number `first` on.
     pub(crate) fn relation(&self, first: usize) -> Cte {
         render::row(self.table, self.columns, self.fate, first)
     }

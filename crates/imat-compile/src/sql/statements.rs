@@ -1,4 +1,4 @@
-//! The statements of a plan, by what they are for.
+//! The statements of a plan, one struct for each purpose.
 
 use crate::sql::Sql;
 
@@ -35,7 +35,7 @@ pub struct Recompute {
     pub many: RecomputeMany,
 }
 
-/// Recomputes the rows with the tids of `$1`. The digest is of what that reads.
+/// Recomputes the rows with the tids of `$1`. The digest depends on all base table rows that `write` reads: see [`Flush`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecomputeFew {
     pub digest: Sql,
@@ -52,7 +52,7 @@ pub struct RecomputeMany {
     pub write: Sql,
 }
 
-/// The statements that make the state anew. An empty state is populated, and a state that must become empty is cleared.
+/// The statements that rebuild the state. An empty state is populated, and a state that must become empty is cleared.
 /// Otherwise only what differs is written: `delete` and `insert` read what `difference` returns as
 /// [`super::rebuild::DIFFERENCE`].
 #[derive(Clone, Debug, PartialEq, Eq)]

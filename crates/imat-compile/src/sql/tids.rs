@@ -19,7 +19,7 @@ pub const VALUES: &str = "imat_values";
 
 impl Apply {
     /// Returns one row: the tids of emptied rows, the tids of rows to recompute, and the number of rows with a negative
-    /// multiplicity, which there are only if the state was wrong before.
+    /// multiplicity, which is 0 unless the state was wrong before.
     pub(super) fn new(plan: &Plan, state: &QName, deltas: &[Cte], write: Write, count: &str, dirty: &str) -> Apply {
         let alive = if plan.key == Key::Single { "true" } else { "n > 0" };
         let written = ["s.ctid AS tid".to_owned(), format!("{count} AS n"), format!("{dirty} AS dirty")];
@@ -37,7 +37,7 @@ impl Apply {
 /// The rows of the state with the tids of `$1`.
 const FOUND: &str = "s.ctid = ANY ($1::tid[])";
 
-/// Deletes those of the rows with the tids of `$1` that stand for no row.
+/// Deletes the rows with the tids of `$1`, except those whose multiplicity is no longer 0.
 pub(crate) fn delete(plan: &Plan, state: &QName) -> Sql {
     Sql::new(format!("DELETE FROM {state} AS s WHERE {FOUND} AND s.{} = 0", plan.count_column()))
 }

@@ -47,11 +47,11 @@ const RELATION: Sql = Sql::fixed(
 // and primary keys only count if they hold for the rows of all children: a child may drop a NOT NULL, which can also be
 // NOT VALID (from 18 on), and a parent's primary key does not cover the rows of children.
 const COLUMNS: Sql = Sql::fixed(
-    "WITH RECURSIVE family AS ( \
+    "WITH RECURSIVE down AS ( \
          SELECT $1::oid AS relation \
-         UNION SELECT i.inhrelid FROM family AS f JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.relation) \
+         UNION SELECT i.inhrelid FROM down AS d JOIN pg_catalog.pg_inherits AS i ON i.inhparent = d.relation) \
      SELECT a.attname::text, a.attnum, NOT EXISTS ( \
-         SELECT FROM family AS f JOIN pg_catalog.pg_attribute AS m ON m.attrelid = f.relation AND m.attname = a.attname \
+         SELECT FROM down AS d JOIN pg_catalog.pg_attribute AS m ON m.attrelid = d.relation AND m.attname = a.attname \
          LEFT JOIN pg_catalog.pg_constraint AS c ON c.conrelid = m.attrelid AND c.contype = 'n' AND c.conkey[1] = m.attnum \
          WHERE NOT m.attnotnull OR NOT c.convalidated), \
          (SELECT CASE WHEN o.opcintype IN (21, 23) THEN 20 ELSE o.opcintype END FROM pg_catalog.pg_opclass AS o \

@@ -86,7 +86,8 @@ pub fn end_alter() {
     running(|running| running.altering.pop());
 }
 
-/// Whether exactly one ALTER TABLE is running, and it began after the command `last`.
+/// Whether exactly one ALTER TABLE is running, and nothing was collected since it began: `last` is the command in which rows
+/// were collected last, if there is one.
 pub fn is_plain_alter(last: Option<u32>) -> bool {
     running(|running| matches!(running.altering[..], [Altering { command, .. }] if last <= Some(command)))
 }

@@ -14,8 +14,9 @@ use crate::pg::spi::{Connection, Params, Prepared, Reach, Snapshot};
 /// The number of groups that plans for many groups are made for.
 const EXPECTED: f64 = 10_000.0;
 
-/// Recomputes the rows with these tids, so many; returns how many were written. A large change can leave few of them,
-/// and a small one many, by a join.
+/// Recomputes the rows with these tids, whose number is `count`, and returns how many were written. That number says which
+/// statements are used, and not the size of the change: a large change can affect few groups, and a small one many through
+/// a join.
 pub fn run(
     connection: &Connection,
     of: &Recompute,

@@ -33,10 +33,10 @@ pub fn follow_triggers(relations: &[Oid]) -> Vec<u32> {
 pub fn follow(names: &[u32]) -> Vec<u32> {
     let changed = trusted(|| decide(names).into_iter().filter(Decision::is_new).collect::<Vec<_>>());
     trusted(|| changed.iter().for_each(|decision| mark(decision.name, decision.off)));
-    let healed = changed.iter().filter(|decision| decision.off.is_none()).map(|decision| decision.name);
-    let healed: Vec<u32> = healed.collect();
-    healed.iter().for_each(|&name| foreign_keys::check_again(name));
-    healed
+    let enabled = changed.iter().filter(|decision| decision.off.is_none()).map(|decision| decision.name);
+    let enabled: Vec<u32> = enabled.collect();
+    enabled.iter().for_each(|&name| foreign_keys::check_again(name));
+    enabled
 }
 
 /// A maintained table that is stale, or has a disabled trigger.
@@ -75,8 +75,8 @@ fn decide(names: &[u32]) -> Vec<Decision> {
         let decisions = disabled_or_stale(names);
         decisions.iter().for_each(|decision| lock::begin_decision(decision.definition));
         let found = disabled_or_stale(names);
-        let healed = found.iter().filter(|decision| decision.off.is_none());
-        let open: BTreeSet<u32> = healed.flat_map(Decision::relations).filter(|part| !locked.contains(part)).collect();
+        let enabled = found.iter().filter(|decision| decision.off.is_none());
+        let open: BTreeSet<u32> = enabled.flat_map(Decision::relations).filter(|part| !locked.contains(part)).collect();
         if open.is_empty() {
             return found;
         }

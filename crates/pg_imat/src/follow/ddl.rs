@@ -187,7 +187,7 @@ fn readers_of_views(views: &[Oid]) -> Vec<(u32, u32)> {
 }
 
 thread_local! {
-    /// The maintained tables that are just being restored, of which the next command replaces a view by its real query.
+    /// The maintained tables that are being restored and whose view the next command replaces by its real query.
     static RETURNING: RefCell<BTreeSet<u32>> = RefCell::default();
     /// The view that the running command may replace.
     static REPLACED: Cell<Option<u32>> = const { Cell::new(None) };

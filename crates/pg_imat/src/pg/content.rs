@@ -27,7 +27,7 @@ enum Content {
     Since(pg_sys::TransactionId),
     /// A state without bookkeeping, as a restore can leave it. This is not remembered, because nothing invalidates it
     /// when the bookkeeping comes.
-    LeftBehind,
+    WithoutBookkeeping,
 }
 
 thread_local! {
@@ -56,7 +56,7 @@ pub unsafe fn require(relations: impl Iterator<Item = u32>, snapshot: pg_sys::Sn
             // SAFETY: by the caller; the transaction is one of a committed row, or this one.
             Content::Since(transaction) if !older || unsafe { sees(snapshot, transaction) } => {}
             Content::Since(_) => raise(&refuse::older_than_content(&name(relation))),
-            Content::LeftBehind => raise(&refuse::not_adopted(&format!("\"{}\"", name(relation)))),
+            Content::WithoutBookkeeping => raise(&refuse::not_adopted(&format!("\"{}\"", name(relation)))),
         }
     }
 }
@@ -88,7 +88,7 @@ fn content(relation: u32) -> Content {
         return known;
     }
     match lacks_bookkeeping(relation) {
-        true => Content::LeftBehind,
+        true => Content::WithoutBookkeeping,
         false => {
             let found = look_up(relation).map_or(Content::OfItsOwn, Content::Since);
             KNOWN.with_borrow_mut(|known| known.content.insert(relation, found));

@@ -50,7 +50,7 @@ fn lock_to_drop(relations: impl IntoIterator<Item = u32>) {
     }
 }
 
-/// The same for a restored table without bookkeeping, of which parts may be missing.
+/// The same for a restored table without bookkeeping. Some of its parts may be missing.
 fn drop_unadopted(name: &str, mark: &Mark) -> Result<(), Error> {
     let caller = context::user();
     let owns = |&relation: &u32| analyze::owns(caller, relation);

@@ -19,6 +19,6 @@ pub fn refresh(name: &str) -> Result<(), Error> {
 
 /// Enables the triggers of a maintained table, and rebuilds it.
 pub fn enable_and_rebuild(entry: &Entry) {
-    let healed = stale::enable_all(entry);
-    rebuild(healed.into_iter().chain([entry.name]).collect());
+    let enabled = stale::enable_all(entry);
+    rebuild(enabled.into_iter().chain([entry.name]).collect());
 }

@@ -67,7 +67,7 @@ pub fn select(
     Ok(Some(format!("WITH {pairs}\n{certain}\nUNION ALL\n{remaining}")))
 }
 
-/// What a column of the product row is called in a pair.
+/// The name that a column of the product row has in the relation of pairs.
 fn of_pair(column: usize) -> String {
     format!("y{column}")
 }
