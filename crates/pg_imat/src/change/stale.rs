@@ -130,7 +130,7 @@ fn set(name: u32, reason: Option<String>) {
 }
 
 /// Notes that a restore did not bring all rows of a maintained table or of its base tables.
-pub fn mark_incomplete(name: u32) {
+pub fn mark_wrong_rows(name: u32) {
     set(name, Some("not all of its rows, or of those of its base tables, were restored with it".to_owned()));
 }
 

@@ -32,7 +32,7 @@ pub fn follow(relations: &[Oid]) {
     }
     complete(
         left.into_iter().filter(|mark| trusted(|| size(mark.state)) == 0).collect(),
-        trusted(|| incomplete(relations)),
+        trusted(|| with_wrong_rows(relations)),
     );
 }
 
@@ -41,27 +41,27 @@ pub fn after_bookkeeping() {
     const RELATIONS: Sql = Sql::fixed("SELECT DISTINCT s.relation::oid FROM imat_catalog.source AS s");
     if !running_ddl::is_own_ddl() {
         xact::register();
-        let incomplete = || incomplete(&spi::rows(&RELATIONS, &[], |row| Oid::from(row.oid(1))));
-        complete(Vec::new(), trusted(incomplete));
+        let wrong = || with_wrong_rows(&spi::rows(&RELATIONS, &[], |row| Oid::from(row.oid(1))));
+        complete(Vec::new(), trusted(wrong));
     }
 }
 
-/// Adopts `marks`, and rebuilds them and `incomplete`. If that fails because other jobs of the restore hold locks,
-/// `incomplete` become stale. A job that is just doing the same is waited for: it waits for nobody else, or not for long.
-fn complete(marks: Vec<Mark>, incomplete: Vec<u32>) {
-    if marks.is_empty() && incomplete.is_empty() {
+/// Adopts `marks`, and rebuilds them and `wrong`. If that fails because other jobs of the restore hold locks,
+/// `wrong` become stale. A job that is just doing the same is waited for: it waits for nobody else, or not for long.
+fn complete(marks: Vec<Mark>, wrong: Vec<u32>) {
+    if marks.is_empty() && wrong.is_empty() {
         return;
     }
     lock::begin_adoption(true);
     let made = xact::attempt_or_error(PATIENCE, || {
         let mut names = trusted(|| adopt::enter(&marks)).0;
-        names.extend(&incomplete);
+        names.extend(&wrong);
         adopt::rebuild_adopted(&names);
     });
     if made.is_err() {
-        incomplete.iter().for_each(|&name| trusted(|| stale::mark_incomplete(name)));
+        wrong.iter().for_each(|&name| trusted(|| stale::mark_wrong_rows(name)));
     }
-    let definitions = || incomplete.iter().filter_map(|&name| bookkeeping::entry(name)).map(|entry| entry.definition);
+    let definitions = || wrong.iter().filter_map(|&name| bookkeeping::entry(name)).map(|entry| entry.definition);
     trusted(|| definitions().for_each(bookkeeping::clear_doubt));
 }
 
@@ -97,7 +97,7 @@ fn size(relation: u32) -> i64 {
 /// empty and a base table is not, or the state has rows and a base table is empty, or base tables had rows before the
 /// restore. The state's own trigger must exist too: a restore creates it after loading the state's rows, and several
 /// jobs may load these after the triggers of the base tables.
-fn incomplete(relations: &[Oid]) -> Vec<u32> {
+fn with_wrong_rows(relations: &[Oid]) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.target IS NULL AND i.stale IS NULL \
              AND (i.state::oid = ANY ($1) \
