@@ -211,9 +211,12 @@ pub fn before_view(view: Option<u32>) {
 /// After views in the schema imat_catalog were created, which happens only in a restore.
 pub fn after_definition(views: &[Oid]) {
     let replaced = REPLACED.take();
-    let new: Vec<Oid> = views.iter().copied().filter(|view| Some(view.to_u32()) != replaced).collect();
+    let (queried, new): (Vec<Oid>, Vec<Oid>) = views.iter().partition(|view| Some(view.to_u32()) == replaced);
     if !new.is_empty() {
         restored::defined(&new);
+    }
+    if !queried.is_empty() {
+        restored::after_query(&queried);
     }
 }
 

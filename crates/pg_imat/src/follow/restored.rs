@@ -5,19 +5,19 @@ use pgrx::pg_sys::Oid;
 
 use crate::build::mark::{self, Mark};
 use crate::catalog::bookkeeping::{self, trusted};
-use crate::catalog::facts::oid;
+use crate::catalog::facts::{self, oid};
 use crate::catalog::{content, running_ddl};
 use crate::change::stale;
 use crate::follow::adopt;
 use crate::pg::spi::{self, Param};
-use crate::pg::{lock, xact};
+use crate::pg::{lock, lookup, xact};
 
 /// The most milliseconds that a rebuild during a restore waits for locks of tables: other jobs, which hold them, may be
 /// waiting for this one.
 const PATIENCE: u64 = 10;
 
 /// Called after triggers of these relations were restored. Checks the maintained tables that are complete now. One
-/// without bookkeeping is adopted if it has no rows. One with bookkeeping is rebuilt if its rows, or those of a base
+/// without bookkeeping is adopted if it can't have any. One with bookkeeping is rebuilt if its rows, or those of a base
 /// table, are not the dumped ones.
 pub fn follow(relations: &[Oid]) {
     if running_ddl::is_own_ddl() {
@@ -25,15 +25,31 @@ pub fn follow(relations: &[Oid]) {
     }
     xact::register();
     mark::attach_marks(relations.iter().map(|relation| relation.to_u32()));
+    complete(adoptable(relations), trusted(|| with_wrong_rows(relations)));
+}
+
+/// The maintained tables without bookkeeping over these relations, and those that they read or that read them, if none has
+/// rows. Otherwise the bookkeeping may be yet to come, or the first writer adopts them all, the lowest first.
+fn adoptable(relations: &[Oid]) -> Vec<Mark> {
     let left = trusted(|| mark::without_bookkeeping(relations));
     if !left.is_empty() {
         // Makes writers look for marks again.
         xact::invalidate_all();
     }
-    complete(
-        left.into_iter().filter(|mark| trusted(|| size(mark.state)) == 0).collect(),
-        trusted(|| with_wrong_rows(relations)),
+    if trusted(|| left.iter().all(|mark| size(mark.state) == 0)) { left } else { Vec::new() }
+}
+
+/// Called after definitions got their queries. If a view groups by a primary key, a restore creates it without its query,
+/// which it adds after the key. It may have been the last missing part.
+pub fn after_query(definitions: &[Oid]) {
+    const STATES: Sql = Sql::fixed(
+        "SELECT i.state::oid FROM imat_catalog.imat AS i WHERE i.definition::oid = ANY ($1) \
+         UNION SELECT u.state FROM imat_catalog.unadopted AS u WHERE u.definition = ANY ($1)",
     );
+    let states = trusted(|| spi::rows(&STATES, &[definitions.to_vec().into()], |row| Oid::from(row.oid(1))));
+    if !states.is_empty() {
+        follow(&states);
+    }
 }
 
 /// Called after rows of the bookkeeping were restored, which may have been the last missing part.
@@ -41,8 +57,8 @@ pub fn after_bookkeeping() {
     const RELATIONS: Sql = Sql::fixed("SELECT DISTINCT s.relation::oid FROM imat_catalog.source AS s");
     if !running_ddl::is_own_ddl() {
         xact::register();
-        let wrong = || with_wrong_rows(&spi::rows(&RELATIONS, &[], |row| Oid::from(row.oid(1))));
-        complete(Vec::new(), trusted(wrong));
+        let relations = trusted(|| spi::rows(&RELATIONS, &[], |row| Oid::from(row.oid(1))));
+        complete(adoptable(&relations), trusted(|| with_wrong_rows(&relations)));
     }
 }
 
@@ -58,11 +74,34 @@ fn complete(marks: Vec<Mark>, wrong: Vec<u32>) {
         names.extend(&wrong);
         adopt::rebuild_adopted(&names);
     });
+    let entries = || wrong.iter().filter_map(|&name| bookkeeping::entry(name));
+    let states = || marks.iter().map(|mark| mark.state).chain(entries().map(|entry| entry.state)).collect();
+    trusted(|| doubt_above(states()));
     if made.is_err() {
         wrong.iter().for_each(|&name| trusted(|| stale::mark_wrong_rows(name)));
     }
-    let definitions = || wrong.iter().filter_map(|&name| bookkeeping::entry(name)).map(|entry| entry.definition);
-    trusted(|| definitions().for_each(bookkeeping::clear_doubt));
+    trusted(|| entries().for_each(|entry| bookkeeping::clear_doubt(entry.definition)));
+}
+
+/// Notes definitions that read these states as doubtful, unless their maintained tables are complete. Others may have
+/// missed what the rebuild changed, or have got it in addition to their dumped rows.
+fn doubt_above(states: Vec<u32>) {
+    const ABOVE: Sql = Sql::fixed(
+        "SELECT d.oid, i.name::oid FROM pg_catalog.pg_class AS d LEFT JOIN imat_catalog.imat AS i ON i.definition = d.oid \
+         WHERE d.relnamespace = 'imat_catalog'::pg_catalog.regnamespace AND d.relkind = 'v' \
+             AND EXISTS (SELECT FROM imat_catalog.below(d.oid) AS b WHERE b.relation = ANY ($1))",
+    );
+    const DOUBT: Sql = Sql::fixed("INSERT INTO imat_catalog.doubtful (definition) VALUES ($1) ON CONFLICT DO NOTHING");
+    let above = spi::rows(&ABOVE, &[facts::oids(states)], |row| (row.oid(1), row.get::<Oid>(2)));
+    let incomplete = above.into_iter().filter(|(_, name)| !name.is_some_and(|name| is_complete(name.to_u32())));
+    incomplete.for_each(|(definition, _)| spi::run_with(&DOUBT, &[oid(definition)]));
+}
+
+/// Whether nothing of a maintained table is missing. Its own trigger must exist too: a restore creates it after loading
+/// its rows, and several jobs may load these after the triggers of the base tables.
+fn is_complete(name: u32) -> bool {
+    let has_mark = |entry: bookkeeping::Entry| lookup::trigger(entry.state, sql::MARK).is_some();
+    bookkeeping::entry(name).is_some_and(has_mark) && bookkeeping::is_complete(name)
 }
 
 /// Called after these views were restored, among which may be definitions. A restore creates views before it loads
@@ -95,14 +134,12 @@ fn size(relation: u32) -> i64 {
 
 /// The maintained tables over these relations that have all their triggers, but can't have the right rows: the state is
 /// empty and a base table is not, or the state has rows and a base table is empty, or base tables had rows before the
-/// restore. The state's own trigger must exist too: a restore creates it after loading the state's rows, and several
-/// jobs may load these after the triggers of the base tables.
+/// restore, or a table below was rebuilt when this one was incomplete.
 fn with_wrong_rows(relations: &[Oid]) -> Vec<u32> {
     const QUERY: Sql = Sql::fixed(
         "SELECT i.name::oid FROM imat_catalog.imat AS i WHERE i.target IS NULL AND i.stale IS NULL \
              AND (i.state::oid = ANY ($1) \
                  OR i.name IN (SELECT s.name FROM imat_catalog.source AS s WHERE s.relation::oid = ANY ($1))) \
-             AND EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = i.state AND t.tgname = $2) \
              AND NOT EXISTS (SELECT FROM imat_catalog.source AS s WHERE s.name = i.name AND NOT EXISTS ( \
                  SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = s.relation AND t.tgname = 'imat_update')) \
              AND (EXISTS (SELECT FROM imat_catalog.doubtful AS d WHERE d.definition = i.definition) OR (SELECT CASE \
@@ -111,8 +148,8 @@ fn with_wrong_rows(relations: &[Oid]) -> Vec<u32> {
                  FROM (SELECT coalesce(pg_catalog.sum(pg_catalog.pg_relation_size(s.relation, 'main')), 0) AS size \
                      FROM imat_catalog.source AS s WHERE s.name = i.name GROUP BY s.base) AS b)) ORDER BY i.depth, 1",
     );
-    let names = spi::rows(&QUERY, &[relations.to_vec().into(), Param::from(sql::MARK)], |row| row.oid(1));
-    names.into_iter().filter(|&name| bookkeeping::is_complete(name)).collect()
+    let names = spi::rows(&QUERY, &[relations.to_vec().into()], |row| row.oid(1));
+    names.into_iter().filter(|&name| is_complete(name)).collect()
 }
 
 /// Whether a restored row of the bookkeeping, identified by its first columns, exists already. Another job of the
