@@ -7,8 +7,10 @@ CREATE VIEW wrong AS SELECT i.name, d.difference FROM imat_catalog.imat AS i,
 TABLE wrong;
 INSERT INTO t VALUES (1), (2), (8);
 INSERT INTO u VALUES (20, 1), (21, 2);
+INSERT INTO part VALUES (50, 1);
 TABLE wrong;
 UPDATE u SET x = x + 200 WHERE k IN (2, 20);
 DELETE FROM t WHERE k = 2;
+UPDATE part SET g = g + 1 WHERE id IN (3, 50);
 TABLE wrong;
 SELECT count(*) FROM imat_status WHERE status = 'ready';

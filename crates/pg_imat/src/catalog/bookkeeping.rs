@@ -200,6 +200,16 @@ pub fn is_complete(name: u32) -> bool {
     complete || entry(name).is_some_and(is_built)
 }
 
+/// Whether a base table has a primary key that some of its partitions lack. A restore attaches their indexes one by one,
+/// and PostgreSQL groups by such a key before it is valid.
+pub fn awaits_key(name: u32) -> bool {
+    const QUERY: Sql = Sql::fixed(
+        "SELECT EXISTS (SELECT FROM imat_catalog.source AS s JOIN pg_catalog.pg_index AS x ON x.indrelid = s.base \
+             AND x.indisprimary AND NOT x.indisvalid WHERE s.name = $1)",
+    );
+    spi::first(&QUERY, &[oid(name)], |row| row.need(1)).unwrap_or(false)
+}
+
 /// Whether all of these relations have all triggers of ours.
 pub fn have_triggers(relations: impl Iterator<Item = u32>) -> bool {
     const QUERY: Sql = Sql::fixed(

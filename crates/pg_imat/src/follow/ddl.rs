@@ -72,7 +72,9 @@ pub fn after_alter(relations: &[Oid], give: bool) {
     });
     let members = inheritance::follow(relations);
     let mut to_rebuild: BTreeSet<u32> = stale::follow_triggers(relations).into_iter().collect();
-    trusted(|| complete(bookkeeping::affected(relations))).into_iter().for_each(cache::check);
+    let with_keys = |names: Vec<u32>| names.into_iter().filter(|&name| !bookkeeping::awaits_key(name));
+    let names: Vec<u32> = trusted(|| with_keys(complete(bookkeeping::affected(relations))).collect());
+    names.into_iter().for_each(cache::check);
     // A new owner doesn't change the result, and the maintained table's owner may lack privileges for now.
     if !give {
         to_rebuild.extend(trusted(|| whole(relations)));
