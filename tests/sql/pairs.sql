@@ -263,3 +263,16 @@ CALL try('DELETE FROM target WHERE j = 3');
 CALL try('INSERT INTO step VALUES (''3'', 3, true)');
 CALL try('DELETE FROM start WHERE x = 7');
 TABLE wrong;
+-- Rows are joined by a key that can fail, such as a sum that is too large, as by any other: pairs are not formed first.
+CREATE TABLE step_of (id int PRIMARY KEY, v int NOT NULL);
+INSERT INTO step_of SELECT i, i % 10 FROM generate_series(1, 30000) AS i;
+ANALYZE step_of;
+CREATE VIEW previous AS SELECT a.v, count(*) AS n, sum(100 / (2 + b.v - a.v + 20)) AS d FROM step_of AS a JOIN step_of AS b ON b.id = a.id + 1 GROUP BY a.v;
+CREATE VIEW previous_rows AS SELECT a.id, b.v FROM step_of AS a JOIN step_of AS b ON b.id = a.id + 1 WHERE b.v > 8;
+CALL create_all('previous', 'previous_rows');
+SET statement_timeout = '20s';
+UPDATE step_of SET v = v + 1 WHERE id BETWEEN 500 AND 699;
+DELETE FROM step_of WHERE id % 100 = 7;
+INSERT INTO step_of VALUES (7, 3);
+RESET statement_timeout;
+TABLE wrong;

@@ -88,17 +88,16 @@ impl Pairing<'_> {
         (0..self.order.term.leaves.len()).filter(|leaf| self.has_changed(*leaf)).count() > 1
     }
 
-    /// Whether a condition can fail for a pair that never existed. A condition on one table is asked of that table's rows,
-    /// paired or not. Rows are looked up by a comparison with a table that has not changed, so that is late only if one of its
-    /// sides reads several tables and can fail.
+    /// Whether a condition can fail for a pair that never existed. What reads one table, a condition or a side of a
+    /// comparison, is computed for that table's rows, joined or not: they did exist, and rows are looked up and hashed by it.
+    /// So a condition is late if it, or a side of it, reads several tables and can fail.
     fn is_late(&self, condition: &Scalar) -> bool {
-        let changed = self.order.leaves(condition).into_iter().filter(|leaf| self.has_changed(*leaf)).count();
-        let joins = |part: &Scalar| self.order.leaves(part).len() > 1 && self.order.is_frail(part);
+        let fails = |part: &Scalar| self.order.leaves(part).len() > 1 && self.order.is_frail(part);
         let one_fails = || match condition.comparison() {
-            Some((left, _, right)) => joins(&left) || joins(&right),
-            None => joins(condition),
+            Some((left, _, right)) => fails(&left) || fails(&right),
+            None => fails(condition),
         };
-        self.is_of_several() && (changed > 1 && self.order.is_frail(condition) || one_fails())
+        self.is_of_several() && one_fails()
     }
 
     /// The conditions that are asked only of pairs that existed.
