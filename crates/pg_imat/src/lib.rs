@@ -46,6 +46,7 @@ const ENTRANCES: Entrances = Entrances {
     bookkeeping_arrived: restored::after_bookkeeping,
     must_flush_before_read: session::must_flush_before_read,
     before_read: capture::before_read,
+    before_command: capture::before_command,
     is_own_statement: session::is_own_statement,
     merges_begin: session::begin_merges,
     merges_end: session::end_merges,

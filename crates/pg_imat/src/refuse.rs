@@ -76,6 +76,14 @@ pub fn read_too_early() -> Error {
         .hint("Read it with a query of its own, in a function that is not marked STABLE or IMMUTABLE.")
 }
 
+pub fn read_during_change(name: &str) -> Error {
+    Error::new(UNSUPPORTED, format!("cannot read maintained table {name} here"))
+        .detail(
+            "A statement that is changing one of its base tables is running, and changes from before it are pending.",
+        )
+        .hint("Set imat.flush to \"statement\".")
+}
+
 pub fn unknown_event(event: &str) -> Error {
     Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("unknown event \"{event}\""))
         .hint("Only the event triggers of pg_imat are to call this function.")

@@ -23,7 +23,7 @@ use crate::catalog::running_ddl::own_ddl;
 use crate::catalog::{content, object_locks, publication};
 use crate::change::fill::fill;
 use crate::change::rebuild::rebuild;
-use crate::change::{foreign_keys, session, stale};
+use crate::change::{flush, foreign_keys, session, stale};
 use crate::pg::error::{explaining, notice, server_version, warn};
 use crate::pg::lock::{self, Mode, Purpose};
 use crate::pg::spi::{self, Param};
@@ -41,7 +41,7 @@ pub enum Filling {
 
 /// Creates the maintained table `schema.name`; returns its OID.
 pub fn create(source: &Source, schema: &str, filling: Filling) -> Result<u32, Error> {
-    session::require_idle("create a maintained table");
+    flush::before("create a maintained table");
     xact::register();
     let caller = context::user();
     let target = QName::new(schema, source.name.as_str());

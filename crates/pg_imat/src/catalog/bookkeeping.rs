@@ -248,6 +248,35 @@ pub fn runs_user_code(definition: u32, state: u32) -> bool {
     spi::first(&QUERY, &[oid(definition), oid(state)], |row| row.need(1)).unwrap_or(true)
 }
 
+/// The relations that a statement on a relation can change, that is its partitions, children and what foreign keys
+/// cascade to, and for each whether that runs user-defined code: triggers, or functions of constraints, generated columns
+/// and indexes.
+pub fn code_of_change(relation: u32) -> Vec<(u32, bool)> {
+    const QUERY: Sql = Sql::fixed(
+        "WITH RECURSIVE reached(relation) AS ( \
+             SELECT $1::oid UNION SELECT n.relation FROM reached AS r CROSS JOIN LATERAL ( \
+                 SELECT h.inhrelid FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = r.relation \
+                 UNION ALL SELECT c.conrelid FROM pg_catalog.pg_constraint AS c WHERE c.confrelid = r.relation \
+                     AND NOT (c.confdeltype IN ('a', 'r') AND c.confupdtype IN ('a', 'r'))) AS n(relation)), \
+         part(relation, class, object) AS ( \
+             SELECT r.relation, 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid \
+                 FROM reached AS r JOIN pg_catalog.pg_index AS i ON i.indrelid = r.relation \
+             UNION ALL SELECT r.relation, 'pg_catalog.pg_constraint'::pg_catalog.regclass, c.oid \
+                 FROM reached AS r JOIN pg_catalog.pg_constraint AS c ON c.conrelid = r.relation \
+             UNION ALL SELECT r.relation, 'pg_catalog.pg_attrdef'::pg_catalog.regclass, a.oid \
+                 FROM reached AS r JOIN pg_catalog.pg_attrdef AS a ON a.adrelid = r.relation) \
+         SELECT r.relation, EXISTS ( \
+                 SELECT FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+                 WHERE t.tgrelid = r.relation AND NOT t.tgisinternal \
+                 AND f.pronamespace <> 'imat_catalog'::pg_catalog.regnamespace) \
+             OR EXISTS (SELECT FROM part AS p JOIN pg_catalog.pg_depend AS d ON d.classid = p.class AND d.objid = p.object \
+                 WHERE p.relation = r.relation AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, \
+                     'pg_catalog.pg_operator'::pg_catalog.regclass, 'pg_catalog.pg_opclass'::pg_catalog.regclass)) \
+         FROM reached AS r",
+    );
+    spi::rows(&QUERY, &[oid(relation)], |row| (row.oid(1), row.need(2)))
+}
+
 /// A base table with row-level security, or the state if it is forced there. Such DDL is refused, unless event triggers
 /// are off.
 pub fn with_row_security(name: u32) -> Option<u32> {

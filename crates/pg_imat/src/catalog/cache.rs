@@ -90,6 +90,10 @@ struct Cache {
     captures: BTreeMap<u32, Rc<Vec<Capture>>>,
     maintained: BTreeMap<u32, Rc<Maintained>>,
     readers: BTreeMap<u32, Rc<[u32]>>,
+    /// See [`states_over`].
+    over: BTreeMap<u32, Rc<[u32]>>,
+    /// See [`runs_code`].
+    codes: BTreeMap<u32, bool>,
     /// All relations that the above was derived from.
     relations: BTreeSet<u32>,
 }
@@ -178,6 +182,39 @@ pub fn readers(base: u32) -> Rc<[u32]> {
             cache.readers.insert(base, readers.clone());
         });
         readers
+    })
+}
+
+/// The states of the maintained tables over a base table, also over others of them.
+pub fn states_over(base: u32) -> Rc<[u32]> {
+    if let Some(found) = CACHE.with_borrow(|cache| cache.over.get(&base).cloned()) {
+        return found;
+    }
+    let mut states = BTreeSet::new();
+    let mut next = vec![base];
+    while let Some(base) = next.pop() {
+        let found = readers(base).iter().map(|&reader| maintained(reader).entry.state).collect::<Vec<u32>>();
+        next.extend(found.into_iter().filter(|&state| states.insert(state)));
+    }
+    let states: Rc<[u32]> = states.into_iter().collect();
+    CACHE.with_borrow_mut(|cache| cache.over.insert(base, states.clone()));
+    states
+}
+
+/// Whether a statement on a relation can run user-defined code that its plan doesn't show, before it has ended: see
+/// [`bookkeeping::code_of_change`].
+pub fn runs_code(relation: u32) -> bool {
+    if let Some(found) = CACHE.with_borrow(|cache| cache.codes.get(&relation).copied()) {
+        return found;
+    }
+    xact::compiling(|| {
+        let changed = bookkeeping::trusted(|| bookkeeping::code_of_change(relation));
+        let runs = changed.iter().any(|(_, runs)| *runs);
+        CACHE.with_borrow_mut(|cache| {
+            cache.relations.extend(changed.iter().map(|(relation, _)| *relation));
+            cache.codes.insert(relation, runs);
+        });
+        runs
     })
 }
 

@@ -47,6 +47,8 @@ struct Chunk {
     subtransaction: u32,
     epoch: u32,
     base: u32,
+    /// The number of its first change: see [`Buffer::collected`].
+    first: u64,
     change: Change,
 }
 
@@ -65,7 +67,13 @@ struct Rebuild {
 
 #[derive(Default)]
 pub struct Buffer {
+    /// In the order in which they were made. A subtransaction has a greater number than its parent, so chunks of deeper
+    /// ones come last.
     chunks: Vec<Chunk>,
+    /// The number of changes that were added.
+    collected: u64,
+    /// The number of chunks with which they are merged before another one is added.
+    many: usize,
     rebuilds: Vec<Rebuild>,
     taken: Vec<Taken>,
     epoch: u32,
@@ -77,7 +85,7 @@ pub struct Buffer {
     torn: bool,
 }
 
-/// With more chunks than this, chunks are merged before another one is added.
+/// With at least this many chunks, chunks are merged before another one is added.
 const MANY: usize = 64;
 
 impl Change {
@@ -186,30 +194,48 @@ impl Buffer {
 
     /// The chunk's change to which a delta with this layout can be added.
     fn current(&mut self, subtransaction: u32, base: u32, layout: Option<&Rc<Layout>>) -> Option<&mut Change> {
-        let wanted = (subtransaction, self.epoch, base);
-        let is_it = |chunk: &&mut Chunk| {
-            (chunk.subtransaction, chunk.epoch, chunk.base) == wanted && chunk.change.takes(layout)
-        };
-        self.chunks.iter_mut().find(is_it).map(|chunk| &mut chunk.change)
+        let epoch = self.epoch;
+        let of_mine = self.chunks.iter_mut().rev().take_while(|chunk| chunk.subtransaction >= subtransaction);
+        let is_it = |chunk: &&mut Chunk| (chunk.epoch, chunk.base) == (epoch, base) && chunk.change.takes(layout);
+        of_mine.into_iter().find(is_it).map(|chunk| &mut chunk.change)
     }
 
     pub fn add(&mut self, subtransaction: u32, base: u32, change: Change) {
+        self.collected += 1;
         match self.current(subtransaction, base, change.layout()) {
             Some(known) => known.add(change),
             None => {
-                // A trigger with an exception block makes a chunk for each row.
-                if self.chunks.len() > MANY {
-                    self.tidy(|left, right| left == right);
+                // A trigger with an exception block makes a chunk for each row. Savepoints that are not released keep
+                // theirs apart, so the limit grows with what stays.
+                if self.chunks.len() >= self.many.max(MANY) {
+                    self.tidy();
+                    self.many = 2 * self.chunks.len();
                 }
-                self.chunks.push(Chunk { subtransaction, epoch: self.epoch, base, change });
+                self.chunks.push(Chunk { subtransaction, epoch: self.epoch, base, first: self.collected, change });
             }
         }
+    }
+
+    /// The number of changes that were added so far.
+    pub fn collected(&self) -> u64 {
+        self.collected
+    }
+
+    /// Whether a maintained table has not taken some change of these base tables among the first `collected`.
+    pub fn lacks(&self, reader: u32, bases: &BTreeSet<u32>, collected: u64) -> bool {
+        let from = self.taken(reader);
+        self.chunks
+            .iter()
+            .any(|chunk| chunk.first <= collected && Some(chunk.epoch) > from && bases.contains(&chunk.base))
     }
 
     /// Adds a statement's rows to those of earlier statements of the subtransaction.
     pub fn collect(&mut self, subtransaction: u32, base: u32, transition: &Transition, layout: &Rc<Layout>) {
         match self.current(subtransaction, base, Some(layout)) {
-            Some(Change { delta: Some(delta), .. }) => delta.extend(transition, layout),
+            Some(Change { delta: Some(delta), .. }) => {
+                delta.extend(transition, layout);
+                self.collected += 1;
+            }
             _ => {
                 if let Some(delta) = Delta::collect(transition, layout) {
                     self.add(subtransaction, base, Change { delta: Some(delta), ..Change::default() });
@@ -247,9 +273,8 @@ impl Buffer {
         Changes(tables.iter().filter_map(pending).collect())
     }
 
-    /// Merges chunks of the same base table, if no reader has taken only one of them and `may` allows it for
-    /// their subtransactions.
-    pub fn tidy(&mut self, may: impl Fn(u32, u32) -> bool) {
+    /// Merges chunks of the same base table and subtransaction, if no reader has taken only one of them.
+    pub fn tidy(&mut self) {
         if self.torn || self.chunks.len() < 2 {
             return;
         }
@@ -260,11 +285,11 @@ impl Buffer {
         for chunk in self.chunks.drain(..) {
             let same = |known: &&mut Chunk| {
                 known.base == chunk.base
-                    && may(known.subtransaction, chunk.subtransaction)
                     && !apart(known.epoch, chunk.epoch)
                     && known.change.takes(chunk.change.layout())
             };
-            match tidied.iter_mut().find(same) {
+            let of_mine = tidied.iter_mut().rev().take_while(|known| known.subtransaction == chunk.subtransaction);
+            match of_mine.into_iter().find(same) {
                 Some(known) => {
                     known.epoch = known.epoch.max(chunk.epoch);
                     known.change.add(chunk.change);
@@ -300,11 +325,21 @@ impl Buffer {
             })
         });
         Vec::into_iter(done).for_each(|chunk| chunk.change.end());
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// Whether no rollback of a subtransaction can make an applied change pending again while the change itself stays.
+    pub fn is_of(&self, subtransaction: u32) -> bool {
+        self.chunks.iter().all(|chunk| chunk.subtransaction >= subtransaction)
+            && self.rebuilds.iter().all(|rebuild| rebuild.subtransaction >= subtransaction)
     }
 
     /// Drops everything, after all of it has been applied.
     pub fn clear(&mut self) {
         self.epoch = 0;
+        self.many = 0;
         self.taken.clear();
         self.rebuilds.clear();
         self.sums.drain(..).for_each(Delta::end);
@@ -320,10 +355,8 @@ impl Buffer {
     /// Gives the entries of a subtransaction to its parent. This must not fail, because half of the
     /// subtransaction is committed already. So it writes to no delta, which could need memory or disk.
     pub fn release(&mut self, mine: u32, parent: u32) {
-        self.chunks
-            .iter_mut()
-            .filter(|chunk| chunk.subtransaction == mine)
-            .for_each(|chunk| chunk.subtransaction = parent);
+        let of_mine = self.chunks.iter_mut().rev().take_while(|chunk| chunk.subtransaction == mine);
+        of_mine.into_iter().for_each(|chunk| chunk.subtransaction = parent);
         self.rebuilds
             .iter_mut()
             .filter(|rebuild| rebuild.subtransaction == mine)
@@ -340,9 +373,8 @@ impl Buffer {
     pub fn abort(&mut self, mine: u32) {
         self.taken.retain(|taken| taken.subtransaction < mine);
         self.rebuilds.retain(|rebuild| rebuild.subtransaction < mine);
-        let (kept, dropped) = self.chunks.drain(..).partition(|chunk| chunk.subtransaction < mine);
-        self.chunks = kept;
-        let deltas = Vec::into_iter(dropped).filter_map(|chunk: Chunk| chunk.change.delta);
+        let kept = self.chunks.partition_point(|chunk| chunk.subtransaction < mine);
+        let deltas = self.chunks.drain(kept..).filter_map(|chunk| chunk.change.delta);
         self.abandoned.extend(deltas.filter_map(Delta::abandon));
     }
 }

@@ -1,15 +1,17 @@
 //! Collects the changed rows, and decides when to flush.
 //!
 //! A statement on a base table *opens* in a BEFORE trigger and *closes* in an AFTER trigger, which adds
-//! the changed rows to the buffer. While a statement is open, its rows are not in the buffer yet, so
-//! no maintained table that reads its base table may be flushed. (A parent's DELETE that cascades closes before
-//! the DELETEs of its children.) When no statement is open, all changes have been collected, and
-//! [`flush`] applies them. If a query reads a maintained table earlier, the flush is done before the query,
-//! for those maintained tables that have no base table with an open statement.
+//! the changed rows to the buffer. [`flush`] applies the buffer right before the transaction commits
+//! ([`before_commit`]), or with `imat.flush = statement` as soon as no statement is open. What a query is about to read
+//! is applied before it ([`before_read`]), and everything is before DDL ([`before_command`]).
+//!
+//! While a statement is open, its rows are not in the buffer yet, so no maintained table that reads its base table may
+//! be flushed. (A parent's DELETE that cascades closes before the DELETEs of its children.) So whatever code that the
+//! statement runs could read is applied before the statement opens ([`before_code`]), and it finds the maintained
+//! tables as they were then.
 //!
 //! A replication worker applies rows without statements ([`row`]), and there is no event after the last
-//! trigger of a row. So all rows of its transaction are treated as one statement, which closes right before
-//! the transaction commits: see [`before_commit`].
+//! trigger of a row. So its rows are always applied right before the transaction commits.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +20,11 @@ use imat_compile::error::{Error, SqlState};
 use crate::catalog::cache::{self, Capture};
 use crate::catalog::{bookkeeping, facts};
 use crate::change::buffer::Change;
-use crate::change::{flush, foreign_keys, session};
+use crate::change::{flush, foreign_keys, reach, session};
 use crate::pg::entrance::Event;
 use crate::pg::entrance::Reading;
 use crate::pg::error::raise;
+use crate::pg::setting::{self, Flush};
 use crate::pg::transition::Transition;
 use crate::pg::xact;
 use crate::refuse;
@@ -30,7 +33,23 @@ use crate::refuse;
 /// a maintained table that reads it.
 pub fn open(relation: u32, is_ours: bool, adopt: fn(u32, bool)) {
     if find_readers(relation, is_ours, adopt) {
+        if session::must_flush_before_read() && session::without_flush(|| cache::runs_code(relation)) {
+            before_code(relation);
+        }
         session::open(relation);
+    }
+}
+
+/// Applies what is pending for the maintained tables over a relation, before a statement on it runs code that may read
+/// them.
+fn before_code(relation: u32) {
+    let reached = session::without_flush(|| {
+        let readers = session::bases_of(relation).into_iter().flat_map(|base| cache::readers(base).to_vec());
+        let over: BTreeSet<u32> = reach::over(readers.collect()).iter().map(|over| over.entry.state).collect();
+        reach::needed(reach::over(session::pending()), |state| over.contains(&state))
+    });
+    if !reached.is_empty() {
+        flush::only(&reached);
     }
 }
 
@@ -55,7 +74,7 @@ fn refuse_copy(relation: u32, is_ours: bool) {
 pub fn close(relation: u32, event: Event, transition: &Transition, is_ours: bool) {
     refuse_copy(relation, is_ours);
     collect(relation, event, transition);
-    if session::close(relation) {
+    if session::close(relation) && setting::flush() == Flush::Statement {
         flush::now();
     }
 }
@@ -117,33 +136,47 @@ pub fn guard(relation: u32, name: &str) {
 
 /// Flushes the maintained tables that a query is about to read. Returns whether the query needs a new snapshot.
 pub fn before_read(reading: &Reading) -> bool {
-    let late = session::without_flush(|| written(session::pending()));
-    let named = reading.tables.iter().any(|table| late.contains(table));
-    if named && !reading.fresh {
+    let is_read = |state: u32| reading.tables.contains(&state);
+    if !reading.opaque && !session::without_flush(|| reaches(is_read)) {
+        return false;
+    }
+    let (reached, named) = session::without_flush(|| {
+        require_taken(is_read);
+        let reached = reach::over(session::pending());
+        (!reached.is_empty(), reach::needed(reached, is_read))
+    });
+    if !named.is_empty() && !reading.fresh {
         raise(&refuse::read_too_early());
     }
-    let due = reading.fresh && (named || reading.opaque && !late.is_empty());
-    if due {
-        flush::now();
+    match reading.fresh && reached && reading.opaque {
+        true => flush::now(),
+        false if named.is_empty() => return false,
+        false => flush::only(&named),
     }
-    due
+    true
 }
 
-/// The states that a flush of these maintained tables would write.
-fn written(readers: BTreeSet<u32>) -> BTreeSet<u32> {
-    let mut states = BTreeSet::new();
-    let mut next: Vec<u32> = readers.into_iter().collect();
-    while let Some(reader) = next.pop() {
-        let state = cache::maintained(reader).entry.state;
-        if states.insert(state) {
-            next.extend(cache::readers(state).iter());
-        }
+/// Whether the changes in the buffer can reach a state that `is_read`.
+fn reaches(is_read: impl Fn(u32) -> bool) -> bool {
+    session::changed().into_iter().any(|base| cache::states_over(base).iter().any(|&state| is_read(state)))
+        || !session::due_rebuilds().is_empty()
+}
+
+/// Raises an error if a state that `is_read` lacks changes from before a statement that is still open.
+fn require_taken(is_read: impl Fn(u32) -> bool) {
+    let held_back = session::held_back();
+    if let Some(lacking) = reach::over(held_back).iter().find(|over| is_read(over.entry.state)) {
+        raise(&refuse::read_during_change(&lacking.display));
     }
-    states
+}
+
+/// Called before a command that is no query, such as DDL, which would not fit changes that were collected before it.
+pub fn before_command() {
+    flush::now();
 }
 
 /// Called right before a transaction commits. No statement can be open, unless a trigger was disabled or dropped
-/// unnoticed. Rows that are still in the buffer are replicated ones.
+/// unnoticed.
 pub fn before_commit() {
     if session::is_open() {
         raise(

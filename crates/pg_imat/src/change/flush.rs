@@ -3,6 +3,7 @@
 //! Maintained tables over base tables only are updated first, then those over them, and so on. The rows that a
 //! flush writes to a state are collected as the delta for the maintained tables that read this state.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use imat_compile::plan::TableUse;
@@ -29,15 +30,31 @@ pub fn now() {
 pub fn after(body: impl FnOnce()) {
     session::begin_flush();
     body();
-    run();
-    session::end_flush();
+    run(|_| true);
+    session::end_flush(true);
 }
 
-/// Applies the buffer to every maintained table that has no base table with an open statement.
-fn run() {
-    locks::take_for_rebuilds();
+/// Applies the collected changes to these maintained tables, among them all below each.
+pub fn only(wanted: &BTreeSet<u32>) {
+    session::begin_flush();
+    run(|name| wanted.contains(&name));
+    session::end_flush(false);
+}
+
+/// Raises an error if a base table is being changed. Otherwise applies the collected changes, so that the `action` that
+/// follows finds all maintained tables exact.
+pub fn before(action: &str) {
+    session::require_idle(action);
+    if !session::is_empty() {
+        now();
+    }
+}
+
+/// Applies the buffer to every maintained table that `is_wanted` and has no base table with an open statement.
+fn run(is_wanted: impl Fn(u32) -> bool) {
+    locks::take_for_rebuilds(&is_wanted);
     let mut new_content = Vec::new();
-    while let Some(next) = next() {
+    while let Some(next) = next(&is_wanted) {
         // An online build that was cleared away is no error for writers.
         if next.entry.queued {
             queue::append(&next, &session::take(next.entry.name));
@@ -53,8 +70,8 @@ fn run() {
 }
 
 /// The lowest maintained table with pending changes.
-fn next() -> Option<Rc<Maintained>> {
-    let pending = session::pending().into_iter().map(cache::maintained);
+fn next(is_wanted: impl Fn(u32) -> bool) -> Option<Rc<Maintained>> {
+    let pending = session::pending().into_iter().filter(|&name| is_wanted(name)).map(cache::maintained);
     pending.min_by_key(|maintained| (maintained.entry.depth, maintained.entry.name))
 }
 

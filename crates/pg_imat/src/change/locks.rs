@@ -176,11 +176,15 @@ impl Wanted {
     }
 }
 
-/// Locks the base tables of all maintained tables to be rebuilt, in one order, before the flush takes any other lock:
-/// a writer of these tables may be about to wait for one.
-pub fn take_for_rebuilds() {
+/// Locks the base tables of all maintained tables that the flush is to rebuild, in one order, before it takes any other
+/// lock: a writer of these tables may be about to wait for one.
+pub fn take_for_rebuilds(is_wanted: impl Fn(u32) -> bool) {
     let readers = session::with_unknown_rows().into_iter().flat_map(|base| cache::readers(base).to_vec());
-    lock_out_writers(readers.chain(session::due_rebuilds()).collect());
+    let mut readers: BTreeSet<u32> = readers.chain(session::due_rebuilds()).filter(|&name| is_wanted(name)).collect();
+    if !readers.is_empty() {
+        readers.retain(|name| session::pending().contains(name));
+        lock_out_writers(readers);
+    }
 }
 
 /// Waits for all writers of the base tables of these maintained tables, and blocks new ones. Views that are

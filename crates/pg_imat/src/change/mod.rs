@@ -10,6 +10,7 @@ pub mod foreign_keys;
 pub mod locks;
 pub mod owner;
 pub mod queue;
+pub mod reach;
 pub mod rebuild;
 pub mod recompute;
 pub mod session;

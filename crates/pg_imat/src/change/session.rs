@@ -21,6 +21,8 @@ use crate::refuse;
 struct Open {
     subtransaction: u32,
     relation: u32,
+    /// How many changes had been collected before it: see [`Buffer::collected`].
+    after: u64,
 }
 
 #[derive(Default)]
@@ -51,10 +53,13 @@ fn session<T>(f: impl FnOnce(&mut Session) -> T) -> T {
 /// A statement on a relation begins.
 pub fn open(relation: u32) {
     let subtransaction = xact::subtransaction();
-    session(|session| session.open.push(Open { subtransaction, relation }));
+    session(|session| {
+        let after = session.buffer.collected();
+        session.open.push(Open { subtransaction, relation, after });
+    });
 }
 
-/// A statement on a relation has ended. Returns whether the collected changes must be flushed now.
+/// A statement on a relation has ended. Returns whether the collected changes can be flushed now.
 pub fn close(relation: u32) -> bool {
     let due = session(|session| {
         let opened = session.open.iter().rposition(|open| open.relation == relation);
@@ -151,7 +156,7 @@ pub fn must_flush_before_read() -> bool {
 }
 
 /// The base tables with changes in the buffer.
-fn changed() -> BTreeSet<u32> {
+pub fn changed() -> BTreeSet<u32> {
     session(|session| session.buffer.changed().into_iter().map(|(base, _)| base).collect())
 }
 
@@ -188,7 +193,24 @@ pub fn pending() -> BTreeSet<u32> {
     pending
 }
 
-fn bases_of(relation: u32) -> Vec<u32> {
+/// The maintained tables over a base table that is being changed, which lack changes that were collected before.
+pub fn held_back() -> BTreeSet<u32> {
+    let open: Vec<(u32, u64)> =
+        session(|session| session.open.iter().map(|open| (open.relation, open.after)).collect());
+    let open: Vec<(u32, u64)> = open
+        .into_iter()
+        .flat_map(|(relation, after)| bases_of(relation).into_iter().map(move |base| (base, after)))
+        .collect();
+    let lacks = |&reader: &u32| {
+        let bases = &cache::maintained(reader).bases;
+        let begun = open.iter().filter(|(base, _)| bases.contains(base)).map(|&(_, after)| after).min();
+        begun.is_some_and(|after| session(|session| session.buffer.lacks(reader, bases, after)))
+    };
+    let readers: BTreeSet<u32> = open.iter().flat_map(|&(base, _)| cache::readers(base).to_vec()).collect();
+    readers.into_iter().filter(lacks).collect()
+}
+
+pub fn bases_of(relation: u32) -> Vec<u32> {
     cache::captures(relation).iter().map(|capture| capture.base).collect()
 }
 
@@ -206,11 +228,9 @@ pub fn take(reader: u32) -> Changes {
 /// A flush begins.
 pub fn begin_flush() {
     let subtransaction = xact::subtransaction();
-    let torn = session(|Session { open, flushing, buffer, .. }| {
+    let torn = session(|Session { flushing, buffer, .. }| {
         *flushing = Some(subtransaction);
-        // If no statement is open, chunks of different subtransactions may be merged: all nested statements have ended.
-        let idle = open.is_empty();
-        buffer.tidy(|left, right| idle || left == right);
+        buffer.tidy();
         buffer.is_torn()
     });
     if torn {
@@ -218,10 +238,12 @@ pub fn begin_flush() {
     }
 }
 
-/// A flush ends: drops the changes that have been applied.
-pub fn end_flush() {
+/// A flush ends: drops the changes that have been applied. `all` says that it was to apply all of them.
+pub fn end_flush(all: bool) {
+    let subtransaction = xact::subtransaction();
     let idle = session(|session| session.open.is_empty());
-    let readers = match idle {
+    let done = all && idle && session(|session| session.buffer.is_of(subtransaction));
+    let readers = match done {
         true => BTreeMap::new(),
         false => changed().into_iter().map(|base| (base, cache::readers(base))).collect(),
     };
@@ -229,9 +251,10 @@ pub fn end_flush() {
         session.flushing = None;
         if idle {
             session.merges.clear();
-            session.buffer.clear();
-        } else {
-            session.buffer.end_epoch(&readers);
+        }
+        match done {
+            true => session.buffer.clear(),
+            false => session.buffer.end_epoch(&readers),
         }
     });
 }

@@ -55,6 +55,8 @@ pub struct Entrances {
     pub must_flush_before_read: fn() -> bool,
     /// Flushes what a query is about to read; returns whether the query needs a new snapshot.
     pub before_read: fn(reading: &Reading) -> bool,
+    /// Before a command that is no query.
+    pub before_command: fn(),
     /// Whether the statement that begins is a flush's own.
     pub is_own_statement: fn() -> bool,
     /// MERGEs into these tables fire their AFTER triggers; `count` of them have ended.

@@ -9,7 +9,7 @@ use super::entrance::{Command, entrances};
 use super::image::V1;
 
 /// The relation that a command names, if it exists.
-unsafe fn relation(name: *mut pg_sys::RangeVar) -> Option<u32> {
+pub(super) unsafe fn relation(name: *mut pg_sys::RangeVar) -> Option<u32> {
     // SAFETY: the name is a part of the command, which is only read.
     let oid = unsafe {
         let (lock, flags) = (pg_sys::NoLock as i32, pg_sys::RVROption::RVR_MISSING_OK);

@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::entrance::{Reading, entrances};
-use super::{content, lock, merge, progress};
+use super::{content, lock, merge, progress, xact};
 
 static mut START: pg_sys::ExecutorStart_hook_type = None;
 static mut FINISH: pg_sys::ExecutorFinish_hook_type = None;
@@ -58,6 +58,10 @@ unsafe extern "C-unwind" fn finish(query: *mut pg_sys::QueryDesc) {
             None => standard_ExecutorFinish(query),
         }
         (entrances().merges_end)(count);
+        // A foreign-data wrapper may have registered since.
+        if (entrances().must_flush_before_read)() {
+            xact::be_called_first();
+        }
     }
 }
 

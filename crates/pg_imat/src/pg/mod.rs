@@ -33,6 +33,7 @@ pub mod setting;
 pub mod spi;
 pub mod transition;
 pub mod trigger;
+mod utility;
 mod values;
 mod walk;
 pub mod xact;

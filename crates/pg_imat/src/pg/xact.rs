@@ -104,6 +104,7 @@ pub fn register() {
         return;
     }
     super::executor::install();
+    super::utility::install();
     super::planner::install();
     super::clock::install();
     // SAFETY: the callbacks live as long as the library, which is never unloaded.
@@ -115,6 +116,16 @@ pub fn register() {
         for catalog in [pg_sys::SysCacheIdentifier::NAMESPACEOID, pg_sys::SysCacheIdentifier::PROCOID] {
             pg_sys::CacheRegisterSyscacheCallback(catalog as i32, Some(name_changed), pg_sys::Datum::null());
         }
+    }
+}
+
+/// Makes PostgreSQL call this library before others when the transaction commits. Foreign-data wrappers commit their
+/// remote transactions in that call, so a flush that fails must come before. Whoever registered last is called first.
+pub(super) fn be_called_first() {
+    // SAFETY: no callback is running.
+    unsafe {
+        pg_sys::UnregisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
+        pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
     }
 }
 

@@ -6,7 +6,7 @@ use crate::build::query_view::QueryView;
 use crate::build::{analyze, choose};
 use crate::catalog::bookkeeping::trusted;
 use crate::catalog::names;
-use crate::change::session;
+use crate::change::flush;
 use crate::pg::context;
 use crate::refuse;
 
@@ -20,7 +20,7 @@ pub struct Check {
 
 /// Whether and how a query, or the query of the view with this name, would be maintained.
 pub fn check(text: &str) -> Result<Check, Error> {
-    session::require_idle("check a query");
+    flush::before("check a query");
     let caller = context::user();
     let checked = match names::named(text) {
         Some(view) => match trusted(|| analyze::describe_kind(view)) {

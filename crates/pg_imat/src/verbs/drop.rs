@@ -8,7 +8,7 @@ use crate::build::remove::{drop_parts, drop_triggers, remove, unread};
 use crate::catalog::bookkeeping::{self, trusted};
 use crate::catalog::running_ddl::own_ddl;
 use crate::catalog::{facts, names};
-use crate::change::session;
+use crate::change::flush;
 use crate::follow::adopt;
 use crate::pg::context;
 use crate::pg::lock::{self, Mode, Purpose};
@@ -17,7 +17,7 @@ use crate::refuse;
 /// Ends the maintenance of a table and drops it. The owner of a base table may call it too, so that writes to the base
 /// table can't be blocked by an error in a maintained table of another role.
 pub fn drop(name: &str) -> Result<(), Error> {
-    session::require_idle("drop a maintained table");
+    flush::before("drop a maintained table");
     if let Some(mark) = adopt::named(name) {
         return drop_unadopted(name, &mark);
     }

@@ -4,13 +4,13 @@ use imat_compile::error::Error;
 
 use crate::catalog::bookkeeping::Entry;
 use crate::change::rebuild::rebuild;
-use crate::change::{session, stale};
+use crate::change::{flush, stale};
 use crate::follow::adopt;
 use crate::verbs::named::finished;
 
 /// Recomputes the state from the base tables.
 pub fn refresh(name: &str) -> Result<(), Error> {
-    session::require_idle("refresh a maintained table");
+    flush::before("refresh a maintained table");
     adopt::adopt_for_verb(name)?;
     let entry = finished(name)?;
     enable_and_rebuild(&entry);

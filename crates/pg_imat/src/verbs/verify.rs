@@ -6,7 +6,7 @@ use imat_compile::sql::ddl::{self, Compare};
 
 use crate::catalog::bookkeeping::trusted;
 use crate::catalog::{cache, facts};
-use crate::change::session;
+use crate::change::flush;
 use crate::pg::context::{Role, as_role, with_path};
 use crate::pg::error::warn;
 use crate::pg::spi::{self, Snapshot};
@@ -24,7 +24,7 @@ pub struct Difference {
 /// Compares a maintained table with its query.
 pub fn verify(name: &str, repair: bool) -> Result<Vec<Difference>, Error> {
     let entry = finished(name)?;
-    session::require_idle("verify a maintained table");
+    flush::before("verify a maintained table");
     cache::revalidate();
     cache::maintained(entry.name);
     let differences = as_role(Role::Restricted(entry.owner), &with_path(entry.settings()), || {
