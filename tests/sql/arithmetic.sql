@@ -1,3 +1,4 @@
+-- imat.flush: statement
 -- Which expressions are known never to be NULL, and need no count of their own: what the state has besides the result.
 CREATE EXTENSION pg_imat;
 SET client_min_messages = warning;

@@ -1,3 +1,4 @@
+-- imat.flush: statement
 -- Code of one role must never run with the rights of another. Each attack notes in `seen` who it runs
 -- as; only its own author may be there.
 CREATE EXTENSION pg_imat;

@@ -1,3 +1,4 @@
+-- imat.flush: statement
 -- An error of a view's expression tells which maintained table it is of, and what was being done with it.
 CREATE EXTENSION pg_imat;
 \ir ../exact.sql

@@ -1,3 +1,4 @@
+-- imat.flush: statement
 -- Text that is cast to dates and times: exact, and refused where PostgreSQL would read the clock.
 CREATE EXTENSION pg_imat;
 \ir ../exact.sql

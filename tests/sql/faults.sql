@@ -1,3 +1,4 @@
+-- imat.flush: statement
 -- Errors of functions that a flush calls reach whoever made the change as they were raised.
 CREATE EXTENSION pg_imat;
 \ir ../exact.sql

@@ -1,3 +1,4 @@
+-- imat.flush: statement
 -- imat.max_key_locks counts what the transaction holds.
 CREATE EXTENSION pg_imat;
 \ir ../exact.sql

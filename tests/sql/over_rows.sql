@@ -1,3 +1,4 @@
+-- imat.flush: statement
 -- Maintained tables over maintained tables without aggregates: each state row is as many rows as it counts.
 CREATE EXTENSION pg_imat;
 \ir ../exact.sql

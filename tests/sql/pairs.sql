@@ -1,3 +1,4 @@
+-- imat.flush: statement
 -- Expressions over several tables, and over one in a join condition, are computed only of rows that PostgreSQL would compute
 -- them of: such as their own conditions let through, and pairs that were there together.
 CREATE EXTENSION pg_imat;

@@ -1,3 +1,4 @@
+-- imat.flush: statement
 -- How the statements of a flush are planned, as the rows show that they read one by one or by scans.
 CREATE EXTENSION pg_imat;
 \ir ../exact.sql

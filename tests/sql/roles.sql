@@ -1,3 +1,4 @@
+-- imat.flush: statement
 -- Rights that come along, memberships, owners that change, roles that change in the middle.
 CREATE EXTENSION pg_imat;
 CREATE ROLE imat_ann; CREATE ROLE imat_bob; CREATE ROLE imat_cat; CREATE ROLE imat_dan LOGIN;

@@ -19,7 +19,7 @@ use crate::change::fill::fill;
 use crate::change::owner::{Task, as_owner};
 use crate::change::{locks, queue, session};
 use crate::pg::delta::Delta;
-use crate::pg::lock;
+use crate::pg::{lock, xact};
 
 /// Applies the collected changes.
 pub fn now() {
@@ -30,14 +30,14 @@ pub fn now() {
 pub fn after(body: impl FnOnce()) {
     session::begin_flush();
     body();
-    run(|_| true);
+    xact::still_writable(|| run(|_| true));
     session::end_flush(true);
 }
 
 /// Applies the collected changes to these maintained tables, among them all below each.
 pub fn only(wanted: &BTreeSet<u32>) {
     session::begin_flush();
-    run(|name| wanted.contains(&name));
+    xact::still_writable(|| run(|name| wanted.contains(&name)));
     session::end_flush(false);
 }
 

@@ -88,7 +88,8 @@ unsafe extern "C-unwind" fn before(query: *mut pg_sys::QueryDesc, flags: i32) {
         {
             return;
         }
-        let reading = reading((*query).plannedstmt, (*snapshot).regd_count == 1);
+        // A running query has registered its snapshot twice, this one once, and an EXECUTE that returns rows once.
+        let reading = reading((*query).plannedstmt, (*snapshot).regd_count <= 2);
         if (reading.opaque || !reading.tables.is_empty()) && (entrances().before_read)(&reading) {
             (*snapshot).curcid = pg_sys::GetCurrentCommandId(false);
         }

@@ -41,6 +41,17 @@ pub fn require_writable(verb: &CStr) {
     unsafe { pg_sys::PreventCommandIfReadOnly(verb.as_ptr()) }
 }
 
+/// Runs `body`, which writes, also if the transaction has become read-only since the changes that `body` follows.
+pub fn still_writable<T>(body: impl FnOnce() -> T) -> T {
+    // SAFETY: a variable of this backend, which the abort of the (sub)transaction restores after an error.
+    unsafe {
+        let before = std::mem::replace(&mut *(&raw mut pg_sys::XactReadOnly), false);
+        let value = body();
+        pg_sys::XactReadOnly = before;
+        value
+    }
+}
+
 /// Whether this is a logical replication worker that applies changes.
 pub fn is_replication_worker() -> bool {
     // SAFETY: compares a variable of this backend.
