@@ -14,6 +14,7 @@
 //! trigger of a row. So its rows are always applied right before the transaction commits.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use imat_compile::error::{Error, SqlState};
 
@@ -57,15 +58,20 @@ fn before_code(relation: u32) {
 /// bookkeeping, or without it, so the maintained table is adopted here if necessary.
 fn find_readers(relation: u32, is_ours: bool, adopt: fn(u32, bool)) -> bool {
     refuse_copy(relation, is_ours);
-    adopt(relation, !cache::captures(relation).is_empty());
-    cache::captures(relation).iter().any(Capture::is_followed)
+    adopt(relation, !captures(relation).is_empty());
+    captures(relation).iter().any(Capture::is_followed)
+}
+
+/// How to collect the changes of a relation. Queries of the bookkeeping must not flush.
+fn captures(relation: u32) -> Rc<Vec<Capture>> {
+    session::without_flush(|| cache::captures(relation))
 }
 
 /// Refuses a change of a relation that no maintained table reads and whose trigger is a copy that pg_imat did not make,
 /// as on a shard of Citus. Every trigger function checks this, since some of the triggers may not have been copied.
 fn refuse_copy(relation: u32, is_ours: bool) {
-    if !is_ours && cache::captures(relation).is_empty() {
-        let table = bookkeeping::trusted(|| facts::name(relation));
+    if !is_ours && captures(relation).is_empty() {
+        let table = session::without_flush(|| bookkeeping::trusted(|| facts::name(relation)));
         raise(&refuse::orphaned(&table.map_or_else(String::new, |name| name.to_string())));
     }
 }
@@ -83,7 +89,7 @@ pub fn close(relation: u32, event: Event, transition: &Transition, is_ours: bool
 /// statement is still open, and its AFTER trigger will collect the row with the others.
 pub fn row(relation: u32, row: &Transition, is_ours: bool, adopt: fn(u32, bool)) {
     refuse_copy(relation, is_ours);
-    let captures = cache::captures(relation);
+    let captures = captures(relation);
     session::without_flush(|| {
         captures.iter().flat_map(Capture::trusting).for_each(|&name| foreign_keys::note_unchecked_row(name))
     });
@@ -95,7 +101,7 @@ pub fn row(relation: u32, row: &Transition, is_ours: bool, adopt: fn(u32, bool))
 }
 
 fn collect(relation: u32, event: Event, transition: &Transition) {
-    let captures = cache::captures(relation);
+    let captures = captures(relation);
     session::note_rows();
     for capture in captures.iter() {
         if session::is_flushing() && !capture.is_state {

@@ -91,8 +91,25 @@ unsafe extern "C-unwind" fn before(query: *mut pg_sys::QueryDesc, flags: i32) {
         // A running query has registered its snapshot twice, this one once, and an EXECUTE that returns rows once.
         let reading = reading((*query).plannedstmt, (*snapshot).regd_count <= 2);
         if (reading.opaque || !reading.tables.is_empty()) && (entrances().before_read)(&reading) {
-            (*snapshot).curcid = pg_sys::GetCurrentCommandId(false);
+            renew_snapshot(query);
         }
+    }
+}
+
+/// Gives a query that has read nothing yet a new snapshot. Under READ COMMITTED the flush may have waited for another
+/// transaction, and has then applied the changes to rows that this one has written: the query must see that
+/// transaction's other rows, too.
+unsafe fn renew_snapshot(query: *mut pg_sys::QueryDesc) {
+    // SAFETY: the query holds one reference to its snapshot, and so may the stack of active ones.
+    unsafe {
+        let old = (*query).snapshot;
+        let new = pg_sys::RegisterSnapshot(pg_sys::GetTransactionSnapshot());
+        if pg_sys::ActiveSnapshotSet() && pg_sys::GetActiveSnapshot() == old {
+            pg_sys::PopActiveSnapshot();
+            pg_sys::PushActiveSnapshot(new);
+        }
+        (*query).snapshot = new;
+        pg_sys::UnregisterSnapshot(old);
     }
 }
 

@@ -94,8 +94,7 @@ unsafe extern "C-unwind" fn before(command: *mut pg_sys::Node) -> bool {
             Need::Read(table) => {
                 let flushed = (entrances().before_read)(&Reading { tables: vec![table], opaque: false, fresh: true });
                 if flushed {
-                    pg_sys::PushCopiedSnapshot(pg_sys::GetActiveSnapshot());
-                    pg_sys::UpdateActiveSnapshotCommandId();
+                    pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
                 }
                 flushed
             }
