@@ -65,6 +65,9 @@ enum Check {
     Isolation {
         #[command(flatten)]
         server: Server,
+        /// When the sessions' changes are applied (imat.flush)
+        #[arg(long, value_enum, default_value = "commit")]
+        flush: isolation::spec::Flush,
         /// Only specs whose name contains this
         #[arg(long)]
         filter: Option<String>,
@@ -159,10 +162,11 @@ fn main() -> ExitCode {
             keep_going,
             shrink,
         }),
-        Check::Isolation { server, filter, level, exhaustive, mutants, seed, show } => {
+        Check::Isolation { server, flush, filter, level, exhaustive, mutants, seed, show } => {
             isolation::run(&isolation::Options {
                 target: server.target(),
                 url: server.url,
+                flush,
                 filter,
                 level,
                 exhaustive,

@@ -4,6 +4,7 @@ mod exhaustive;
 mod mutants;
 mod runner;
 pub mod spec;
+mod twin;
 mod worker;
 
 use crate::pg::{self, PgError, Result};
@@ -11,9 +12,13 @@ use crate::tally::Tally;
 use crate::target::Target;
 use clap::ValueEnum;
 use postgres::Client;
+use spec::{Flush, Way};
 
 /// The schema of the tables under test.
 const SCHEMA: &str = "oracle_iso";
+
+/// The schema of the same base tables without maintained tables.
+const TWIN: &str = "oracle_twin";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Level {
@@ -33,12 +38,18 @@ impl Level {
             Level::Ser => "SERIALIZABLE",
         }
     }
+
+    /// Whether a session can compare without changing the outcome: reading takes predicate locks under SERIALIZABLE.
+    fn can_look(self) -> bool {
+        self != Level::Ser
+    }
 }
 
 /// The options of a run; see the command line.
 pub struct Options {
     pub url: String,
     pub target: Target,
+    pub flush: Flush,
     pub filter: Option<String>,
     pub level: Option<Level>,
     pub exhaustive: Option<u64>,
@@ -50,6 +61,7 @@ pub struct Options {
 
 const FILES: &[(&str, &str)] = &[
     ("adopt", include_str!("../../specs/adopt.spec")),
+    ("commit", include_str!("../../specs/commit.spec")),
     ("groups", include_str!("../../specs/groups.spec")),
     ("minmax", include_str!("../../specs/minmax.spec")),
     ("joins", include_str!("../../specs/joins.spec")),
@@ -95,11 +107,11 @@ pub fn run(options: &Options) -> Result<Tally> {
     }
     let mut tally = Tally::default();
     for spec in specs.iter().filter(|s| options.filter.as_ref().is_none_or(|f| s.name.contains(f.as_str()))) {
-        for (run, mix) in runs(spec, options, &levels) {
-            let wrong = runner::check(&mut control, options, (spec, run), &mix, None)?;
+        for (run, way, mix) in runs(spec, options, &levels) {
+            let wrong = runner::check(&mut control, options, (spec, run), (way, &mix), None)?;
             tally.count(wrong.is_empty());
             let verdict = if wrong.is_empty() { "ok  " } else { "FAIL" };
-            println!("{verdict} {} [{}] {:?}", spec.name, run.steps.join(" "), mix.0);
+            println!("{verdict} {} [{}] {way:?} {:?}", spec.name, run.steps.join(" "), mix.0);
             for what in wrong {
                 println!("    {what}");
             }
@@ -108,13 +120,21 @@ pub fn run(options: &Options) -> Result<Tally> {
     Ok(tally)
 }
 
-/// A spec's runs at each of these levels, and at the mixes of levels that it names.
-fn runs<'a>(spec: &'a spec::Spec, options: &Options, levels: &[Level]) -> Vec<(&'a spec::Run, spec::Mix)> {
+/// A spec's runs at each of these levels, and at the mixes of levels that it names, in each way that the setting allows.
+fn runs<'a>(spec: &'a spec::Spec, options: &Options, levels: &[Level]) -> Vec<(&'a spec::Run, Way, spec::Mix)> {
     let mut out = Vec::new();
-    for run in &spec.runs {
+    for run in spec.runs.iter().filter(|run| run.flush.is_none_or(|only| only == options.flush)) {
         let uniform = levels.iter().map(|&level| spec::Mix(vec![level]));
         let mixed = run.mixes.iter().filter(|_| options.level.is_none()).cloned();
-        out.extend(uniform.chain(mixed).map(|mix| (run, mix)));
+        for mix in uniform.chain(mixed) {
+            let looks = spec.inside && run.flush.is_none() && mix.0.iter().all(|level| level.can_look());
+            let ways: &[Way] = match options.flush {
+                Flush::Statement => &[Way::Statement],
+                Flush::Commit if looks => &[Way::Looking, Way::Blind],
+                Flush::Commit => &[Way::Blind],
+            };
+            out.extend(ways.iter().map(|&way| (run, way, mix.clone())));
+        }
     }
     out
 }
@@ -127,9 +147,9 @@ fn play_spec(
     left_out: Option<&str>,
 ) -> Result<Vec<(String, runner::Wrong)>> {
     let mut wrong = Vec::new();
-    for (run, mix) in runs(spec, options, &[Level::Rc, Level::Rr, Level::Ser]) {
-        let here = runner::check(control, options, (spec, run), &mix, left_out)?;
-        wrong.extend(here.into_iter().map(|what| (format!("[{}] {:?}", run.steps.join(" "), mix.0), what)));
+    for (run, way, mix) in runs(spec, options, &[Level::Rc, Level::Rr, Level::Ser]) {
+        let here = runner::check(control, options, (spec, run), (way, &mix), left_out)?;
+        wrong.extend(here.into_iter().map(|what| (format!("[{}] {way:?} {:?}", run.steps.join(" "), mix.0), what)));
     }
     Ok(wrong)
 }

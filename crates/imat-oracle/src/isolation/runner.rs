@@ -1,8 +1,9 @@
 //! Plays one order of steps at one level and judges it.
 
-use super::spec::{Expectation, Mix, Run, Spec};
+use super::spec::{Expectation, Flush, Mix, Run, Spec, Way};
+use super::twin::{self, Twin};
 use super::worker::{Answer, Inexact, STUCK, Worker};
-use super::{Level, Options, SCHEMA};
+use super::{Level, Options, SCHEMA, TWIN};
 use crate::bag::show;
 use crate::pg::{self, Result, ident};
 use crate::target::{self, Maintained, Origin, Target};
@@ -29,6 +30,17 @@ impl Outcome {
             Some(_) => "ok",
         }
     }
+
+    /// Makes an error of the comparison after a step an error of the step: what is applied before a query belongs to the
+    /// statements before it.
+    pub fn blame_the_step(&mut self) {
+        if let Some(answer) = &mut self.answer
+            && let Some(Inexact::Failed(error)) = &answer.inexact
+        {
+            answer.error = Some(error.clone());
+            answer.inexact = None;
+        }
+    }
 }
 
 /// Creates a fresh schema with the spec's tables, rows and maintained tables.
@@ -40,9 +52,7 @@ pub fn set_up(
 ) -> Result<Vec<Maintained>> {
     pg::end_prepared(control)?;
     target.sweep(control)?;
-    control.batch_execute(&format!(
-        "DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; CREATE SCHEMA {SCHEMA}; SET search_path = {SCHEMA}, public; {setup}"
-    ))?;
+    renew(control, SCHEMA, setup)?;
     let mut tables = Vec::new();
     for (name, query) in views {
         // The materialized view is kept, and would be read if it were the source of a view over maintained tables.
@@ -51,6 +61,14 @@ pub fn set_up(
         tables.push(Maintained::describe(control, name, query)?);
     }
     Ok(tables)
+}
+
+/// Creates a fresh schema with tables and rows.
+pub fn renew(control: &mut Client, schema: &str, setup: &str) -> Result<()> {
+    control.batch_execute(&format!(
+        "DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}; SET search_path = {schema}, public; {setup}"
+    ))?;
+    Ok(())
 }
 
 /// One row per maintained table that differs from its query within a single snapshot.
@@ -66,14 +84,25 @@ pub fn inside_sql(views: &[(String, String)]) -> String {
 }
 
 /// Sessions by name, kept for the next play.
-#[derive(Default)]
 pub struct Sessions {
     workers: BTreeMap<String, Worker>,
-    /// The lock that they leave out.
-    left_out: Option<String>,
+    settings: String,
 }
 
 impl Sessions {
+    /// Sessions on the tables under test. They leave out the lock `left_out`.
+    pub fn new(flush: Flush, left_out: Option<&str>) -> Self {
+        let left_out = left_out.map(|lock| format!("; SET imat.leave_out = {}", pg::literal(lock))).unwrap_or_default();
+        let flush = flush.name();
+        let settings = format!("SET search_path = {SCHEMA}, public; SET imat.flush = {flush}{left_out}");
+        Self { workers: BTreeMap::new(), settings }
+    }
+
+    /// Sessions on the same base tables without maintained tables.
+    pub fn of_twin() -> Self {
+        Self { workers: BTreeMap::new(), settings: format!("SET search_path = {TWIN}, public") }
+    }
+
     /// Begins a transaction in each of these sessions.
     fn begin(
         &mut self,
@@ -83,7 +112,7 @@ impl Sessions {
     ) -> Result<()> {
         for (name, &level) in sessions {
             if !self.workers.contains_key(name) {
-                self.workers.insert(name.clone(), Worker::start(url, name, SCHEMA, self.left_out.as_deref())?);
+                self.workers.insert(name.clone(), Worker::start(url, name, &self.settings)?);
             }
             let worker = self.workers.get_mut(name).expect("was just started");
             if let Some(error) = worker.begin(level, inside(level).as_deref()) {
@@ -188,20 +217,14 @@ impl Display for Wrong {
     }
 }
 
-/// Plays one run of a spec at a mix of levels; returns the problem, if there is one.
+/// Plays one run of a spec in a way, at a mix of levels; returns the problems.
 pub fn check(
     control: &mut Client,
     options: &Options,
     (spec, run): (&Spec, &Run),
-    mix: &Mix,
+    (way, mix): (Way, &Mix),
     left_out: Option<&str>,
 ) -> Result<Vec<Wrong>> {
-    let tables = match set_up(control, options.target, &spec.setup, &spec.views) {
-        Ok(tables) => tables,
-        Err(error) => return Ok(vec![Wrong::Failed(format!("setup failed: {error}"))]),
-    };
-    // Reading takes predicate locks, which under SERIALIZABLE would change the outcome.
-    let inside = |level| (spec.inside && level != Level::Ser).then(|| inside_sql(&spec.views));
     let steps: Vec<_> = run
         .steps
         .iter()
@@ -211,27 +234,49 @@ pub fn check(
     for (level, &wanted) in levels.values_mut().zip(mix.0.iter().cycle()) {
         *level = wanted;
     }
-    let mut sessions = Sessions { left_out: left_out.map(str::to_owned), ..Sessions::default() };
-    let outcomes = play(control, &options.url, &mut sessions, &levels, &steps, inside)?;
+    let tables = match set_up(control, options.target, &spec.setup, &spec.views) {
+        Ok(tables) => tables,
+        Err(error) => return Ok(vec![Wrong::Failed(format!("setup failed: {error}"))]),
+    };
+    let looks = spec.inside && way != Way::Blind;
+    let inside = |level: Level| (looks && level.can_look()).then(|| inside_sql(&spec.views));
+    let mut sessions = Sessions::new(way.flush(), left_out);
+    let mut outcomes = play(control, &options.url, &mut sessions, &levels, &steps, inside)?;
+    if way == Way::Looking {
+        outcomes.values_mut().for_each(Outcome::blame_the_step);
+    }
     let mut wrong = Vec::new();
-    for (name, session, _) in &steps {
+    wrong.extend(final_difference(control, &tables)?);
+    let twin = match way {
+        Way::Blind => Twin::of_spec(control, options, spec, &steps, &levels)?,
+        _ => None,
+    };
+    for (at, step) in steps.iter().enumerate() {
+        let (name, session, _) = step;
         let outcome = outcomes.get(name).cloned().unwrap_or_default();
         if options.show {
             println!("      {name}: {}{}", outcome.code(), if outcome.waited { " (waited)" } else { "" });
         }
-        let aborted = steps
+        let aborted = steps[..at]
             .iter()
-            .take_while(|(n, _, _)| n != name)
             .any(|(n, s, _)| s == session && outcomes.get(n).is_some_and(|o| !["ok", "stuck"].contains(&o.code())));
-        let expected = run.expectation(name, levels[session], mix);
-        judge(options.target, &expected, &outcome, aborted, &mut wrong);
+        let level = levels[session];
+        let law = || twin::expectation(twin.as_ref(), run, &steps, at, (level, mix), &outcomes);
+        let expected = run.written(name, level, way, mix).or_else(law);
+        judge(options.target, name, expected.as_ref(), &outcome, aborted, &mut wrong);
     }
-    wrong.extend(final_difference(control, &tables)?);
     Ok(wrong)
 }
 
-fn judge(target: Target, expected: &Expectation, outcome: &Outcome, aborted: bool, wrong: &mut Vec<Wrong>) {
-    let name = &expected.step;
+/// Adds what is wrong about a step. Without an expectation any SQLSTATE is right.
+fn judge(
+    target: Target,
+    name: &str,
+    expected: Option<&Expectation>,
+    outcome: &Outcome,
+    aborted: bool,
+    wrong: &mut Vec<Wrong>,
+) {
     if let Some(Answer { inexact: Some(what), .. }) = &outcome.answer {
         let message = format!("after {name}: {what}");
         wrong.push(match what {
@@ -247,6 +292,7 @@ fn judge(target: Target, expected: &Expectation, outcome: &Outcome, aborted: boo
     if target != Target::Extension || (aborted && ["25P02", "ok"].contains(&outcome.code())) {
         return;
     }
+    let Some(expected) = expected else { return };
     if !expected.codes.iter().any(|code| code == outcome.code()) {
         let detail = outcome.answer.as_ref().and_then(|a| a.error.as_ref()).map(|e| format!(" ({e})"));
         let what = format!(

@@ -24,9 +24,49 @@
 //! right to. `any:` speaks for all levels. A mix of levels, in the order of the sessions' names, is run
 //! in addition where a run says something of it; `rr+rc:` alone expects success. `inside off` in a spec skips the comparison that
 //! each session makes in its own snapshot.
+//!
+//! Each run is played in several ways, see [`Way`]. The expectations are those of the ways in which a statement's change
+//! is applied right away. Where changes are applied at commit, the twin law holds (`super::twin`), unless a line says
+//! otherwise for that way: `blind rc: b2 waits`; `looking rc: …` is the same for early flushes. After a line `flush statement`
+//! or `flush commit`, in a spec or before the first one, runs are for one setting; the expectations after
+//! `flush commit` are those of [`Way::Blind`].
 
 use super::Level;
+use clap::ValueEnum;
 use std::collections::HashMap;
+
+/// The setting `imat.flush`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Flush {
+    Commit,
+    Statement,
+}
+
+impl Flush {
+    pub fn name(self) -> &'static str {
+        match self {
+            Flush::Commit => "commit",
+            Flush::Statement => "statement",
+        }
+    }
+}
+
+/// When changes are applied in a play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// After each statement.
+    Statement,
+    /// `imat.flush = commit`, and each session reads the maintained tables after each of its statements.
+    Looking,
+    /// `imat.flush = commit`, and nobody reads them, unless a step does.
+    Blind,
+}
+
+impl Way {
+    pub fn flush(self) -> Flush {
+        if self == Way::Statement { Flush::Statement } else { Flush::Commit }
+    }
+}
 
 /// A file's worth of specs.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -37,6 +77,8 @@ pub struct Spec {
     pub steps: HashMap<String, StepDef>,
     pub runs: Vec<Run>,
     pub inside: bool,
+    /// The only setting that the following runs are for.
+    flush: Option<Flush>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +111,9 @@ impl Mix {
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Run {
     pub steps: Vec<String>,
-    expectations: Vec<(Option<Mix>, Expectation)>,
+    expectations: Vec<(Option<Way>, Option<Mix>, Expectation)>,
+    /// The only setting that it is for.
+    pub flush: Option<Flush>,
     /// The mixes of different levels that it is run at.
     pub mixes: Vec<Mix>,
 }
@@ -83,20 +127,46 @@ pub struct Expectation {
 }
 
 impl Run {
-    /// The expectation of a step of a session at a level; what is said of this mix goes before what
-    /// is said of all.
-    pub fn expectation(&self, step: &str, level: Level, mix: &Mix) -> Expectation {
-        let find =
-            |wanted: Option<&Mix>| self.expectations.iter().find(|(mix, e)| mix.as_ref() == wanted && e.step == step);
-        let found = find(Some(mix)).or_else(|| find(None)).map(|(_, e)| e.clone());
-        let mut e = found.unwrap_or(Expectation { step: step.to_owned(), waits: None, codes: Vec::new() });
+    /// What the lines say of a step; what they say of this mix goes before what they say of all.
+    fn said(&self, step: &str, way: Option<Way>, mix: &Mix) -> Option<&Expectation> {
+        let find = |wanted: Option<&Mix>| {
+            self.expectations.iter().find(|(w, m, e)| *w == way && m.as_ref() == wanted && e.step == step)
+        };
+        find(Some(mix)).or_else(|| find(None)).map(|(_, _, e)| e)
+    }
+
+    /// The expectation that is written for a step of a session at a level. For the way [`Way::Blind`] there is one only if a
+    /// line is for that way.
+    pub fn written(&self, step: &str, level: Level, way: Way, mix: &Mix) -> Option<Expectation> {
+        let own = self.said(step, Some(way), mix);
+        let mut e = match way {
+            Way::Blind => own?.clone(),
+            _ => own.or_else(|| self.said(step, None, mix)).cloned().unwrap_or_else(|| Expectation::nothing(step)),
+        };
         if e.codes.is_empty() {
             e.codes.push("ok".into());
             if level == Level::Ser {
                 e.codes.push("40001".into());
             }
         }
-        e
+        Some(e)
+    }
+
+    /// The SQLSTATEs that the lines allow to a step where changes are applied right away.
+    pub fn codes(&self, step: &str, mix: &Mix) -> &[String] {
+        self.said(step, None, mix).map_or(&[], |e| e.codes.as_slice())
+    }
+
+    /// Whether the lines say that a step waits or must not, where changes are applied right away.
+    pub fn waits(&self, step: &str, mix: &Mix) -> Option<bool> {
+        self.said(step, None, mix)?.waits
+    }
+}
+
+impl Expectation {
+    /// Success, with or without waiting.
+    pub fn nothing(step: &str) -> Self {
+        Self { step: step.to_owned(), waits: None, codes: Vec::new() }
     }
 }
 
@@ -155,6 +225,11 @@ impl Reader {
                 self.current().inside = false;
                 Section::Nothing
             }
+            "flush" => {
+                let flush = Flush::from_str(rest, false).map_err(|_| "unknown setting".to_owned())?;
+                self.current().flush = Some(flush);
+                Section::Nothing
+            }
             "view" => {
                 self.current().views.push((rest.to_owned(), String::new()));
                 Section::View
@@ -162,7 +237,8 @@ impl Reader {
             "session" => Section::Session(rest.to_owned()),
             "run" => {
                 let steps = rest.split_whitespace().map(str::to_owned).collect();
-                self.current().runs.push(Run { steps, ..Run::default() });
+                let flush = self.current().flush;
+                self.current().runs.push(Run { steps, flush, ..Run::default() });
                 Section::Run
             }
             _ => return Err("unknown heading".into()),
@@ -195,13 +271,19 @@ impl Reader {
             }
             Section::Run => {
                 let (mix, list) = line.split_once(':').ok_or("an expectation is written `level: step …`")?;
-                let mix = Mix::parse(mix)?;
                 let run = self.current().runs.last_mut().ok_or("no run")?;
+                let (way, mix) = match mix.split_once(' ') {
+                    Some(("blind", mix)) => (Some(Way::Blind), mix),
+                    Some(("looking", mix)) => (Some(Way::Looking), mix),
+                    _ if run.flush == Some(Flush::Commit) => (Some(Way::Blind), mix),
+                    _ => (None, mix),
+                };
+                let mix = Mix::parse(mix)?;
                 if let Some(mix) = mix.as_ref().filter(|mix| mix.0.len() > 1 && !run.mixes.contains(mix)) {
                     run.mixes.push(mix.clone());
                 }
                 for part in list.split(',').filter(|part| !part.trim().is_empty()) {
-                    run.expectations.push((mix.clone(), expectation(part)?));
+                    run.expectations.push((way, mix.clone(), expectation(part)?));
                 }
                 Ok(())
             }
@@ -211,8 +293,8 @@ impl Reader {
 
 fn expectation(text: &str) -> Result<Expectation, String> {
     let mut words = text.split_whitespace();
-    let step = words.next().ok_or("an expectation needs a step")?.to_owned();
-    let mut out = Expectation { step, waits: None, codes: Vec::new() };
+    let step = words.next().ok_or("an expectation needs a step")?;
+    let mut out = Expectation::nothing(step);
     for word in words {
         match word {
             "waits" => out.waits = Some(true),
@@ -253,11 +335,19 @@ run a1 b1
   any: a1 free
   rr+rc: b1 waits 23505
   ser+rc:
+  blind rr: b1 40001
 
 spec two
 inside off
+flush commit
 setup
   INSERT INTO t VALUES (2);
+session a
+  a1: COMMIT
+run a1
+  any: a1 waits
+flush statement
+run a1
 ";
 
     #[test]
@@ -274,7 +364,7 @@ setup
     fn expectations_depend_on_the_level() {
         let specs = parse("f", TEXT).unwrap();
         let run = &specs[0].runs[0];
-        let expected = |step, level| run.expectation(step, level, &Mix(vec![level]));
+        let expected = |step, level| run.written(step, level, Way::Statement, &Mix(vec![level])).unwrap();
         assert_eq!(expected("b1", Level::Rc).codes, ["ok"]);
         assert_eq!(expected("b1", Level::Rr).codes, ["40001", "40P01"]);
         assert_eq!(expected("b1", Level::Rr).waits, Some(true));
@@ -283,12 +373,25 @@ setup
     }
 
     #[test]
+    fn expectations_depend_on_the_way() {
+        let specs = parse("f", TEXT).unwrap();
+        let run = &specs[0].runs[0];
+        let (rc, rr) = (Mix(vec![Level::Rc]), Mix(vec![Level::Rr]));
+        assert_eq!(run.written("b1", Level::Rc, Way::Blind, &rc), None);
+        assert_eq!(run.written("b1", Level::Rr, Way::Blind, &rr).unwrap().codes, ["40001"]);
+        assert_eq!(run.codes("b1", &rr), ["40001", "40P01"]);
+        let [commit, statement] = specs[1].runs.as_slice() else { panic!("two runs") };
+        assert_eq!((commit.flush, statement.flush), (Some(Flush::Commit), Some(Flush::Statement)));
+        assert_eq!(commit.written("a1", Level::Rc, Way::Blind, &rc).unwrap().waits, Some(true));
+    }
+
+    #[test]
     fn a_mix_of_levels_is_run_where_something_is_said_of_it() {
         let run = &parse("f", TEXT).unwrap()[0].runs[0];
         let mix = Mix(vec![Level::Rr, Level::Rc]);
         assert_eq!(run.mixes, [mix.clone(), Mix(vec![Level::Ser, Level::Rc])]);
-        assert_eq!(run.expectation("b1", Level::Rc, &mix).codes, ["23505"]);
-        assert_eq!(run.expectation("a1", Level::Rr, &mix).waits, Some(false));
+        assert_eq!(run.written("b1", Level::Rc, Way::Looking, &mix).unwrap().codes, ["23505"]);
+        assert_eq!(run.written("a1", Level::Rr, Way::Looking, &mix).unwrap().waits, Some(false));
     }
 
     #[test]

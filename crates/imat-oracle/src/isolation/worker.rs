@@ -50,15 +50,12 @@ pub struct Worker {
 pub const STUCK: Duration = Duration::from_secs(10);
 
 impl Worker {
-    /// Connects. The session leaves out the lock `left_out`.
-    pub fn start(url: &str, name: &str, schema: &str, left_out: Option<&str>) -> Result<Self> {
+    /// Connects, and runs `settings`.
+    pub fn start(url: &str, name: &str, settings: &str) -> Result<Self> {
         let mut client = pg::connect(url, &format!("session {name}"))?;
         // Queried before BEGIN, since a query after it would take the transaction's snapshot.
         let pid = pg::backend_pid(&mut client)?;
-        client.batch_execute(&format!("SET search_path = {schema}, public"))?;
-        if let Some(lock) = left_out {
-            client.batch_execute(&format!("SET imat.leave_out = {}", pg::literal(lock)))?;
-        }
+        client.batch_execute(settings)?;
         let (commands, inbox) = channel::<Command>();
         let (outbox, answers) = channel();
         let thread = thread::spawn(move || {
