@@ -74,6 +74,8 @@ enum Check {
         /// One level; all three unless given
         #[arg(long, value_enum)]
         level: Option<isolation::Level>,
+        #[arg(long, value_enum, default_value = "all")]
+        depth: isolation::Depth,
         /// Run this many generated interleavings instead of the specs
         #[arg(long)]
         exhaustive: Option<u64>,
@@ -162,13 +164,14 @@ fn main() -> ExitCode {
             keep_going,
             shrink,
         }),
-        Check::Isolation { server, flush, filter, level, exhaustive, mutants, seed, show } => {
+        Check::Isolation { server, flush, filter, level, depth, exhaustive, mutants, seed, show } => {
             isolation::run(&isolation::Options {
                 target: server.target(),
                 url: server.url,
                 flush,
                 filter,
                 level,
+                depth,
                 exhaustive,
                 mutants,
                 seed,

@@ -45,6 +45,17 @@ impl Level {
     }
 }
 
+/// How often a spec's run is played with one setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Depth {
+    /// In each way, at each level and mix of levels
+    All,
+    /// In each way at one level, where it is not for one setting only
+    Some,
+    /// In one way at one level
+    Few,
+}
+
 /// The options of a run; see the command line.
 pub struct Options {
     pub url: String,
@@ -52,6 +63,7 @@ pub struct Options {
     pub flush: Flush,
     pub filter: Option<String>,
     pub level: Option<Level>,
+    pub depth: Depth,
     pub exhaustive: Option<u64>,
     /// Instead of the specs: checks that specs fail when locks are left out.
     pub mutants: bool,
@@ -107,7 +119,7 @@ pub fn run(options: &Options) -> Result<Tally> {
     }
     let mut tally = Tally::default();
     for spec in specs.iter().filter(|s| options.filter.as_ref().is_none_or(|f| s.name.contains(f.as_str()))) {
-        for (run, way, mix) in runs(spec, options, &levels) {
+        for (run, way, mix) in plays(spec, options, &levels) {
             let wrong = runner::check(&mut control, options, (spec, run), (way, &mix), None)?;
             tally.count(wrong.is_empty());
             let verdict = if wrong.is_empty() { "ok  " } else { "FAIL" };
@@ -120,20 +132,43 @@ pub fn run(options: &Options) -> Result<Tally> {
     Ok(tally)
 }
 
+/// A play of a run.
+type Play<'a> = (&'a spec::Run, Way, spec::Mix);
+
 /// A spec's runs at each of these levels, and at the mixes of levels that it names, in each way that the setting allows.
-fn runs<'a>(spec: &'a spec::Spec, options: &Options, levels: &[Level]) -> Vec<(&'a spec::Run, Way, spec::Mix)> {
+fn all<'a>(spec: &'a spec::Spec, run: &'a spec::Run, options: &Options, levels: &[Level]) -> Vec<Play<'a>> {
+    let uniform = levels.iter().map(|&level| spec::Mix(vec![level]));
+    let mixed = run.mixes.iter().filter(|_| options.level.is_none()).cloned();
+    let ways = |mix: &spec::Mix| match options.flush {
+        Flush::Statement => vec![Way::Statement],
+        Flush::Commit if looks(spec, run) && mix.0.iter().all(|level| level.can_look()) => {
+            vec![Way::Looking, Way::Blind]
+        }
+        Flush::Commit => vec![Way::Blind],
+    };
+    uniform.chain(mixed).flat_map(|mix| ways(&mix).into_iter().map(move |way| (run, way, mix.clone()))).collect()
+}
+
+/// Whether sessions that collect changes are also to compare after each statement.
+fn looks(spec: &spec::Spec, run: &spec::Run) -> bool {
+    spec.inside && run.flush.is_none()
+}
+
+/// The plays of a spec.
+fn plays<'a>(spec: &'a spec::Spec, options: &Options, levels: &[Level]) -> Vec<Play<'a>> {
     let mut out = Vec::new();
-    for run in spec.runs.iter().filter(|run| run.flush.is_none_or(|only| only == options.flush)) {
-        let uniform = levels.iter().map(|&level| spec::Mix(vec![level]));
-        let mixed = run.mixes.iter().filter(|_| options.level.is_none()).cloned();
-        for mix in uniform.chain(mixed) {
-            let looks = spec.inside && run.flush.is_none() && mix.0.iter().all(|level| level.can_look());
-            let ways: &[Way] = match options.flush {
-                Flush::Statement => &[Way::Statement],
-                Flush::Commit if looks => &[Way::Looking, Way::Blind],
-                Flush::Commit => &[Way::Blind],
-            };
-            out.extend(ways.iter().map(|&way| (run, way, mix.clone())));
+    let runs = spec.runs.iter().filter(|run| run.flush.is_none_or(|only| only == options.flush));
+    for (number, run) in runs.enumerate() {
+        // At REPEATABLE READ a run shows both waiting and failing.
+        let rr = |way| (run, way, spec::Mix(vec![Level::Rr]));
+        let looking = looks(spec, run).then(|| (run, Way::Looking, spec::Mix(vec![Level::Rc])));
+        let blind = (run, Way::Blind, spec::Mix(vec![if number % 2 == 0 { Level::Rr } else { Level::Rc }]));
+        match (options.depth, options.flush) {
+            (Depth::All, _) => out.extend(all(spec, run, options, levels)),
+            (Depth::Some, _) if run.flush.is_some() => out.extend(all(spec, run, options, levels)),
+            (_, Flush::Statement) => out.push(rr(Way::Statement)),
+            (Depth::Some, Flush::Commit) => out.extend([blind].into_iter().chain(looking)),
+            (Depth::Few, Flush::Commit) => out.push(looking.filter(|_| number % 2 == 0).unwrap_or(blind)),
         }
     }
     out
@@ -147,7 +182,7 @@ fn play_spec(
     left_out: Option<&str>,
 ) -> Result<Vec<(String, runner::Wrong)>> {
     let mut wrong = Vec::new();
-    for (run, way, mix) in runs(spec, options, &[Level::Rc, Level::Rr, Level::Ser]) {
+    for (run, way, mix) in plays(spec, options, &[Level::Rc, Level::Rr, Level::Ser]) {
         let here = runner::check(control, options, (spec, run), (way, &mix), left_out)?;
         wrong.extend(here.into_iter().map(|what| (format!("[{}] {way:?} {:?}", run.steps.join(" "), mix.0), what)));
     }
