@@ -77,6 +77,8 @@ enum Need {
     Nothing,
     /// It copies a table to a file or the client.
     Read(u32),
+    /// It runs a query under the snapshot of its portal, which keeps it, so that it looks like that of a running query.
+    Snapshot,
     Everything,
 }
 
@@ -87,6 +89,10 @@ unsafe extern "C-unwind" fn before(command: *mut pg_sys::Node) -> bool {
     unsafe {
         match need(command) {
             Need::Nothing => false,
+            Need::Snapshot => {
+                pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+                true
+            }
             Need::Everything => {
                 (entrances().before_command)();
                 false
@@ -111,10 +117,9 @@ unsafe fn need(command: *mut pg_sys::Node) -> Need {
         match (*command).type_ {
             T_TransactionStmt | T_VariableSetStmt | T_VariableShowStmt | T_ConstraintsSetStmt | T_LockStmt
             | T_NotifyStmt | T_ListenStmt | T_UnlistenStmt | T_LoadStmt | T_CheckPointStmt => Need::Nothing,
-            T_DeclareCursorStmt | T_FetchStmt | T_ClosePortalStmt | T_PrepareStmt | T_ExecuteStmt
-            | T_DeallocateStmt | T_ExplainStmt | T_CallStmt | T_DoStmt | T_CreateTableAsStmt | T_RefreshMatViewStmt => {
-                Need::Nothing
-            }
+            T_DeclareCursorStmt | T_FetchStmt | T_ClosePortalStmt | T_PrepareStmt | T_DeallocateStmt
+            | T_ExplainStmt | T_CallStmt | T_DoStmt | T_CreateTableAsStmt | T_RefreshMatViewStmt => Need::Nothing,
+            T_ExecuteStmt => Need::Snapshot,
             T_CreateStmt if (*command.cast::<pg_sys::CreateStmt>()).inhRelations.is_null() => Need::Nothing,
             T_CopyStmt => {
                 let copy = command.cast::<pg_sys::CopyStmt>();
