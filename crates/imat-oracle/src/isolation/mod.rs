@@ -191,9 +191,47 @@ fn play_spec(
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_played_less_often_at_less_depth() {
+        let specs = specs().unwrap();
+        for (flush, depth, most) in [
+            (Flush::Commit, Depth::Some, 2),
+            (Flush::Commit, Depth::Few, 1),
+            (Flush::Statement, Depth::Some, 1),
+            (Flush::Statement, Depth::Few, 1),
+        ] {
+            let target = Target::Extension;
+            let options = |depth| Options {
+                url: String::new(),
+                target,
+                flush,
+                filter: None,
+                level: None,
+                depth,
+                exhaustive: None,
+                mutants: false,
+                seed: 1,
+                show: false,
+            };
+            for spec in specs.iter() {
+                let levels = [Level::Rc, Level::Rr, Level::Ser];
+                let every = plays(spec, &options(Depth::All), &levels);
+                for run in spec.runs.iter().filter(|run| run.flush.is_none()) {
+                    let played = plays(spec, &options(depth), &levels);
+                    let played: Vec<_> = played.iter().filter(|(of, _, _)| std::ptr::eq(*of, run)).collect();
+                    assert!((1..=most).contains(&played.len()), "{}", spec.name);
+                    assert!(played.iter().all(|play| every.contains(play)), "{}", spec.name);
+                }
+                assert!(every.iter().all(|(run, _, _)| run.flush.is_none_or(|only| only == flush)));
+            }
+        }
+    }
+
     #[test]
     fn every_spec_file_reads() {
-        let specs = super::specs().unwrap();
+        let specs = specs().unwrap();
         assert!(specs.len() >= 40);
         assert!(specs.iter().all(|s| !s.runs.is_empty() && !s.views.is_empty()));
     }
