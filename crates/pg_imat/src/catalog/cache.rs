@@ -92,6 +92,8 @@ struct Cache {
     readers: BTreeMap<u32, Rc<[u32]>>,
     /// See [`states_over`].
     over: BTreeMap<u32, Rc<[u32]>>,
+    /// See [`partners`].
+    partners: BTreeMap<u32, Rc<[u32]>>,
     /// See [`runs_code`].
     codes: BTreeMap<u32, bool>,
     /// All relations that the above was derived from.
@@ -199,6 +201,19 @@ pub fn states_over(base: u32) -> Rc<[u32]> {
     let states: Rc<[u32]> = states.into_iter().collect();
     CACHE.with_borrow_mut(|cache| cache.over.insert(base, states.clone()));
     states
+}
+
+/// The tables that the maintained tables over a base table read, also over others of them.
+pub fn partners(base: u32) -> Rc<[u32]> {
+    if let Some(found) = CACHE.with_borrow(|cache| cache.partners.get(&base).cloned()) {
+        return found;
+    }
+    let states = states_over(base);
+    let readers = std::iter::once(&base).chain(states.iter()).flat_map(|&base| readers(base).to_vec());
+    let tables: BTreeSet<u32> = readers.flat_map(|reader| maintained(reader).bases.clone()).collect();
+    let tables: Rc<[u32]> = tables.into_iter().collect();
+    CACHE.with_borrow_mut(|cache| cache.partners.insert(base, tables.clone()));
+    tables
 }
 
 /// Whether a statement on a relation can run user-defined code that its plan doesn't show, before it has ended: see

@@ -2,8 +2,9 @@
 //!
 //! A statement on a base table *opens* in a BEFORE trigger and *closes* in an AFTER trigger, which adds
 //! the changed rows to the buffer. [`flush`] applies the buffer right before the transaction commits
-//! ([`before_commit`]), or with `imat.flush = statement` as soon as no statement is open. What a query is about to read
-//! is applied before it ([`before_read`]), and everything is before DDL ([`before_command`]).
+//! ([`before_commit`]), or with `imat.flush = statement` as soon as no statement is open, as after a TRUNCATE, which keeps
+//! others from the table in any case. What a query is about to read is applied before it ([`before_read`]), and
+//! everything is before DDL ([`before_command`]).
 //!
 //! While a statement is open, its rows are not in the buffer yet, so no maintained table that reads its base table may
 //! be flushed. (A parent's DELETE that cascades closes before the DELETEs of its children.) So whatever code that the
@@ -25,6 +26,7 @@ use crate::change::{flush, foreign_keys, reach, session};
 use crate::pg::entrance::Event;
 use crate::pg::entrance::Reading;
 use crate::pg::error::raise;
+use crate::pg::lock;
 use crate::pg::setting::{self, Flush};
 use crate::pg::transition::Transition;
 use crate::pg::xact;
@@ -37,8 +39,20 @@ pub fn open(relation: u32, is_ours: bool, adopt: fn(u32, bool)) {
         if session::must_flush_before_read() && session::without_flush(|| cache::runs_code(relation)) {
             before_code(relation);
         }
+        if setting::flush() == Flush::Commit {
+            keep_tables(relation);
+        }
         session::open(relation);
     }
+}
+
+/// Locks the tables that the flush will read, so that it does not have to wait for whoever truncates or alters one of them
+/// and waits for this transaction.
+fn keep_tables(relation: u32) {
+    let tables: BTreeSet<u32> = session::without_flush(|| {
+        session::bases_of(relation).into_iter().flat_map(|base| cache::partners(base).to_vec()).collect()
+    });
+    tables.into_iter().for_each(lock::protect);
 }
 
 /// Applies what is pending for the maintained tables over a relation, before a statement on it runs code that may read
@@ -80,7 +94,7 @@ fn refuse_copy(relation: u32, is_ours: bool) {
 pub fn close(relation: u32, event: Event, transition: &Transition, is_ours: bool) {
     refuse_copy(relation, is_ours);
     collect(relation, event, transition);
-    if session::close(relation) && setting::flush() == Flush::Statement {
+    if session::close(relation) && (setting::flush() == Flush::Statement || session::has_unknown_rows()) {
         flush::now();
     }
 }

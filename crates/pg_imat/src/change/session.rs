@@ -165,6 +165,11 @@ pub fn with_unknown_rows() -> BTreeSet<u32> {
     session(|session| session.buffer.with_unknown_rows())
 }
 
+/// Whether there are changes whose rows are not known.
+pub fn has_unknown_rows() -> bool {
+    !with_unknown_rows().is_empty()
+}
+
 /// The maintained tables that must be rebuilt.
 pub fn due_rebuilds() -> BTreeSet<u32> {
     let due = session(|session| session.buffer.due_rebuilds());

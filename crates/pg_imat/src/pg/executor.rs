@@ -88,8 +88,7 @@ unsafe extern "C-unwind" fn before(query: *mut pg_sys::QueryDesc, flags: i32) {
         {
             return;
         }
-        // A running query has registered its snapshot twice, this one once, and an EXECUTE that returns rows once.
-        let reading = reading((*query).plannedstmt, (*snapshot).regd_count <= 2);
+        let reading = reading((*query).plannedstmt, (*snapshot).regd_count == 1);
         if (reading.opaque || !reading.tables.is_empty()) && (entrances().before_read)(&reading) {
             renew_snapshot(query);
         }
@@ -99,14 +98,26 @@ unsafe extern "C-unwind" fn before(query: *mut pg_sys::QueryDesc, flags: i32) {
 /// Gives a query that has read nothing yet a new snapshot. Under READ COMMITTED the flush may have waited for another
 /// transaction, and has then applied the changes to rows that this one has written: the query must see that
 /// transaction's other rows, too.
+///
+/// The functions that the query calls read under the active snapshot. In a subtransaction that may belong to a surrounding
+/// one, which must find it again, so there it only comes to see what the flush has written.
 unsafe fn renew_snapshot(query: *mut pg_sys::QueryDesc) {
     // SAFETY: the query holds one reference to its snapshot, and so may the stack of active ones.
     unsafe {
         let old = (*query).snapshot;
-        let new = pg_sys::RegisterSnapshot(pg_sys::GetTransactionSnapshot());
-        if pg_sys::ActiveSnapshotSet() && pg_sys::GetActiveSnapshot() == old {
+        let is_active = pg_sys::ActiveSnapshotSet() && pg_sys::GetActiveSnapshot() == old;
+        let replaces = is_active && pg_sys::GetCurrentTransactionNestLevel() == 1;
+        if replaces {
             pg_sys::PopActiveSnapshot();
-            pg_sys::PushActiveSnapshot(new);
+        }
+        // Pushing makes a copy. The transaction's snapshot itself would go on to see later commands.
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        let new = pg_sys::RegisterSnapshot(pg_sys::GetActiveSnapshot());
+        if !replaces {
+            pg_sys::PopActiveSnapshot();
+            if is_active {
+                (*old).curcid = (*new).curcid;
+            }
         }
         (*query).snapshot = new;
         pg_sys::UnregisterSnapshot(old);

@@ -13,7 +13,7 @@ pub enum Flush {
     Statement,
 }
 
-static FLUSH: GucSetting<Flush> = GucSetting::<Flush>::new(Flush::Commit);
+static FLUSH: GucSetting<Flush> = GucSetting::<Flush>::new(Flush::Statement);
 
 /// The default is that of `max_locks_per_transaction`.
 static MAX_KEY_LOCKS: GucSetting<i32> = GucSetting::<i32>::new(64);

@@ -45,7 +45,8 @@ pub fn require_writable(verb: &CStr) {
 pub fn still_writable<T>(body: impl FnOnce() -> T) -> T {
     // SAFETY: a variable of this backend, which the abort of the (sub)transaction restores after an error.
     unsafe {
-        let before = std::mem::replace(&mut *(&raw mut pg_sys::XactReadOnly), false);
+        let before = pg_sys::XactReadOnly;
+        pg_sys::XactReadOnly = false;
         let value = body();
         pg_sys::XactReadOnly = before;
         value
