@@ -68,7 +68,14 @@ INSERT INTO t (g, n) VALUES (3, 1000);
 FETCH c;
 SELECT s FROM imat.sums WHERE g = 3;
 INSERT INTO t (g, n) VALUES (4, 1000);
-EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off, BUFFERS off) SELECT FROM imat.sums WHERE g = 4;
+DO $$
+DECLARE line text;
+BEGIN
+    FOR line IN EXPLAIN (ANALYZE, COSTS off, TIMING off) SELECT FROM imat.sums WHERE g = 4 LOOP
+        RAISE INFO '%', substring(line FROM 'actual rows=[0-9]+');
+        EXIT;
+    END LOOP;
+END $$;
 INSERT INTO t (g, n) VALUES (4, 1000);
 DO $$ BEGIN ASSERT (SELECT s FROM imat.sums WHERE g = 4) = 2000; INSERT INTO t (g, n) VALUES (4, 1000); ASSERT v() = total(); END $$;
 CREATE TEMP TABLE copied ON COMMIT DROP AS SELECT * FROM imat.sums;
