@@ -282,6 +282,19 @@ INSERT INTO t (g, n) VALUES (22, 60);
 INSERT INTO t (g, n) VALUES (22, 60);
 ROLLBACK;
 ALTER TABLE t DROP CONSTRAINT allowed;
+-- Of the check of a domain the table does not tell, so such a read is refused.
+CREATE FUNCTION few() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) < 5 FROM imat.of_domain); END';
+CREATE DOMAIN checked AS integer;
+CREATE TABLE with_domain (n checked);
+CREATE VIEW of_domain AS SELECT n::integer AS n, count(*) AS k FROM with_domain GROUP BY 1;
+SELECT create_imat('of_domain');
+ALTER DOMAIN checked ADD CHECK (few()) NOT VALID;
+INSERT INTO with_domain VALUES (1);
+BEGIN;
+INSERT INTO with_domain VALUES (2);
+INSERT INTO with_domain VALUES (3);
+ROLLBACK;
+TABLE wrong;
 
 -- Cascades, read by a trigger of the referencing table.
 CREATE TABLE lines (g integer REFERENCES names ON DELETE CASCADE ON UPDATE CASCADE, n integer);

@@ -3,8 +3,10 @@
 use imat_compile::error::{Error, SqlState};
 
 mod clock;
+mod reading;
 
 pub use clock::{cast_below, reads_clock, session_value};
+pub use reading::{not_adopted, older_than_content, read_during_change, read_too_early};
 
 const UNSUPPORTED: SqlState = SqlState::FEATURE_NOT_SUPPORTED;
 
@@ -68,20 +70,6 @@ pub fn read_by_another(name: &str, reader: &str) -> Error {
         format!("cannot drop {name} because maintained table {reader} reads it"),
     )
     .hint("Call drop_imat on that one first.")
-}
-
-pub fn read_too_early() -> Error {
-    Error::new(UNSUPPORTED, "cannot read a maintained table here")
-        .detail("Changes of its base tables are pending, and the statement reads under the snapshot of another one.")
-        .hint("Read it with a query of its own, in a function that is not marked STABLE or IMMUTABLE.")
-}
-
-pub fn read_during_change(name: &str) -> Error {
-    Error::new(UNSUPPORTED, format!("cannot read maintained table {name} here"))
-        .detail(
-            "A statement that is changing one of its base tables is running, and changes from before it are pending.",
-        )
-        .hint("Set imat.flush to \"statement\".")
 }
 
 pub fn unknown_event(event: &str) -> Error {
@@ -227,15 +215,6 @@ pub fn not_maintained(name: &str) -> Error {
         .hint("See the view imat_status for those that there are.")
 }
 
-pub fn not_adopted(name: &str) -> Error {
-    Error::new(
-        SqlState::NOT_IN_PREREQUISITE_STATE,
-        format!("maintained table {name} does not follow its base tables yet"),
-    )
-    .detail("A dump brought it without its bookkeeping, and no change of its base tables has taken it up again.")
-    .hint("Call refresh_imat, which makes it anew, or drop_imat.")
-}
-
 pub fn out_of_step(name: &str) -> Error {
     Error::new(SqlState::DATA_CORRUPTED, format!("maintained table {name} is out of step with its base tables"))
         .detail("A group has fewer rows than were taken away.")
@@ -283,12 +262,6 @@ pub fn stale_shape(name: &str) -> Error {
 pub fn serialization() -> Error {
     Error::new(SqlState::SERIALIZATION_FAILURE, "could not serialize access due to concurrent update")
         .detail("Another transaction changed rows that belong to the same maintained rows.")
-        .hint("The transaction might succeed if retried.")
-}
-
-pub fn older_than_content(state: &str) -> Error {
-    Error::new(SqlState::SERIALIZATION_FAILURE, "could not serialize access due to concurrent update")
-        .detail(format!("The transaction's snapshot is older than the content of maintained table \"{state}\"."))
         .hint("The transaction might succeed if retried.")
 }
 

@@ -203,16 +203,19 @@ pub fn states_over(base: u32) -> Rc<[u32]> {
     states
 }
 
-/// The tables that the maintained tables over a base table read, also over others of them.
-pub fn partners(base: u32) -> Rc<[u32]> {
-    if let Some(found) = CACHE.with_borrow(|cache| cache.partners.get(&base).cloned()) {
+/// The tables that must be read to apply a change of a relation: those of all maintained tables that it reaches.
+pub fn partners(relation: u32) -> Rc<[u32]> {
+    if let Some(found) = CACHE.with_borrow(|cache| cache.partners.get(&relation).cloned()) {
         return found;
     }
-    let states = states_over(base);
-    let readers = std::iter::once(&base).chain(states.iter()).flat_map(|&base| readers(base).to_vec());
-    let tables: BTreeSet<u32> = readers.flat_map(|reader| maintained(reader).bases.clone()).collect();
+    let mut tables = BTreeSet::new();
+    for base in captures(relation).iter().map(|capture| capture.base) {
+        for changed in states_over(base).iter().copied().chain([base]) {
+            readers(changed).iter().for_each(|&reader| tables.extend(&maintained(reader).bases));
+        }
+    }
     let tables: Rc<[u32]> = tables.into_iter().collect();
-    CACHE.with_borrow_mut(|cache| cache.partners.insert(base, tables.clone()));
+    CACHE.with_borrow_mut(|cache| cache.partners.insert(relation, tables.clone()));
     tables
 }
 

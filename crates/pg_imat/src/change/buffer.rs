@@ -187,6 +187,11 @@ impl Buffer {
         self.rebuilds.push(Rebuild { subtransaction, epoch: self.epoch, reader });
     }
 
+    /// Whether there are changes whose rows are not known.
+    pub fn has_unknown_rows(&self) -> bool {
+        self.chunks.iter().any(|chunk| chunk.change.rows_unknown)
+    }
+
     /// The base tables with changes whose rows are not known.
     pub fn with_unknown_rows(&self) -> BTreeSet<u32> {
         self.chunks.iter().filter(|chunk| chunk.change.rows_unknown).map(|chunk| chunk.base).collect()

@@ -14,7 +14,6 @@
 //! A replication worker applies rows without statements ([`row`]), and there is no event after the last
 //! trigger of a row. So its rows are always applied right before the transaction commits.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use imat_compile::error::{Error, SqlState};
@@ -49,19 +48,15 @@ pub fn open(relation: u32, is_ours: bool, adopt: fn(u32, bool)) {
 /// Locks the tables that the flush will read, so that it does not have to wait for whoever truncates or alters one of them
 /// and waits for this transaction.
 fn keep_tables(relation: u32) {
-    let tables: BTreeSet<u32> = session::without_flush(|| {
-        session::bases_of(relation).into_iter().flat_map(|base| cache::partners(base).to_vec()).collect()
-    });
-    tables.into_iter().for_each(lock::protect);
+    session::without_flush(|| cache::partners(relation)).iter().copied().for_each(lock::protect);
 }
 
 /// Applies what is pending for the maintained tables over a relation, before a statement on it runs code that may read
 /// them.
 fn before_code(relation: u32) {
     let reached = session::without_flush(|| {
-        let readers = session::bases_of(relation).into_iter().flat_map(|base| cache::readers(base).to_vec());
-        let over: BTreeSet<u32> = reach::over(readers.collect()).iter().map(|over| over.entry.state).collect();
-        reach::needed(reach::over(session::pending()), |state| over.contains(&state))
+        let over: Vec<Rc<[u32]>> = session::bases_of(relation).into_iter().map(cache::states_over).collect();
+        reach::needed(reach::over(session::pending()), |state| over.iter().any(|states| states.contains(&state)))
     });
     if !reached.is_empty() {
         flush::only(&reached);

@@ -167,7 +167,7 @@ pub fn with_unknown_rows() -> BTreeSet<u32> {
 
 /// Whether there are changes whose rows are not known.
 pub fn has_unknown_rows() -> bool {
-    !with_unknown_rows().is_empty()
+    session(|session| session.buffer.has_unknown_rows())
 }
 
 /// The maintained tables that must be rebuilt.
