@@ -98,8 +98,26 @@ pub fn relation(purpose: Purpose, oid: u32, mode: Mode) {
     if left_out(format_args!("{purpose:?} {mode:?}")) {
         return;
     }
+    have_room();
     // SAFETY: locking an OID needs no open relation; an OID that is gone is locked in vain.
     unsafe { pg_sys::LockRelationOid(pg_sys::Oid::from(oid), mode.number()) }
+}
+
+/// Raises an error if there is no memory for the owners of a lock. If PostgreSQL itself fails to get that, it leaves an
+/// entry without owners, and crashes when the transaction takes the lock again after a rollback to a savepoint.
+fn have_room() {
+    /// `LockAcquireExtended` begins with eight owners, of two pointers' size.
+    const OWNERS: usize = 8 * 16;
+    // SAFETY: what is freed goes to the context's list of free chunks of this size, where the next request finds it.
+    unsafe { pg_sys::pfree(pg_sys::MemoryContextAlloc(pg_sys::TopMemoryContext, OWNERS)) }
+}
+
+/// Takes a lock that is none on a relation. `is_kept` means until the session ends, and not the transaction; with `waits`
+/// false it is not waited for.
+fn acquire(tag: &pg_sys::LOCKTAG, mode: Mode, is_kept: bool, waits: bool) -> pg_sys::LockAcquireResult::Type {
+    have_room();
+    // SAFETY: the tag is copied; nothing that it names needs to exist.
+    unsafe { pg_sys::LockAcquire(tag, mode.number(), is_kept, !waits) }
 }
 
 /// Prevents that a relation is renamed, replaced or dropped.
@@ -149,11 +167,9 @@ pub fn object(object: Option<(u32, u32)>, mode: Mode) {
         return;
     }
     let (class, oid) = object.unwrap_or_default();
-    // SAFETY: the tag is copied; nothing that it names needs to exist.
-    unsafe {
-        pg_sys::LockAcquire(&tag_of_object(class, oid, USE), mode.number(), false, false);
-        pg_sys::AcceptInvalidationMessages();
-    }
+    acquire(&tag_of_object(class, oid, USE), mode, false, true);
+    // SAFETY: within a transaction; the callbacks that it calls change variables of this library.
+    unsafe { pg_sys::AcceptInvalidationMessages() }
 }
 
 /// The sub-object number of the lock that shows that a session is building a maintained table.
@@ -169,29 +185,26 @@ pub fn begin_build(definition: u32) {
     if left_out(format_args!("{:?}", Purpose::Build)) {
         return;
     }
-    // SAFETY: the tag is copied.
-    unsafe { pg_sys::LockAcquire(&tag_of_build(definition), Mode::Exclusive.number(), true, false) };
+    acquire(&tag_of_build(definition), Mode::Exclusive, true, true);
 }
 
 pub fn end_build(definition: u32) {
     if left_out(format_args!("{:?}", Purpose::Build)) {
         return;
     }
-    // SAFETY: as above; PostgreSQL warns of a lock that is not held.
+    // SAFETY: the tag is copied; PostgreSQL warns of a lock that is not held.
     unsafe { pg_sys::LockRelease(&tag_of_build(definition), Mode::Exclusive.number(), true) };
 }
 
 /// Whether another session is building the maintained table.
 pub fn is_being_built(definition: u32) -> bool {
-    let (tag, mode) = (tag_of_build(definition), Mode::Share.number());
-    // SAFETY: as above; what is not refused is given back at once.
-    unsafe {
-        let refused = pg_sys::LockAcquire(&tag, mode, false, true) == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL;
-        if !refused {
-            pg_sys::LockRelease(&tag, mode, false);
-        }
-        refused
+    let tag = tag_of_build(definition);
+    let refused = acquire(&tag, Mode::Share, false, false) == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL;
+    if !refused {
+        // SAFETY: as above; what is not refused is given back at once.
+        unsafe { pg_sys::LockRelease(&tag, Mode::Share.number(), false) };
     }
+    refused
 }
 
 /// The sub-object number of the decision lock.
@@ -207,8 +220,7 @@ pub fn begin_decision(definition: u32) {
     if left_out(format_args!("{:?}", Purpose::Staleness)) {
         return;
     }
-    // SAFETY: as above.
-    unsafe { pg_sys::LockAcquire(&tag_of_staleness(definition), Mode::Exclusive.number(), false, false) };
+    acquire(&tag_of_staleness(definition), Mode::Exclusive, false, true);
 }
 
 /// Releases the decision lock, if nothing was decided.
@@ -230,9 +242,7 @@ pub fn begin_adoption(wait: bool) -> bool {
         return true;
     }
     let tag = tag_of_object(pg_sys::RelationRelationId.to_u32(), 0, ADOPTION);
-    // SAFETY: as above.
-    let got = unsafe { pg_sys::LockAcquire(&tag, Mode::Exclusive.number(), false, !wait) };
-    got != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    acquire(&tag, Mode::Exclusive, false, wait) != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
 }
 
 /// Raises PostgreSQL's error if the session itself is still reading or changing the relation, or has pending trigger
@@ -285,8 +295,7 @@ pub fn key(view: u32, edge: u16, target: Target, mode: Mode) -> bool {
         return false;
     }
     let tag = tag_of_key(view, edge, target);
-    // SAFETY: the tag is complete; nothing that it names needs to exist.
-    unsafe { pg_sys::LockAcquire(&tag, mode.number(), false, false) == pg_sys::LockAcquireResult::LOCKACQUIRE_OK }
+    acquire(&tag, mode, false, true) == pg_sys::LockAcquireResult::LOCKACQUIRE_OK
 }
 
 /// Whether the transaction holds a key's lock in this mode.

@@ -13,6 +13,8 @@ use super::{bare, context};
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
+    /// The argument with which the callback of transactions is registered, 0 or 1.
+    static TURN: Cell<usize> = const { Cell::new(0) };
     /// Increases whenever the definition or the statistics of a relation change from which something was compiled.
     static GENERATION: Cell<u64> = const { Cell::new(0) };
     /// The number of relations that were invalidated, and the last ones of them.
@@ -134,11 +136,14 @@ pub fn register() {
 /// Makes PostgreSQL call this library before others when the transaction commits. Foreign-data wrappers commit their
 /// remote transactions in that call, so a flush that fails must come before. Whoever registered last is called first.
 pub(super) fn be_called_first() {
-    // SAFETY: no callback is running.
+    let (known, new) = (TURN.get(), 1 - TURN.get());
+    // SAFETY: no callback is running. The argument tells the two registrations apart, so that there is always one, also if
+    // there is no memory for another.
     unsafe {
-        pg_sys::UnregisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
-        pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
+        pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::without_provenance_mut(new));
+        pg_sys::UnregisterXactCallback(Some(transaction_ended), std::ptr::without_provenance_mut(known));
     }
+    TURN.set(new);
 }
 
 #[pg_guard]
